@@ -1,0 +1,1 @@
+//! Commands, the shell, and the object graph.

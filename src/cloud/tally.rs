@@ -1,0 +1,60 @@
+//! Counters of what a query, scan or run cost: shared, lock-free, and summed by whoever reports them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Counts calls for one consumer (a scan, a control, a run). Clones share the counters; a child also counts into its parent.
+#[derive(Debug, Clone, Default)]
+pub struct Tally(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    calls: AtomicU64,
+    cache_hits: AtomicU64,
+    retries: AtomicU64,
+    throttles: AtomicU64,
+    parent: Option<Tally>,
+}
+
+/// A reading of a [`Tally`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TallyCounts {
+    /// Requests that reached a cloud, first attempts only.
+    pub calls: u64,
+    /// Answers that came from the cache or from a call already in flight.
+    pub cache_hits: u64,
+    /// Attempts after the first.
+    pub retries: u64,
+    /// Attempts that the cloud throttled.
+    pub throttles: u64,
+}
+
+impl Tally {
+    /// A tally that also counts into `self`.
+    pub fn child(&self) -> Tally {
+        Tally(Arc::new(Inner { parent: Some(self.clone()), ..Inner::default() }))
+    }
+
+    /// Reads the counters.
+    pub fn counts(&self) -> TallyCounts {
+        let get = |a: &AtomicU64| a.load(Ordering::Relaxed);
+        TallyCounts {
+            calls: get(&self.0.calls),
+            cache_hits: get(&self.0.cache_hits),
+            retries: get(&self.0.retries),
+            throttles: get(&self.0.throttles),
+        }
+    }
+
+    /// Adds to the counters, here and in every parent.
+    pub fn add(&self, by: TallyCounts) {
+        let mut at = Some(self);
+        while let Some(t) = at {
+            t.0.calls.fetch_add(by.calls, Ordering::Relaxed);
+            t.0.cache_hits.fetch_add(by.cache_hits, Ordering::Relaxed);
+            t.0.retries.fetch_add(by.retries, Ordering::Relaxed);
+            t.0.throttles.fetch_add(by.throttles, Ordering::Relaxed);
+            at = t.0.parent.as_ref();
+        }
+    }
+}

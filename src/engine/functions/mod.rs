@@ -1,0 +1,1 @@
+//! SQL functions of ours, one file a function family.

@@ -1,0 +1,14 @@
+//! SQL over the tables: session, catalog, scans, PostgreSQL dialect and functions, EXPLAIN.
+//!
+//! Owns: DataFusion. Refuses: the name of any concrete service, and any decision about exit codes or formats.
+
+mod dialect;
+mod error;
+mod execute;
+mod functions;
+mod query_log;
+mod session;
+
+pub use error::EngineError;
+pub use query_log::{Failure, QueryLog, TableRead};
+pub use session::{Arg, Engine, Query, Settings};

@@ -1,0 +1,17 @@
+//! Table specs (YAML) to typed columns, and JSON to Arrow.
+//!
+//! Owns: the grammar, the catalog of specs, the compilation of a projection and filters into a plan of calls, and the
+//! extraction of columns. Refuses: making calls, and any knowledge of tokio, HTTP or DataFusion.
+
+mod catalog;
+mod column;
+mod error;
+pub mod jsonb;
+mod plan;
+mod table;
+
+pub use catalog::Catalog;
+pub use column::{Column, ColumnType, EXTENSION};
+pub use error::SpecError;
+pub use plan::{CallPlan, Filter, PlanError, RangeOp, Request, Scalar};
+pub use table::{Key, KeyOp, ScopeKind, Table};
