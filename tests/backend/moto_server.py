@@ -1,0 +1,165 @@
+"""moto as AWS in one process: a server on a free loopback port, with what moto 5.2 lacks added.
+
+Added: paging of IAM lists, the `<root_account>` row of the credential report, root facts per account, and the few read
+operations that moto does not implement (see `fakes`). Key ages cannot be set through the API, so seeding edits moto's objects in
+this process (estate.py).
+"""
+import datetime as dt
+import json
+import os
+import re
+
+os.environ.setdefault("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
+os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
+
+from moto.core.responses import ActionResult
+from moto.iam import models as iam_models
+from moto.iam import responses as iam_responses
+from moto.moto_server import threaded_moto_server
+from moto.moto_server.threaded_moto_server import ThreadedMotoServer
+
+CREDENTIAL = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
+PAGED = {
+    "list_users": "Users",
+    "list_access_keys": "AccessKeyMetadata",
+    "list_groups": "Groups",
+    "list_mfa_devices": "MFADevices",
+    "list_groups_for_user": "Groups",
+    "list_server_certificates": "ServerCertificateMetadataList",
+}
+
+
+class Root:
+    """What an account's root user looks like in the account summary and in the credential report."""
+
+    def __init__(self, mfa=True, keys=(), password_last_used=None, hardware=False):
+        # keys: (active, last_rotated, last_used) for at most two keys
+        self.mfa, self.keys, self.password_last_used, self.hardware = mfa, list(keys), password_last_used, hardware
+
+
+ROOTS = {}
+ANALYZERS = {}  # (account, region) -> [analyzer]
+
+
+def root_of(account):
+    return ROOTS.setdefault(account, Root())
+
+
+def stamp(when):
+    return when.strftime("%Y-%m-%dT%H:%M:%S+00:00") if when else "N/A"
+
+
+def patch_paging(page):
+    for name, key in PAGED.items():
+        original = getattr(iam_responses.IamResponse, name)
+
+        def paged(self, original=original, key=key):
+            result = original(self)
+            body = result._result if hasattr(result, "_result") else result.result
+            items = list(body[key])
+            marker = self._get_param("Marker") or "0"
+            start = int(marker) if str(marker).isdigit() else 0
+            size = int(self._get_param("MaxItems") or page)
+            out = dict(body)
+            out[key] = items[start:start + size]
+            out["IsTruncated"] = start + size < len(items)
+            out.pop("Marker", None)
+            if out["IsTruncated"]:
+                out["Marker"] = str(start + size)
+            return ActionResult(out)
+
+        setattr(iam_responses.IamResponse, name, paged)
+
+
+def patch_root():
+    original = iam_models.IAMBackend.get_credential_report
+
+    def report(self):
+        head, _, rest = original(self).partition("\n")
+        root = root_of(self.account_id)
+        cells = ["<root_account>", f"arn:aws:iam::{self.account_id}:root", "2021-01-04T10:11:12+00:00", "not_supported",
+                 stamp(root.password_last_used) if root.password_last_used else "no_information", "not_supported", "not_supported",
+                 str(root.mfa).lower()]
+        for slot in range(2):
+            if slot < len(root.keys):
+                active, rotated, used = root.keys[slot]
+                cells += [str(active).lower(), stamp(rotated), stamp(used)] + (["us-east-1", "s3"] if used else ["N/A", "N/A"])
+            else:
+                cells += ["false", "N/A", "N/A", "N/A", "N/A"]
+        return "\n".join([head, ",".join(cells + ["false", "N/A", "false", "N/A"]), rest])
+
+    iam_models.IAMBackend.get_credential_report = report
+    init = iam_models.AccountSummary.__init__
+
+    def summary(self, backend):
+        init(self, backend)
+        root = root_of(backend.account_id)
+        self._account_mfa_enabled = int(root.mfa)
+        self._account_access_keys_present = int(any(active for active, _, _ in root.keys))
+
+    iam_models.AccountSummary.__init__ = summary
+
+
+def patch_certificates():
+    """moto gives every server certificate the same past dates; ours come from the object where the estate sets them."""
+    original = iam_responses.IamResponse.list_server_certificates
+
+    def listed(self):
+        result = original(self)
+        body = result._result if hasattr(result, "_result") else result.result
+        for row in body["ServerCertificateMetadataList"]:
+            cert = self.backend.get_server_certificate(row["ServerCertificateName"])
+            row["Expiration"] = getattr(cert, "expiration", row["Expiration"])
+            row["UploadDate"] = getattr(cert, "uploaded", row["UploadDate"])
+        return ActionResult(body)
+
+    iam_responses.IamResponse.list_server_certificates = listed
+
+
+def answer_json(start_response, status, body, code=None):
+    headers = [("Content-Type", "application/json"), ("x-amzn-RequestId", "00000000-0000-4000-8000-000000000000")]
+    if code:
+        headers.append(("x-amzn-ErrorType", code))
+    start_response(status, headers)
+    return [json.dumps(body).encode()]
+
+
+def fakes(app):
+    """Answers the read operations that moto lacks: Access Analyzer's lists, the account's contact information."""
+
+    def wrapped(environ, start_response):
+        found = CREDENTIAL.search(environ.get("HTTP_AUTHORIZATION", ""))
+        if found:
+            key, region, service = found.groups()
+            path = environ.get("PATH_INFO", "")
+            if service == "access-analyzer" and path == "/analyzer":
+                return answer_json(start_response, "200 OK", {"analyzers": ANALYZERS.get((iam_models.get_account_id_from(key), region), [])})
+            if service == "account" and path == "/getContactInformation":
+                contact = {"FullName": "Example Corp", "AddressLine1": "1 Example Street", "City": "Example", "PostalCode": "00000",
+                           "CountryCode": "US", "PhoneNumber": "+1-555-0100"}
+                return answer_json(start_response, "200 OK", {"ContactInformation": contact})
+        return app(environ, start_response)
+
+    return wrapped
+
+
+def analyzer(account, region, name="organization", status="ACTIVE"):
+    arn = f"arn:aws:access-analyzer:{region}:{account}:analyzer/{name}"
+    created = dt.datetime(2024, 1, 9, tzinfo=dt.timezone.utc).isoformat().replace("+00:00", "Z")
+    ANALYZERS.setdefault((account, region), []).append(
+        {"arn": arn, "name": name, "type": "ACCOUNT", "status": status, "createdAt": created, "tags": {}})
+
+
+def start(page=100, port=0):
+    """Starts the server; gives (server, url). Stop it with `server.stop()`."""
+    import logging
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    patch_certificates()
+    patch_paging(page)
+    patch_root()
+    original = threaded_moto_server.make_server
+    threaded_moto_server.make_server = lambda host, port, app, threaded, **k: original(host, port, fakes(app), threaded, **k)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    return server, f"http://{host}:{port}"
