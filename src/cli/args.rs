@@ -1,6 +1,7 @@
 //! The command line: what can be typed. Decides nothing; the commands do.
 
 use crate::output::Format;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -152,8 +153,8 @@ pub(crate) enum RunVerb {
 /// `assay query`.
 #[derive(Debug, Args)]
 pub(crate) struct QueryArgs {
-    /// SQL, a file that ends in .sql, or - for standard input
-    #[arg(value_name = "SQL | FILE.sql | -", allow_hyphen_values = false)]
+    /// SQL, a file that ends in .sql, the name of a query, or - for standard input
+    #[arg(value_name = "SQL | FILE.sql | NAME | -")]
     pub(crate) sql: Vec<String>,
 
     /// Output format
@@ -181,25 +182,6 @@ pub(crate) struct QueryArgs {
     pub(crate) allow_partial: bool,
 }
 
-/// Formats of a run's report on stdout.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ReportFormat {
-    /// Tree of groups and controls with every result
-    Text,
-    /// Totals, and what is not ok
-    Brief,
-    /// One line a result
-    Csv,
-    /// The whole tree
-    Json,
-    /// Markdown
-    Md,
-    /// A page of its own
-    Html,
-    /// Nothing: exit code and exports only
-    None,
-}
-
 /// `assay run control|benchmark`.
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
@@ -207,17 +189,17 @@ pub(crate) struct RunArgs {
     #[arg(required = true, value_name = "ID")]
     pub(crate) ids: Vec<String>,
 
-    /// Report format on stdout
-    #[arg(long, short, value_enum, default_value_t = ReportFormat::Text, value_name = "FORMAT")]
-    pub(crate) output: ReportFormat,
+    /// Report on stdout: the whole tree as text, what is not ok as brief, every row as csv …
+    #[arg(long, short, default_value = "text", value_parser = report_format(), value_name = "FORMAT")]
+    pub(crate) output: assay_report::Format,
 
     /// Also write the report to a file; its suffix (.csv, .json, .md, .html, .txt) is the format
     #[arg(long, value_name = "FILE")]
     pub(crate) export: Vec<PathBuf>,
 
     /// Only controls for which this is true: "severity = 'high' and tags->>'service' = 'AWS/IAM'"
-    #[arg(long = "where", value_name = "EXPR", conflicts_with = "tag")]
-    pub(crate) filter: Option<String>,
+    #[arg(long = "where", value_name = "EXPR", action = ArgAction::Append)]
+    pub(crate) filter: Vec<String>,
 
     /// Only controls with this tag
     #[arg(long, value_name = "KEY=VALUE")]
@@ -280,6 +262,12 @@ pub(crate) struct ListArgs {
 pub(crate) struct ShowArgs {
     /// Id of a table, control, benchmark or named query
     pub(crate) id: String,
+}
+
+/// Names of the report formats.
+fn report_format() -> impl TypedValueParser<Value = assay_report::Format> {
+    PossibleValuesParser::new(assay_report::Format::ALL.map(assay_report::Format::as_str))
+        .try_map(|name| assay_report::Format::parse(&name).ok_or_else(|| format!("there is no format {name}")))
 }
 
 /// One byte between the cells of CSV.
@@ -366,7 +354,7 @@ mod tests {
             "assay run",
             "assay run control",
             "assay run control x --max-parallel 0",
-            "assay run control x --where a --tag b=c",
+            "assay run control x --output parquet",
             "assay --demo --replay x",
             "assay --replay x --record y",
             "assay --cache-ttl 5x list tables",

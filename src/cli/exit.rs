@@ -1,8 +1,11 @@
 //! The one place where errors become messages and exit codes.
 
 use assay_cloud::{BundleError, CloudError, ErrorKind};
+use assay_compliance::{ContentError, LoadError, SelectError};
 use assay_engine::EngineError;
 use assay_tables::SpecError;
+use datafusion::arrow::error::ArrowError;
+use datafusion::error::DataFusionError;
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
@@ -90,19 +93,19 @@ impl Failed {
     }
 
     /// An engine's error; `locate` turns a place in the statement into one for people.
-    pub(crate) fn engine(error: EngineError, locate: impl Fn((usize, usize)) -> String) -> Failed {
+    pub(crate) fn engine(error: &EngineError, locate: impl Fn((usize, usize)) -> String) -> Failed {
         match error {
             EngineError::Sql { message, hint, at } => {
                 let message = match at {
-                    Some(at) => format!("{}{message}", locate(at)),
-                    None => message,
+                    Some(at) => format!("{}{message}", locate(*at)),
+                    None => message.clone(),
                 };
-                Failed::new(Exit::Content, message).maybe_hint(hint)
+                Failed::new(Exit::Content, message).maybe_hint(hint.clone())
             }
             EngineError::Data(message) => Failed::new(Exit::Content, message),
-            EngineError::Cloud(error) => error.into(),
-            EngineError::Spec(error) => error.into(),
-            EngineError::Internal(message) => Failed::internal(&message),
+            EngineError::Cloud(error) => error.clone().into(),
+            EngineError::Spec(error) => error.clone().into(),
+            EngineError::Internal(message) => Failed::internal(message),
         }
     }
 
@@ -116,7 +119,62 @@ impl Failed {
 
 impl From<EngineError> for Failed {
     fn from(error: EngineError) -> Failed {
-        Failed::engine(error, |(line, column)| format!("line {line}, column {column}: "))
+        Failed::engine(&error, |(line, column)| format!("line {line}, column {column}: "))
+    }
+}
+
+/// What went wrong while rows were streaming. The engine's own errors travel inside DataFusion's.
+impl From<DataFusionError> for Failed {
+    fn from(error: DataFusionError) -> Failed {
+        let root = error.find_root();
+        let line = || {
+            let message = root.message();
+            message.lines().next().unwrap_or_default().to_owned()
+        };
+        match root {
+            DataFusionError::External(inner) => {
+                if let Some(error) = inner.downcast_ref::<EngineError>() {
+                    Failed::engine(error, |(line, column)| format!("line {line}, column {column}: "))
+                } else if let Some(error) = inner.downcast_ref::<CloudError>() {
+                    error.clone().into()
+                } else {
+                    Failed::new(Exit::Content, line())
+                }
+            }
+            DataFusionError::ArrowError(inner, _) => match inner.as_ref() {
+                ArrowError::DivideByZero => Failed::new(Exit::Content, "division by zero"),
+                _ => Failed::new(Exit::Content, line()),
+            },
+            DataFusionError::Execution(_)
+            | DataFusionError::Plan(_)
+            | DataFusionError::SchemaError(..)
+            | DataFusionError::SQL(..)
+            | DataFusionError::NotImplemented(_)
+            | DataFusionError::ResourcesExhausted(_) => Failed::new(Exit::Content, line()),
+            _ => Failed::internal(&line()),
+        }
+    }
+}
+
+impl From<ContentError> for Failed {
+    fn from(error: ContentError) -> Failed {
+        let hint = error.hint.clone();
+        Failed::new(Exit::Content, error.to_string()).maybe_hint(hint)
+    }
+}
+
+impl From<LoadError> for Failed {
+    fn from(error: LoadError) -> Failed {
+        match error {
+            LoadError::Content(error) => error.into(),
+            LoadError::Io { path, source } => Failed::file("read", Path::new(&path), &source),
+        }
+    }
+}
+
+impl From<SelectError> for Failed {
+    fn from(error: SelectError) -> Failed {
+        Failed::new(Exit::Content, error.to_string()).maybe_hint(error.hint().map(str::to_owned))
     }
 }
 
@@ -134,11 +192,8 @@ impl From<CloudError> for Failed {
             | ErrorKind::Service => Exit::Incomplete,
         };
         // Ours need no code: their message says it all.
-        let message = if error.operation.is_empty() && error.kind == ErrorKind::Invalid {
-            error.message.clone()
-        } else {
-            error.to_string()
-        };
+        let message =
+            if error.operation.is_empty() && error.kind == ErrorKind::Invalid { error.message.clone() } else { error.to_string() };
         Failed::new(exit, message).maybe_hint(error.hint().map(str::to_owned))
     }
 }
@@ -153,9 +208,7 @@ impl From<SpecError> for Failed {
 impl From<BundleError> for Failed {
     fn from(error: BundleError) -> Failed {
         match error {
-            BundleError::Io { path, source } => {
-                Failed::new(Exit::Io, format!("cannot use bundle {path}: {}", io_text(&source)))
-            }
+            BundleError::Io { path, source } => Failed::new(Exit::Io, format!("cannot use bundle {path}: {}", io_text(&source))),
             BundleError::Format { .. } => {
                 Failed::new(Exit::Content, error.to_string()).hint("make one with `--record FILE` of this version of assay")
             }
@@ -196,10 +249,7 @@ mod tests {
             assert_eq!(cloud(kind), code, "{kind:?}");
         }
         let sql = EngineError::Sql { message: "no such table".into(), hint: Some("did you mean x?".into()), at: Some((2, 5)) };
-        assert_eq!(
-            Failed::from(sql),
-            Failed::new(Exit::Content, "line 2, column 5: no such table").hint("did you mean x?")
-        );
+        assert_eq!(Failed::from(sql), Failed::new(Exit::Content, "line 2, column 5: no such table").hint("did you mean x?"));
         assert_eq!(Failed::from(EngineError::Data("division by zero".into())).exit as u8, 65);
         assert_eq!(Failed::from(EngineError::Internal("x".into())).exit as u8, 70);
         let spec = SpecError { file: "a.yaml".into(), at: Some((3, 1)), message: "no such thing".into(), hint: Some("fix".into()) };
@@ -208,6 +258,18 @@ mod tests {
         assert_eq!(Failed::from(io).exit as u8, 74);
         assert_eq!(Failed::from(BundleError::Format { path: "b".into(), why: "old".into() }).exit as u8, 65);
         assert_eq!(Exit::Interrupted as u8, 130);
+    }
+
+    #[test]
+    fn errors_of_a_stream_keep_their_kind() {
+        let inner = EngineError::Cloud(CloudError::new(ErrorKind::Credentials, "NoCredentials", "none found"));
+        let wrapped = DataFusionError::External(Box::new(inner)).context("scan");
+        assert_eq!(Failed::from(wrapped).exit, Exit::Unavailable);
+        let zero = DataFusionError::ArrowError(Box::new(ArrowError::DivideByZero), None);
+        assert_eq!(Failed::from(zero), Failed::new(Exit::Content, "division by zero"));
+        let cast = DataFusionError::Execution("cannot cast\nbacktrace".into());
+        assert_eq!(Failed::from(cast), Failed::new(Exit::Content, "cannot cast"));
+        assert_eq!(Failed::from(DataFusionError::Internal("x".into())).exit, Exit::Internal);
     }
 
     #[test]

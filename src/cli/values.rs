@@ -400,8 +400,9 @@ fn quoted(text: &str, out: &mut String) {
 mod tests {
     use super::*;
     use datafusion::arrow::array::{
-        BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int32Array, Int64Array, IntervalMonthDayNanoArray,
-        ListArray, NullArray, StringArray, StructArray, Time64MicrosecondArray, TimestampMicrosecondArray, TimestampSecondArray,
+        BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int32Array, Int64Array,
+        IntervalMonthDayNanoArray, ListArray, NullArray, StringArray, StructArray, Time64MicrosecondArray, TimestampMicrosecondArray,
+        TimestampSecondArray,
     };
     use datafusion::arrow::datatypes::IntervalMonthDayNano;
     use serde_json::json;
@@ -432,12 +433,7 @@ mod tests {
             (Arc::new(Float64Array::from(vec![f64::NEG_INFINITY])), "-Infinity", json!("-Infinity"), "float8"),
             (Arc::new(Float32Array::from(vec![0.1])), "0.1", json!(0.1), "float4"),
             (Arc::new(Float32Array::from(vec![1e6])), "1e+06", json!(1e6), "float4"),
-            (
-                Arc::new(Decimal128Array::from(vec![12_340]).with_precision_and_scale(10, 3).unwrap()),
-                "12.340",
-                json!(12.34),
-                "numeric",
-            ),
+            (Arc::new(Decimal128Array::from(vec![12_340]).with_precision_and_scale(10, 3).unwrap()), "12.340", json!(12.34), "numeric"),
             (Arc::new(StringArray::from(vec!["é\n"])), "é\n", json!("é\n"), "text"),
             (Arc::new(BinaryArray::from(vec![&b"\x00\xff"[..]])), "\\x00ff", json!("\\x00ff"), "bytea"),
             (

@@ -45,7 +45,8 @@ mod tests {
 
     #[test]
     fn rows_are_lines() {
-        let expected = "{\"name\":\"a, \\\"b\\\"\",\"n\":42,\"ok\":true,\"doc\":{\"k\":[1]}}\n{\"name\":null,\"n\":null,\"ok\":null,\"doc\":null}\n";
+        let expected =
+            "{\"name\":\"a, \\\"b\\\"\",\"n\":42,\"ok\":true,\"doc\":{\"k\":[1]}}\n{\"name\":null,\"n\":null,\"ok\":null,\"doc\":null}\n";
         assert_eq!(render(plain(Format::Jsonl), &[batch()]), expected);
     }
 }

@@ -80,7 +80,8 @@ impl Table {
 
     /// Writes a row; a cell with line breaks makes more lines, marked with `+` as in psql.
     fn row(&self, cells: &[Cell], out: &mut dyn Write) -> io::Result<()> {
-        let lines: Vec<Vec<&str>> = cells.iter().map(|c| c.as_deref().map_or_else(|| vec![NULL], |text| text.split('\n').collect())).collect();
+        let lines: Vec<Vec<&str>> =
+            cells.iter().map(|c| c.as_deref().map_or_else(|| vec![NULL], |text| text.split('\n').collect())).collect();
         let height = lines.iter().map(Vec::len).max().unwrap_or_default();
         for at in 0..height {
             let mut line = String::new();
