@@ -3,13 +3,22 @@
 //! Owns: the model, YAML loading, selection, the runner, the result model. Refuses: knowing how SQL is run (see [`SqlRunner`]) and how
 //! a report looks.
 
+mod args;
+mod decode;
+mod embedded;
 mod error;
+mod filter;
+mod index;
+mod judge;
 mod library;
 mod model;
+mod placeholders;
 mod plan;
 mod result;
 mod run;
+mod select;
 mod sql;
+mod yaml;
 
 pub use error::{ContentError, LoadError, SelectError};
 pub use library::{Item, Library, NamedQuery};
