@@ -3,6 +3,30 @@
 //! Owns: the model, YAML loading, selection, the runner, the result model. Refuses: knowing how SQL is run (see [`SqlRunner`]) and how
 //! a report looks.
 
+mod args;
+mod decode;
+mod embedded;
+mod error;
+mod filter;
+mod index;
+mod judge;
+mod library;
+mod model;
+mod placeholders;
+mod plan;
+mod result;
+mod run;
+mod select;
 mod sql;
+mod yaml;
 
+pub use error::{ContentError, LoadError, SelectError};
+pub use library::{Item, Library, NamedQuery};
+pub use model::{Child, Control, Group, Leaf, Param, Place, QueryRef, Severity, Tags};
+pub use plan::{Evaluation, Plan, PlanChild, PlanControl, PlanGroup, Request, TargetKind};
+pub use result::{
+    Completeness, ControlResult, Counts, Coverage, Findings, Gap, GroupResult, Outcome, ROOT_GROUP, ResultChild, ResultRow, RunResult,
+    RunState, Status, Unknown,
+};
+pub use run::{Progress, RunOptions, run};
 pub use sql::{Answer, AnswerColumn, CallCounts, ScopeFailure, SqlArg, SqlError, SqlErrorKind, SqlRunner, TableScopes, Value};
