@@ -305,7 +305,10 @@ mod tests {
                 col("name").in_list(vec![lit("a"), lit("b"), lit("c"), lit("d")], false).or(col("name").eq(lit("e"))),
                 vec![text("name", &["a", "b", "c", "d", "e"])],
             ),
-            (col("name").eq(lit("a")).and(col("size").gt(lit(3_i64))), vec![text("name", &["a"]), range("size", RangeOp::Gt, Scalar::Int(3))]),
+            (
+                col("name").eq(lit("a")).and(col("size").gt(lit(3_i64))),
+                vec![text("name", &["a"]), range("size", RangeOp::Gt, Scalar::Int(3))],
+            ),
             (lit(3_i64).gt(col("size")), vec![range("size", RangeOp::Lt, Scalar::Int(3))]),
             (lit(3_i64).lt_eq(col("size")), vec![range("size", RangeOp::Ge, Scalar::Int(3))]),
             (

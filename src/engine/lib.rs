@@ -17,6 +17,7 @@ mod scan;
 mod schemas;
 mod scopes;
 mod session;
+pub mod shapes;
 
 pub use error::EngineError;
 pub use query_log::{Failure, QueryLog, TableRead};

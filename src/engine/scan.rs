@@ -2,9 +2,9 @@
 //!
 //! Owns: what a scan asks ([`ScanSpec`]) and what it counted. Refuses: calls before the first poll.
 
+use crate::QueryLog;
 use crate::execute::{self, ScanEnv};
 use crate::explain;
-use crate::QueryLog;
 use assay_cloud::{Cloud, Scope, Tally};
 use assay_tables::{CallPlan, Filter, Table};
 use datafusion::arrow::datatypes::SchemaRef;
@@ -63,15 +63,7 @@ impl ApiScan {
         )
         .with_scheduling_type(SchedulingType::Cooperative);
         let tally = log.tally(&spec.table.name).child();
-        ApiScan {
-            spec: Arc::new(spec),
-            plan,
-            cloud,
-            log,
-            tally,
-            metrics: ExecutionPlanMetricsSet::new(),
-            properties: Arc::new(properties),
-        }
+        ApiScan { spec: Arc::new(spec), plan, cloud, log, tally, metrics: ExecutionPlanMetricsSet::new(), properties: Arc::new(properties) }
     }
 }
 

@@ -20,7 +20,10 @@ pub(crate) struct Node {
 #[derive(Debug, Clone)]
 pub(crate) enum Kind {
     /// A scalar and whether it stands in single quotes.
-    Text { text: String, style: Quotes },
+    Text {
+        text: String,
+        style: Quotes,
+    },
     List(Vec<Node>),
     Map(Vec<Entry>),
 }
