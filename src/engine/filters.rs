@@ -20,7 +20,9 @@ pub(crate) fn filters(expr: &Expr, type_of: &dyn Fn(&str) -> Option<ColumnType>)
             all.extend(filters(right, type_of));
             all
         }
-        Expr::BinaryExpr(BinaryExpr { op: Operator::Or, .. }) | Expr::InList(_) => one_of(expr, type_of).into_iter().collect(),
+        Expr::BinaryExpr(BinaryExpr { op: Operator::Or, .. }) | Expr::InList(InList { negated: false, .. }) => {
+            one_of(expr, type_of).into_iter().collect()
+        }
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => comparison(left, *op, right, type_of).into_iter().collect(),
         Expr::Between(Between { expr, negated: false, low, high }) => {
             let low = comparison(expr, Operator::GtEq, low, type_of);

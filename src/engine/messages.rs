@@ -55,7 +55,7 @@ fn external(error: &(dyn Error + Send + Sync + 'static)) -> EngineError {
     if let Some(e) = error.downcast_ref::<EngineError>() {
         e.clone()
     } else if let Some(e) = error.downcast_ref::<CloudError>() {
-        EngineError::Cloud(e.clone())
+        EngineError::from(e.clone())
     } else if let Some(e) = error.downcast_ref::<SpecError>() {
         EngineError::Spec(e.clone())
     } else if let Some(e) = error.downcast_ref::<DataFusionError>() {
@@ -267,8 +267,7 @@ fn types(text: &str) -> String {
             "Date32" | "Date64" => "date",
             "Interval" => "interval",
             "Timestamp" | "Time64" | "Decimal128" | "Interval128" => {
-                let arguments = rest.starts_with('(').then(|| rest.split_once(')')).flatten();
-                if let Some((inside, after)) = arguments {
+                if let Some((inside, after)) = parenthesised(rest) {
                     rest = after;
                     if name == "Timestamp" && (inside.contains("Some") || inside.contains('"')) {
                         "timestamp with time zone"
@@ -283,6 +282,21 @@ fn types(text: &str) -> String {
         });
     }
     out
+}
+
+/// What stands in the parentheses that a text begins with, and what follows them.
+fn parenthesised(text: &str) -> Option<(&str, &str)> {
+    let mut depth = 0_usize;
+    for (at, c) in text.char_indices() {
+        match c {
+            '(' => depth += 1,
+            ')' if depth == 1 => return Some((&text[1..at], &text[at + 1..])),
+            ')' => depth = depth.checked_sub(1)?,
+            _ if depth == 0 => return None,
+            _ => {}
+        }
+    }
+    None
 }
 
 fn plain(name: &str) -> &'static str {
@@ -394,7 +408,7 @@ mod tests {
     fn clouds_and_specs_keep_their_type() {
         let cloud = CloudError::new(assay_cloud::ErrorKind::Credentials, "NoCredentials", "none");
         let error = DataFusionError::External(Box::new(cloud.clone())).context("x");
-        assert!(matches!(EngineError::from(error), EngineError::Cloud(e) if e == cloud));
+        assert!(matches!(EngineError::from(error), EngineError::Cloud(e) if *e == cloud));
         let spec = SpecError { file: "a.yaml".into(), at: None, message: "bad".into(), hint: None };
         let error = DataFusionError::ArrowError(Box::new(ArrowError::ExternalError(Box::new(spec.clone()))), None);
         assert!(matches!(EngineError::from(error), EngineError::Spec(e) if e == spec));

@@ -22,9 +22,8 @@ impl Shapes for Model {
     }
 
     fn shape(&self, _: &str, name: &str) -> Option<Shape> {
-        let members = |all: &[(&str, &str)]| {
-            Shape::Structure(all.iter().map(|(n, s)| Member { name: (*n).into(), shape: (*s).into() }).collect())
-        };
+        let members =
+            |all: &[(&str, &str)]| Shape::Structure(all.iter().map(|(n, s)| Member { name: (*n).into(), shape: (*s).into() }).collect());
         Some(match name {
             "ListUsersIn" => members(&[("PathPrefix", "Text")]),
             "ListUsersOut" => members(&[("Users", "Users")]),
@@ -38,7 +37,9 @@ impl Shapes for Model {
             "Users" => Shape::List("User".into()),
             "User" => members(&[("UserName", "Text"), ("Tags", "Tags"), ("Labels", "Labels")]),
             "Keys" => Shape::List("Key".into()),
-            "Key" => members(&[("Id", "Text"), ("CreateDate", "Time"), ("Size", "Int"), ("Active", "Bool"), ("Tags", "Tags"), ("Used", "Used")]),
+            "Key" => {
+                members(&[("Id", "Text"), ("CreateDate", "Time"), ("Size", "Int"), ("Active", "Bool"), ("Tags", "Tags"), ("Used", "Used")])
+            }
             "Used" => members(&[("Last", "Time"), ("Region", "Text")]),
             "Tags" => Shape::List("Tag".into()),
             "Tag" => members(&[("Key", "Text"), ("Value", "Text")]),
@@ -126,7 +127,11 @@ fn typing_errors_are_found_with_place_and_hint() {
         ("last: timestamp <- used.\n", "lst: timestamp <- used.\n", "20:8: column lst: iam Used has no member `lst` (did you mean Last?)"),
         ("used.Region\n", "used.Regin\n", "21:10: column where: iam Used has no member `Regin` (did you mean Region?)"),
         ("parent.Account", "parent.Acount", "22:12: column account: iam ListKeysOut has no member `Acount` (did you mean Account?)"),
-        ("Tags[0].Value", "Tags.Value", "25:10: column first: `Value` is read from a list (go through it with [], or take an element with [0])"),
+        (
+            "Tags[0].Value",
+            "Tags.Value",
+            "25:10: column first: `Value` is read from a list (go through it with [], or take an element with [0])",
+        ),
         ("Tags[?Value=='a'].Key", "Tags[?Valu=='a'].Key", "26:10: column names: iam Tag has no member `Valu` (did you mean Value?)"),
         ("V: Value}", "V: Valu}", "27:10: column pairs: iam Tag has no member `Valu` (did you mean Value?)"),
         ("length(Tags)", "length(Tgs)", "29:10: column count: iam Key has no member `Tgs` (did you mean Tags?)"),
