@@ -103,7 +103,7 @@ impl Failed {
                 Failed::new(Exit::Content, message).maybe_hint(hint.clone())
             }
             EngineError::Data(message) => Failed::new(Exit::Content, message),
-            EngineError::Cloud(error) => error.clone().into(),
+            EngineError::Cloud(error) => (**error).clone().into(),
             EngineError::Spec(error) => error.clone().into(),
             EngineError::Internal(message) => Failed::internal(message),
         }
@@ -233,7 +233,7 @@ mod tests {
 
     #[test]
     fn every_error_has_its_code() {
-        let cloud = |kind| Failed::from(EngineError::Cloud(CloudError::new(kind, "Code", "message"))).exit as u8;
+        let cloud = |kind| Failed::from(EngineError::from(CloudError::new(kind, "Code", "message"))).exit as u8;
         for (kind, code) in [
             (ErrorKind::Credentials, 69),
             (ErrorKind::Unreachable, 69),
@@ -262,7 +262,7 @@ mod tests {
 
     #[test]
     fn errors_of_a_stream_keep_their_kind() {
-        let inner = EngineError::Cloud(CloudError::new(ErrorKind::Credentials, "NoCredentials", "none found"));
+        let inner = EngineError::from(CloudError::new(ErrorKind::Credentials, "NoCredentials", "none found"));
         let wrapped = DataFusionError::External(Box::new(inner)).context("scan");
         assert_eq!(Failed::from(wrapped).exit, Exit::Unavailable);
         let zero = DataFusionError::ArrowError(Box::new(ArrowError::DivideByZero), None);
