@@ -18,6 +18,9 @@ mod schemas;
 mod scopes;
 mod session;
 
+#[cfg(test)]
+mod tests;
+
 pub use error::EngineError;
 pub use query_log::{Failure, QueryLog, TableRead};
 pub use session::{Arg, Engine, Query, Settings};
