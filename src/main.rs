@@ -1,2 +1,7 @@
-//! The `assay` binary.
-fn main() {}
+//! The `assay` binary: everything is in `assay-cli`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    assay_cli::run(std::env::args_os())
+}

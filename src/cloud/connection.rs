@@ -1,8 +1,14 @@
 //! Connections, the accounts behind them, and scopes (account × region): where a call goes and with which credentials.
 
-use crate::CloudError;
-use serde::Deserialize;
+use crate::caller::{Caller, OnBehalf};
+use crate::credentials::Login;
+use crate::registry::Globs;
+use crate::{CloudError, ErrorKind};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 /// The part of `assay.yaml` this room reads.
@@ -12,7 +18,7 @@ pub struct Config {
     /// Connections by name. Empty: one connection `aws` from the ambient credentials.
     #[serde(default)]
     pub connections: BTreeMap<String, ConnectionConfig>,
-    /// Connections that unqualified table names mean. Empty: all that are not aggregates.
+    /// Connections that unqualified table names mean, names or globs. Empty: all that are not aggregates.
     #[serde(default)]
     pub default: Vec<String>,
     /// Rate limits: connection → service → limit; `max_in_flight` beside the services.
@@ -24,11 +30,11 @@ pub struct Config {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ConnectionConfig {
-    /// `aws`; `azure` comes with its issue. Absent for aggregates.
+    /// `aws`, also when absent; `azure` comes with a later version.
     pub cloud: Option<String>,
-    /// Profile of the shared AWS configuration files.
+    /// Profile of the shared AWS configuration files. It beats the environment's credentials and region.
     pub profile: Option<String>,
-    /// Region globs; default: every region enabled for the account.
+    /// Region globs; default: every region enabled for the account. Names without a glob are taken as they are, without asking.
     pub regions: Vec<String>,
     /// A role to assume on top of the profile.
     pub role_arn: Option<String>,
@@ -36,8 +42,14 @@ pub struct ConnectionConfig {
     pub external_id: Option<String>,
     /// Every active account of the organization, through a role of this name.
     pub organization: Option<OrganizationConfig>,
-    /// Names or globs of other connections: this one is their union.
+    /// Names of other connections, or globs over those that are no aggregates: this one is their union.
     pub aggregate: Vec<String>,
+    /// Azure: the tenant. Read so that the refusal can be a clear one.
+    pub tenant: Option<String>,
+    /// Azure: subscription globs.
+    pub subscriptions: Vec<String>,
+    /// Azure: the national cloud.
+    pub environment: Option<String>,
 }
 
 /// How to reach the member accounts of an AWS organization.
@@ -61,23 +73,43 @@ pub struct Connection {
 }
 
 /// Who a set of credentials is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// Twelve digits.
+    #[serde(with = "shared_text")]
     pub account_id: Arc<str>,
     /// `aws`, `aws-cn`, `aws-us-gov` …
+    #[serde(with = "shared_text")]
     pub partition: Arc<str>,
     /// ARN of the caller.
+    #[serde(with = "shared_text")]
     pub arn: Arc<str>,
 }
 
+/// `Arc<str>` in recordings.
+mod shared_text {
+    use serde::{Deserialize, Deserializer, Serializer};
+    use std::sync::Arc;
+
+    pub(super) fn serialize<S: Serializer>(text: &Arc<str>, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(text)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<str>, D::Error> {
+        String::deserialize(from).map(Arc::from)
+    }
+}
+
 /// One account behind a connection: credentials, and lazily its identity and regions. Compared and hashed by `key`.
-#[derive(Debug)]
 pub struct Account {
     /// Connection it was reached through.
     pub connection: Arc<str>,
     /// Stable and unique: the connection's name, plus the account id for members of an organization.
     pub key: Arc<str>,
+    pub(crate) login: Arc<Login>,
+    /// Which of the enabled regions the connection wants.
+    pub(crate) wanted: Arc<Globs>,
+    pub(crate) caller: Arc<Caller>,
 }
 
 /// An account and a region: where one call goes. Cheap to clone.
@@ -89,30 +121,137 @@ pub struct Scope {
     pub region: Arc<str>,
 }
 
+impl PartialEq for Account {
+    fn eq(&self, other: &Account) -> bool {
+        self.key == other.key
+    }
+}
+
+impl Eq for Account {}
+
+impl Hash for Account {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key.hash(state);
+    }
+}
+
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Account").field("connection", &self.connection).field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
 impl Account {
-    /// Who these credentials are; asks GetCallerIdentity at most once per account.
+    /// Who these credentials are; asks GetCallerIdentity at most once per set of credentials, and not at all for a role, whose ARN says it.
     ///
     /// # Errors
-    /// The failed call.
+    /// The failed call; it is made again the next time somebody asks, unless the refusal is still cached.
     pub async fn identity(&self) -> Result<Identity, CloudError> {
-        unimplemented!()
+        let (login, caller, connection) = (self.login.clone(), self.caller.clone(), self.connection.clone());
+        self.login.identity.find(|| async move { ask_identity(&login, &caller, &connection).await }).await
     }
 
-    /// The identity if it is known without a call (organization member, recording, asked before).
+    /// The identity if it is known without a call (assumed role, organization member, recording, asked before).
     pub fn known_identity(&self) -> Option<Identity> {
-        unimplemented!()
+        self.login.identity.get()
     }
 
-    /// Enabled regions that match the connection's globs, sorted; at most one DescribeRegions per account.
+    /// Enabled regions that match the connection's globs, sorted; at most one DescribeRegions per set of credentials, none if the
+    /// configuration names every region itself.
     ///
     /// # Errors
-    /// The failed call.
+    /// The failed call: which regions there are is then unknown, and nothing stands in for them. `Invalid` if no region matches.
     pub async fn regions(&self) -> Result<Arc<[Arc<str>]>, CloudError> {
-        unimplemented!()
+        if let Some(names) = self.wanted.names() {
+            return Ok(names);
+        }
+        let (login, caller, connection, region) = (self.login.clone(), self.caller.clone(), self.connection.clone(), self.region());
+        let enabled = self.login.enabled_regions.find(|| async move { ask_regions(&login, &caller, &connection, &region).await }).await?;
+        let matching: Arc<[Arc<str>]> = enabled.iter().filter(|r| self.wanted.matches(r)).cloned().collect();
+        if matching.is_empty() {
+            let message = format!("no enabled region matches the `regions` of connection {} ({})", self.connection, self.wanted.text());
+            return Err(CloudError { account: self.name(), ..CloudError::new(ErrorKind::Invalid, "NoRegion", message) });
+        }
+        Ok(matching)
     }
 
     /// The region calls to global services are sent to and signed for by default.
     pub fn home_region(&self) -> Arc<str> {
-        unimplemented!()
+        let partition = self.known_identity().map(|i| i.partition);
+        let by_partition = partition.as_deref().and_then(|p| HOMES.iter().find(|(name, ..)| *name == p));
+        let home = by_partition.or_else(|| HOMES.iter().find(|(_, prefix, _)| !prefix.is_empty() && self.login.region.starts_with(prefix)));
+        Arc::from(home.map_or("us-east-1", |(_, _, region)| region))
+    }
+
+    /// Where the credentials come from, for people: the source, the end of the access key id, how long they are valid. Gets the
+    /// credentials, which may ask STS or the instance metadata; shows no secret.
+    ///
+    /// # Errors
+    /// `Credentials` if there are none.
+    pub async fn credential_source(&self) -> Result<String, CloudError> {
+        self.login.describe_source().await.map_err(|e| CloudError { account: self.name(), ..e })
+    }
+
+    /// Where calls that every region answers are sent: the configured region.
+    fn region(&self) -> Arc<str> {
+        self.login.region.clone()
+    }
+
+    /// The account's id where it is known, else the connection's name.
+    fn name(&self) -> String {
+        self.known_identity().map_or_else(|| self.connection.to_string(), |i| i.account_id.to_string())
+    }
+}
+
+/// Partition, prefix of its regions, region whose calls reach its global services. Source: the names in `partitions.json` of the AWS SDKs;
+/// where the endpoint rules send a global call is the same from every region of a partition.
+const HOMES: &[(&str, &str, &str)] = &[
+    ("aws", "", "us-east-1"),
+    ("aws-cn", "cn-", "cn-north-1"),
+    ("aws-us-gov", "us-gov-", "us-gov-west-1"),
+    ("aws-iso-b", "us-isob-", "us-isob-east-1"),
+    ("aws-iso-f", "us-isof-", "us-isof-south-1"),
+    ("aws-iso-e", "eu-isoe-", "eu-isoe-west-1"),
+    ("aws-iso", "us-iso-", "us-iso-east-1"),
+    ("aws-eusc", "eusc-", "eusc-de-east-1"),
+];
+
+async fn ask_identity(login: &Arc<Login>, caller: &Arc<Caller>, connection: &str) -> Result<Identity, CloudError> {
+    let who = OnBehalf { login, connection };
+    let answer = caller.call(who, &login.region, "sts", "GetCallerIdentity", json!({}), &caller.tally).await?;
+    let text = |name: &str| answer.get(name).and_then(Value::as_str).unwrap_or_default();
+    let (account, arn) = (text("Account"), text("Arn"));
+    match arn.split(':').nth(1) {
+        Some(partition) if !account.is_empty() && !partition.is_empty() => {
+            Ok(Identity { account_id: account.into(), partition: partition.into(), arn: arn.into() })
+        }
+        _ => Err(bad_answer("sts", "GetCallerIdentity", login, connection, "the answer has no account or ARN")),
+    }
+}
+
+async fn ask_regions(login: &Arc<Login>, caller: &Arc<Caller>, connection: &str, region: &Arc<str>) -> Result<Arc<[Arc<str>]>, CloudError> {
+    let who = OnBehalf { login, connection };
+    let answer = caller.call(who, region, "ec2", "DescribeRegions", json!({"AllRegions": true}), &caller.tally).await?;
+    let Some(regions) = answer.get("Regions").and_then(Value::as_array) else {
+        return Err(bad_answer("ec2", "DescribeRegions", login, connection, "the answer has no list of regions"));
+    };
+    let enabled = regions.iter().filter(|r| matches!(r["OptInStatus"].as_str(), None | Some("opt-in-not-required" | "opted-in")));
+    let mut names: Vec<Arc<str>> = enabled.filter_map(|r| r["RegionName"].as_str()).map(Arc::from).collect();
+    names.sort_unstable();
+    names.dedup();
+    if names.is_empty() {
+        return Err(bad_answer("ec2", "DescribeRegions", login, connection, "the answer names no enabled region"));
+    }
+    Ok(names.into())
+}
+
+/// An answer without what every such answer has.
+pub(crate) fn bad_answer(service: &str, operation: &str, login: &Login, connection: &str, message: &str) -> CloudError {
+    CloudError {
+        service: service.to_owned(),
+        operation: operation.to_owned(),
+        account: login.identity.get().map_or_else(|| connection.to_owned(), |i| i.account_id.to_string()),
+        region: login.region.to_string(),
+        ..CloudError::new(ErrorKind::BadAnswer, "BadAnswer", message)
     }
 }

@@ -1,9 +1,10 @@
 //! The one error type of the room: what a call answered when it did not answer with data.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// What kind of failure it is, and so who can do something about it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ErrorKind {
     /// The cloud says the caller may not do this.
     Denied,
@@ -28,7 +29,7 @@ pub enum ErrorKind {
 }
 
 /// A failed call, with everything a person needs to act on it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CloudError {
     /// The kind of failure.
     pub kind: ErrorKind,

@@ -5,15 +5,34 @@
 
 pub mod aws;
 mod bundle;
+mod cache;
+mod caller;
+mod clock;
 mod cloud;
+#[cfg(test)]
+mod cloud_tests;
 mod connection;
+mod credentials;
 mod error;
+#[cfg(test)]
+mod fake;
+mod flight;
+mod http;
+mod key;
+mod limiter;
+mod limits;
+mod organization;
+mod pages;
 mod read_op;
+mod recorder;
+mod redact;
+mod registry;
 mod tally;
+mod transport;
 
 pub use bundle::{Bundle, BundleError};
 pub use cloud::{Cloud, Mode, Options};
-pub use connection::{Account, Config, Connection, ConnectionConfig, Identity, Scope};
+pub use connection::{Account, Config, Connection, ConnectionConfig, Identity, OrganizationConfig, Scope};
 pub use error::{CloudError, ErrorKind};
 pub use read_op::ReadOp;
 pub use tally::{Tally, TallyCounts};

@@ -3,7 +3,7 @@
 //! A failed call goes into the query's log and leaves rows or columns out; it never fails the stream.
 
 use crate::QueryLog;
-use assay_cloud::{Cloud, Scope};
+use assay_cloud::{Cloud, Scope, Tally};
 use assay_tables::{CallPlan, Table};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::error::DataFusionError;
@@ -19,6 +19,8 @@ pub(crate) struct ScanEnv {
     pub(crate) log: Arc<QueryLog>,
     /// The table.
     pub(crate) table: Arc<Table>,
+    /// Counts the scan's calls; it also counts into the table's tally of the log.
+    pub(crate) tally: Tally,
 }
 
 /// Streams the rows of one scope, in the API's order, with the columns of the plan's projection. Makes no call before the first poll; stops

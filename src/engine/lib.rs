@@ -5,8 +5,17 @@
 mod dialect;
 mod error;
 mod execute;
+mod explain;
+mod filters;
 mod functions;
+mod introspection;
+mod messages;
+mod ordered;
+mod provider;
 mod query_log;
+mod scan;
+mod schemas;
+mod scopes;
 mod session;
 
 pub use error::EngineError;

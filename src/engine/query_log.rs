@@ -1,8 +1,9 @@
 //! What a query asked, what failed and what it cost: the ground of the completeness contract.
 
-use assay_cloud::{CloudError, Tally, TallyCounts};
+use assay_cloud::{CloudError, ErrorKind, Tally, TallyCounts};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A call that failed and so may have left rows or columns out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,12 +33,23 @@ pub struct TableRead {
     pub counts: TallyCounts,
 }
 
+/// Scopes: connection, account id where known, region.
+type Asked = BTreeSet<(String, Option<String>, String)>;
+
 /// Shared by all scans of one query.
 #[derive(Debug, Default)]
 pub struct QueryLog {
     failures: Mutex<Vec<Failure>>,
-    tables: Mutex<BTreeMap<String, (BTreeSet<(String, Option<String>, String)>, Tally)>>,
+    tables: Mutex<BTreeMap<String, (Asked, Tally)>>,
     tally: Tally,
+    answered: AtomicBool,
+}
+
+impl Failure {
+    /// Is a whole scope missing because nobody could be asked: no credentials, nothing reachable?
+    fn is_outage(&self) -> bool {
+        self.row.is_none() && self.columns.is_empty() && matches!(self.error.kind, ErrorKind::Credentials | ErrorKind::Unreachable)
+    }
 }
 
 impl QueryLog {
@@ -90,6 +102,32 @@ impl QueryLog {
         lock(&self.tables).iter().map(|(n, (s, t))| (n.clone(), TableRead { scopes: s.clone(), counts: t.counts() })).collect()
     }
 
+    /// Records that some scope was really asked: there are credentials, and something answers.
+    pub(crate) fn answered(&self) {
+        self.answered.store(true, Ordering::Relaxed);
+    }
+
+    /// Has this scope of a table failed as a whole, by itself or with its account?
+    pub(crate) fn lost(&self, table: &str, connection: &str, account: Option<&str>, region: &str) -> bool {
+        lock(&self.failures).iter().any(|f| {
+            f.row.is_none()
+                && f.columns.is_empty()
+                && f.table == table
+                && f.connection == connection
+                && f.region.as_deref().is_none_or(|r| r == region)
+                && (f.account.is_none() || account.is_none() || f.account.as_deref() == account)
+        })
+    }
+
+    /// Why no scope of the query could be asked; `None` once any was, or when the reason is another than credentials and reachability.
+    pub(crate) fn outage(&self) -> Option<CloudError> {
+        if self.answered.load(Ordering::Relaxed) {
+            return None;
+        }
+        let failures = self.failures();
+        if failures.iter().all(Failure::is_outage) { failures.into_iter().next().map(|f| f.error) } else { None }
+    }
+
     /// All calls of the query.
     pub fn counts(&self) -> TallyCounts {
         self.tally.counts()
@@ -99,4 +137,70 @@ impl QueryLog {
 /// A poisoned lock only means that another scan panicked; the log itself is whole.
 fn lock<T>(m: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     m.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(connection: &str, region: Option<&str>, columns: &[&str], kind: ErrorKind) -> Failure {
+        Failure {
+            table: "t".into(),
+            connection: connection.into(),
+            account: None,
+            region: region.map(str::to_owned),
+            row: None,
+            columns: columns.iter().map(|c| (*c).to_owned()).collect(),
+            error: CloudError::new(kind, "Code", connection),
+        }
+    }
+
+    #[test]
+    fn an_outage_is_when_nobody_could_be_asked() {
+        use ErrorKind::{Credentials, Denied, Unreachable};
+        let dead = || failure("b", None, &[], Credentials);
+        let cases = [
+            (vec![], false, None),
+            (vec![dead(), failure("a", None, &[], Unreachable)], false, Some("a")),
+            (vec![dead()], true, None),
+            (vec![dead(), failure("a", Some("r"), &[], Denied)], false, None),
+            (vec![dead(), failure("a", Some("r"), &["c"], Credentials)], false, None),
+        ];
+        for (failures, answered, want) in cases {
+            let log = QueryLog::new(&Tally::default());
+            failures.iter().cloned().for_each(|f| log.fail(f));
+            if answered {
+                log.answered();
+            }
+            assert_eq!(log.outage().map(|e| e.message).as_deref(), want, "{failures:?}");
+        }
+    }
+
+    #[test]
+    fn a_scope_is_lost_with_its_account() {
+        let log = QueryLog::default();
+        log.fail(failure("a", None, &[], ErrorKind::Denied));
+        log.fail(failure("b", Some("r1"), &[], ErrorKind::Denied));
+        log.fail(failure("c", Some("r1"), &["x"], ErrorKind::Denied));
+        assert!(log.lost("t", "a", None, "r9"));
+        assert!(log.lost("t", "b", Some("1"), "r1"));
+        assert!(!log.lost("t", "b", Some("1"), "r2"));
+        assert!(!log.lost("t", "c", None, "r1"), "unknown columns leave the rows");
+        assert!(!log.lost("u", "a", None, "r9"));
+    }
+
+    #[test]
+    fn failures_are_sorted_and_counted_once_and_calls_add_up() {
+        let all = Tally::default();
+        let log = QueryLog::new(&all);
+        for connection in ["b", "a", "b"] {
+            log.fail(failure(connection, None, &[], ErrorKind::Denied));
+        }
+        let order: Vec<_> = log.failures().into_iter().map(|f| f.connection).collect();
+        assert_eq!(order, ["a", "b"]);
+        log.asked("t", "a", Some("1"), "r");
+        log.tally("t").add(TallyCounts { calls: 2, ..TallyCounts::default() });
+        assert_eq!(log.tables()["t"].counts.calls, 2);
+        assert_eq!((log.counts().calls, all.counts().calls), (2, 2));
+    }
 }

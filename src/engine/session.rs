@@ -1,11 +1,31 @@
-//! The engine: one DataFusion session over the connections of a cloud and a catalog of tables.
+//! The engine: SQL over the connections of a cloud and a catalog of tables.
+//!
+//! Owns: DataFusion's settings, and the way of a statement from text to stream. Refuses: statements that do anything but read.
 
-use crate::{EngineError, QueryLog};
+use crate::ordered::OrderPartitions;
+use crate::schemas::{CATALOG, Shared, Statement};
+use crate::{EngineError, QueryLog, dialect};
 use assay_cloud::Cloud;
 use assay_tables::Catalog;
 use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::execution::SendableRecordBatchStream;
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::common::Result;
+use datafusion::common::config::Dialect;
+use datafusion::error::DataFusionError;
+use datafusion::execution::context::{SQLOptions, SessionContext};
+use datafusion::execution::{SendableRecordBatchStream, SessionStateBuilder};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::prelude::SessionConfig;
+use futures::{Stream, StreamExt, TryStreamExt, stream};
+use std::collections::{BTreeSet, VecDeque};
+use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
+
+/// Rows of a batch that DataFusion's operators fill before they hand it on: small, for rows are wide and come slowly.
+const BATCH_ROWS: usize = 2048;
 
 /// Settings of an [`Engine`].
 #[derive(Debug, Clone, Default)]
@@ -27,15 +47,23 @@ pub struct Arg {
 pub struct Query {
     /// Columns; fields of type jsonb, inet, cidr carry `ARROW:extension:name`.
     pub schema: SchemaRef,
-    /// Batches; nothing is called before the first poll.
+    /// Batches; nothing but the scopes is asked before the first poll. [`EngineError::from`] turns its errors into ours.
     pub stream: SendableRecordBatchStream,
     /// What was asked, failed and cost; complete when the stream has ended.
     pub log: Arc<QueryLog>,
 }
 
+impl fmt::Debug for Query {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Query").field("schema", &self.schema).field("log", &self.log).finish_non_exhaustive()
+    }
+}
+
 /// SQL over the tables of a catalog and the connections of a cloud. Cheap to clone; statements run concurrently.
 #[derive(Debug, Clone)]
-pub struct Engine {}
+pub struct Engine {
+    shared: Arc<Shared>,
+}
 
 impl Engine {
     /// Builds the session; makes no call and parses no spec.
@@ -43,8 +71,20 @@ impl Engine {
     /// # Errors
     /// The search path names an unknown connection.
     pub fn new(cloud: Cloud, catalog: Arc<Catalog>, settings: Settings) -> Result<Engine, EngineError> {
-        let _ = (cloud, catalog, settings);
-        unimplemented!()
+        let search_path = search_path(&cloud, &settings)?;
+        let taken = |name: &str| cloud.connections().iter().any(|c| c.name.as_ref() == name);
+        // A connection of this name keeps it; unqualified names work without.
+        let default_schema = if taken("public") { "unqualified" } else { "public" }.to_owned();
+        let builder = SessionStateBuilder::new().with_config(config(&default_schema)).with_default_features();
+        let builder = dialect::builder(builder).with_physical_optimizer_rule(Arc::new(OrderPartitions));
+        let context = SessionContext::new_with_state(builder.build());
+        dialect::install(&context);
+        let base = context.state();
+        let mut functions: BTreeSet<String> = base.scalar_functions().keys().cloned().collect();
+        functions.extend(base.aggregate_functions().keys().cloned());
+        functions.extend(base.window_functions().keys().cloned());
+        functions.extend(base.table_functions().keys().cloned());
+        Ok(Engine { shared: Arc::new(Shared { cloud, catalog, base, default_schema, search_path, functions }) })
     }
 
     /// Splits a text into statements (`;`, comments and quotes understood), without planning them.
@@ -52,31 +92,136 @@ impl Engine {
     /// # Errors
     /// Syntax errors, with their place.
     pub fn split(&self, sql: &str) -> Result<Vec<String>, EngineError> {
-        let _ = sql;
-        unimplemented!()
+        dialect::split(sql)
     }
 
-    /// Plans one statement and gives its stream.
+    /// Plans one statement and gives its stream. Planning asks for the scopes of the tables: members of an organization, regions, and
+    /// the identity behind a connection when a filter is about `account_id`.
     ///
     /// # Errors
     /// The statement is wrong.
     pub async fn query(&self, sql: &str, args: &[Arg]) -> Result<Query, EngineError> {
-        let _ = (sql, args);
-        unimplemented!()
+        let statement = Statement::new(Arc::clone(&self.shared));
+        let session = statement.session(&self.shared.default_schema);
+        let plan = dialect::plan(&session, sql, args).await?;
+        let reads = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+        if reads.verify_plan(&plan).is_err() {
+            let hint = "assay reads: SELECT, VALUES, WITH, EXPLAIN; it changes nothing".to_owned();
+            return Err(EngineError::sql("only statements that read are allowed", Some(hint)));
+        }
+        let plan = session.create_physical_plan(&plan).await?;
+        let schema = plan.schema();
+        let rows = start(plan, session.task_ctx());
+        let rows = Answered::new(rows, Arc::clone(&statement.log));
+        let stream = Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&schema), rows));
+        Ok(Query { schema, stream, log: statement.log })
     }
 
     /// The cloud behind it.
     pub fn cloud(&self) -> &Cloud {
-        unimplemented!()
+        &self.shared.cloud
     }
 
     /// The catalog behind it.
     pub fn catalog(&self) -> &Arc<Catalog> {
-        unimplemented!()
+        &self.shared.catalog
     }
 
     /// Names of all functions (scalar, aggregate, set-returning), sorted: for completion and the reference.
     pub fn functions(&self) -> Vec<String> {
-        unimplemented!()
+        self.shared.functions.iter().cloned().collect()
+    }
+}
+
+fn search_path(cloud: &Cloud, settings: &Settings) -> Result<Arc<[Arc<str>]>, EngineError> {
+    if settings.search_path.is_empty() {
+        return Ok(cloud.default_connections().into());
+    }
+    let resolve = |name: &String| {
+        let found = cloud.connections().iter().find(|c| c.name.as_ref() == name.as_str());
+        found.map(|c| Arc::clone(&c.name)).ok_or_else(|| {
+            let names: Vec<&str> = cloud.connections().iter().map(|c| c.name.as_ref()).collect();
+            let hint = match crate::messages::closest(name, names.iter().copied()) {
+                Some(near) => format!("did you mean \"{near}\"?"),
+                None => format!("connections are: {}", names.join(", ")),
+            };
+            EngineError::sql(format!("the search path names an unknown connection: \"{name}\""), Some(hint))
+        })
+    };
+    settings.search_path.iter().map(resolve).collect()
+}
+
+/// Partitions are scopes and nothing else: nothing reshuffles them, so that rows keep the order of scopes.
+fn config(default_schema: &str) -> SessionConfig {
+    let mut config = SessionConfig::new()
+        .with_default_catalog_and_schema(CATALOG, default_schema)
+        .with_create_default_catalog_and_schema(false)
+        .with_information_schema(false)
+        .with_target_partitions(4)
+        .with_batch_size(BATCH_ROWS)
+        .with_round_robin_repartition(false)
+        .with_repartition_joins(false)
+        .with_repartition_aggregations(false)
+        .with_repartition_windows(false)
+        .with_repartition_sorts(false);
+    let options = config.options_mut();
+    options.sql_parser.dialect = Dialect::PostgreSQL;
+    options.sql_parser.map_string_types_to_utf8view = false;
+    options.sql_parser.collect_spans = true;
+    options.execution.time_zone = Some("UTC".to_owned());
+    options.explain.physical_plan_only = true;
+    config
+}
+
+/// Starts a plan at the first poll: some operators spawn their inputs as soon as they are executed.
+fn start(plan: Arc<dyn ExecutionPlan>, context: Arc<datafusion::execution::TaskContext>) -> SendableRecordBatchStream {
+    let schema = plan.schema();
+    let rows = stream::once(async move { execute_stream(plan, context) }).try_flatten();
+    Box::pin(RecordBatchStreamAdapter::new(schema, rows))
+}
+
+/// Rows of a query, held back while nobody could be asked for them: a count of zero from no credentials is not an answer.
+struct Answered {
+    rows: SendableRecordBatchStream,
+    log: Arc<QueryLog>,
+    held: VecDeque<RecordBatch>,
+    ended: bool,
+}
+
+impl Answered {
+    fn new(rows: SendableRecordBatchStream, log: Arc<QueryLog>) -> Answered {
+        Answered { rows, log, held: VecDeque::new(), ended: false }
+    }
+}
+
+impl Stream for Answered {
+    type Item = Result<RecordBatch>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            let outage = self.log.outage();
+            if outage.is_none()
+                && let Some(batch) = self.held.pop_front()
+            {
+                return Poll::Ready(Some(Ok(batch)));
+            }
+            if self.ended {
+                self.held.clear();
+                return Poll::Ready(None);
+            }
+            match std::task::ready!(self.rows.poll_next_unpin(cx)) {
+                Some(Ok(batch)) => self.held.push_back(batch),
+                last => {
+                    self.ended = true;
+                    if let Some(error) = self.log.outage() {
+                        return Poll::Ready(Some(Err(DataFusionError::External(Box::new(error)))));
+                    }
+                    if let Some(Err(error)) = last {
+                        self.held.clear();
+                        return Poll::Ready(Some(Err(error)));
+                    }
+                }
+            }
+        }
     }
 }

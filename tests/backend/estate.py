@@ -123,8 +123,6 @@ class Account:
             if self.grade and i % 9 == 1:
                 iam.put_user_policy(UserName=name, PolicyName="inline", PolicyDocument=allow("ec2:Describe*"))
         roles = {"AuditRole": {"AWS": f"arn:aws:iam::{self.id}:root"}, "AppServer": {"Service": "ec2.amazonaws.com"}, "Partner": {"AWS": "*"}}
-        if self.id != MANAGEMENT:
-            roles[ORG_ROLE] = {"AWS": f"arn:aws:iam::{MANAGEMENT}:root"}
         for role, principal in roles.items():
             iam.create_role(RoleName=role, AssumeRolePolicyDocument=trust(principal), Tags=[{"Key": "env", "Value": "example"}])
         iam.put_role_policy(RoleName="AppServer", PolicyName="queue", PolicyDocument=allow("sqs:*"))
@@ -175,7 +173,9 @@ class Account:
                 s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
             if i == 3:
                 s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": [{"Key": "team", "Value": "data"}]})
-        logs = f"example-{self.id[-4:]}-1"
+        logs = f"example-{self.id[-4:]}-logs"
+        s3.create_bucket(Bucket=logs)
+        s3.put_bucket_acl(Bucket=logs, ACL="log-delivery-write")
         s3.put_bucket_logging(Bucket=f"example-{self.id[-4:]}-0", BucketLoggingStatus={"LoggingEnabled": {"TargetBucket": logs, "TargetPrefix": "s3/"}})
 
     def network(self):

@@ -1,0 +1,378 @@
+//! The command line: what can be typed. Decides nothing; the commands do.
+
+use crate::output::Format;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// `assay`.
+#[derive(Debug, Parser)]
+#[command(
+    name = "assay",
+    version,
+    about = "SQL over live cloud APIs: tables, controls and benchmarks in one binary",
+    disable_help_subcommand = true,
+    after_help = "Without a command, assay opens an interactive SQL shell.\n\n\
+                  Examples:\n  \
+                  assay run benchmark cis_v200 --demo\n  \
+                  assay query \"select user_name, create_date from aws_iam_user\"\n  \
+                  assay --demo"
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+/// Options every command takes.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Global {
+    /// Configuration file; default: assay.yaml here or in a parent folder, then in ~/.config/assay
+    #[arg(long, global = true, value_name = "FILE", env = "ASSAY_CONFIG", help_heading = "Global options")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Connection that unqualified table names mean; several make a search path
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Global options")]
+    pub(crate) connection: Vec<String>,
+
+    /// How long answers of the cloud are reused: 300, 90s, 5m, 1h; 0 turns the cache off
+    #[arg(long, global = true, value_name = "TIME", default_value = "5m", value_parser = duration, help_heading = "Global options")]
+    pub(crate) cache_ttl: Duration,
+
+    /// Answer from the recorded demo organisation that ships with assay: no account and no network needed
+    #[arg(long, global = true, conflicts_with_all = ["replay", "record"], help_heading = "Global options")]
+    pub(crate) demo: bool,
+
+    /// Answer from a recording, with the clock at the recording's time
+    #[arg(long, global = true, value_name = "BUNDLE", conflicts_with = "record", help_heading = "Global options")]
+    pub(crate) replay: Option<PathBuf>,
+
+    /// Record every answer of the cloud into a bundle
+    #[arg(long, global = true, value_name = "BUNDLE", help_heading = "Global options")]
+    pub(crate) record: Option<PathBuf>,
+
+    /// No colours (also: environment variable NO_COLOR)
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub(crate) no_color: bool,
+
+    /// Progress on stderr; auto: on a terminal
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t = When::Auto, help_heading = "Global options")]
+    pub(crate) progress: When,
+}
+
+/// `auto`, `always`, `never`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum When {
+    /// On a terminal
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run SQL and print its rows
+    #[command(after_help = "Examples:\n  \
+        assay query \"select user_name from aws_iam_user where not mfa_enabled\"\n  \
+        assay query report.sql --output csv\n  \
+        echo \"select 1\" | assay query -\n  \
+        assay query \"select * from aws_iam_access_key where user_name = $who\" --arg who=alice")]
+    Query(QueryArgs),
+
+    /// Run controls or benchmarks and report their verdicts
+    #[command(after_help = "Examples:\n  assay run benchmark cis_v200 --demo\n  assay run control cis_v200_1_14 --output csv")]
+    Run {
+        #[command(subcommand)]
+        what: RunWhat,
+    },
+
+    /// Powerpipe's spelling of `run control`
+    #[command(hide = true)]
+    Control {
+        #[command(subcommand)]
+        verb: RunVerb,
+    },
+
+    /// Powerpipe's spelling of `run benchmark`
+    #[command(hide = true)]
+    Benchmark {
+        #[command(subcommand)]
+        verb: RunVerb,
+    },
+
+    /// List tables, controls, benchmarks, named queries or connections
+    #[command(after_help = "Examples:\n  assay list tables\n  assay list controls --output csv\n  assay list connections")]
+    List(ListArgs),
+
+    /// Show a table, control, benchmark or named query
+    #[command(after_help = "Examples:\n  assay show aws_iam_access_key\n  assay show cis_v200_1_14\n  assay show cis_v200")]
+    Show(ShowArgs),
+
+    /// Check configuration, credentials and access of every connection
+    #[command(after_help = "Example:\n  assay doctor --connection prod")]
+    Doctor,
+
+    /// Print a completion script for a shell
+    #[command(after_help = "Example:\n  assay completions bash > ~/.local/share/bash-completion/completions/assay")]
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+}
+
+/// `assay run …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RunWhat {
+    /// Run controls
+    #[command(after_help = "Examples:\n  \
+        assay run control cis_v200_1_14\n  \
+        assay run control cis_v200_1_14 --arg max_age_days=60 --output json")]
+    Control(RunArgs),
+    /// Run benchmarks
+    #[command(after_help = "Examples:\n  \
+        assay run benchmark cis_v200 --demo\n  \
+        assay run benchmark cis_v200 --export report.html --export report.csv\n  \
+        assay run benchmark all --where \"severity in ('high', 'critical')\" --dry-run")]
+    Benchmark(RunArgs),
+}
+
+/// `assay control …`, `assay benchmark …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RunVerb {
+    /// Run them
+    #[command(after_help = "Example:\n  assay benchmark run cis_v200 --demo")]
+    Run(RunArgs),
+}
+
+/// `assay query`.
+#[derive(Debug, Args)]
+pub(crate) struct QueryArgs {
+    /// SQL, a file that ends in .sql, the name of a query, or - for standard input
+    #[arg(value_name = "SQL | FILE.sql | NAME | -")]
+    pub(crate) sql: Vec<String>,
+
+    /// Output format
+    #[arg(long, short, value_enum, default_value_t = Format::Table, value_name = "FORMAT")]
+    pub(crate) output: Format,
+
+    /// Value of a parameter: name=value for $name, or a value alone for $1, $2, …
+    #[arg(long, value_name = "[NAME=]VALUE")]
+    pub(crate) arg: Vec<String>,
+
+    /// Rows, calls, cache hits and time on stderr
+    #[arg(long)]
+    pub(crate) timing: bool,
+
+    /// Print column names (table, csv)
+    #[arg(long, action = ArgAction::Set, default_value_t = true, value_name = "true|false")]
+    pub(crate) header: bool,
+
+    /// Separator of csv
+    #[arg(long, default_value = ",", value_parser = separator, value_name = "CHAR")]
+    pub(crate) separator: Separator,
+
+    /// Incomplete data is a warning, not exit code 2
+    #[arg(long)]
+    pub(crate) allow_partial: bool,
+}
+
+/// `assay run control|benchmark`.
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// Ids, with or without prefix: cis_v200_1_14, aws_compliance.control.cis_v200_1_14; all
+    #[arg(required = true, value_name = "ID")]
+    pub(crate) ids: Vec<String>,
+
+    /// Report on stdout: the whole tree as text, what is not ok as brief, every row as csv …
+    #[arg(long, short, default_value = "text", value_parser = report_format(), value_name = "FORMAT")]
+    pub(crate) output: assay_report::Format,
+
+    /// Also write the report to a file; its suffix (.csv, .json, .md, .html, .txt) is the format
+    #[arg(long, value_name = "FILE")]
+    pub(crate) export: Vec<PathBuf>,
+
+    /// Only controls for which this is true: "severity = 'high' and tags->>'service' = 'AWS/IAM'"
+    #[arg(long = "where", value_name = "EXPR", action = ArgAction::Append)]
+    pub(crate) filter: Vec<String>,
+
+    /// Only controls with this tag
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) tag: Vec<String>,
+
+    /// List the controls that would run
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Controls that run at the same time
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000), value_name = "N")]
+    pub(crate) max_parallel: u16,
+
+    /// Argument of the controls: name=value
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) arg: Vec<String>,
+
+    /// Variable that controls use as default of an argument: name=value
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) var: Vec<String>,
+
+    /// File of variables: YAML or JSON, name: value
+    #[arg(long, value_name = "FILE")]
+    pub(crate) var_file: Vec<PathBuf>,
+
+    /// Incomplete data is a warning, not exit code 2
+    #[arg(long)]
+    pub(crate) allow_partial: bool,
+}
+
+/// What `assay list` lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ListWhat {
+    /// Tables, with what they hold
+    Tables,
+    /// Controls
+    Controls,
+    /// Benchmarks
+    Benchmarks,
+    /// Named queries
+    Queries,
+    /// Connections of the configuration
+    Connections,
+}
+
+/// `assay list`.
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// What to list
+    #[arg(value_enum)]
+    pub(crate) what: ListWhat,
+
+    /// Output format
+    #[arg(long, short, value_enum, default_value_t = Format::Table, value_name = "FORMAT")]
+    pub(crate) output: Format,
+}
+
+/// `assay show`.
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// Id of a table, control, benchmark or named query
+    pub(crate) id: String,
+}
+
+/// Names of the report formats.
+fn report_format() -> impl TypedValueParser<Value = assay_report::Format> {
+    PossibleValuesParser::new(assay_report::Format::ALL.map(assay_report::Format::as_str))
+        .try_map(|name| assay_report::Format::parse(&name).ok_or_else(|| format!("there is no format {name}")))
+}
+
+/// One byte between the cells of CSV.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Separator(pub(crate) u8);
+
+/// Parses a separator: one ASCII character, or `\t` or `tab`.
+pub(crate) fn separator(text: &str) -> Result<Separator, String> {
+    match text {
+        "\\t" | "tab" => Ok(Separator(b'\t')),
+        "\"" | "\n" | "\r" => Err("a quote or line break cannot separate cells".to_owned()),
+        _ => match text.as_bytes() {
+            [byte] if byte.is_ascii() => Ok(Separator(*byte)),
+            _ => Err("the separator is one ASCII character, or \\t".to_owned()),
+        },
+    }
+}
+
+/// Parses `300`, `90s`, `5m`, `1h`, `2d`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let bad = || format!("\"{text}\" is not a time: write 300, 90s, 5m, 1h or 2d");
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: u64 = digits.parse().map_err(|_| bad())?;
+    let factor = match &text[digits.len()..] {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => return Err(bad()),
+    };
+    number.checked_mul(factor).map(Duration::from_secs).ok_or_else(bad)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split_whitespace())
+    }
+
+    #[test]
+    fn the_definition_is_consistent_and_every_command_has_an_example() {
+        let mut command = Cli::command();
+        command.build();
+        command.clone().debug_assert();
+        fn check(command: &clap::Command) {
+            let help = command.clone().render_long_help().to_string();
+            assert!(help.contains("Example"), "no example in `{} --help`", command.get_name());
+            command.get_subcommands().filter(|c| !c.is_hide_set()).for_each(check);
+        }
+        check(&command);
+    }
+
+    #[test]
+    fn good_lines_parse() {
+        for line in [
+            "assay",
+            "assay --demo",
+            "assay query select --output csv --separator ; --header false --arg a=1 --arg 2",
+            "assay query - --demo",
+            "assay run control cis_v200_1_14 a.control.b --export a.csv --export b.html --arg max_age_days=60",
+            "assay run benchmark all --tag service=AWS/IAM --tag level=1 --dry-run --max-parallel 4",
+            "assay control run x --output brief",
+            "assay benchmark run cis_v200 --replay x.bundle --progress never",
+            "assay list tables --output json",
+            "assay show aws_iam_user --connection a --connection b",
+            "assay doctor --config x.yaml",
+            "assay completions zsh",
+        ] {
+            if let Err(e) = parse(line) {
+                panic!("{line}: {e}");
+            }
+        }
+    }
+
+    #[test]
+    fn bad_lines_are_refused() {
+        for line in [
+            "assay nonsense",
+            "assay query --output parquet x",
+            "assay query --separator ab x",
+            "assay run",
+            "assay run control",
+            "assay run control x --max-parallel 0",
+            "assay run control x --output parquet",
+            "assay --demo --replay x",
+            "assay --replay x --record y",
+            "assay --cache-ttl 5x list tables",
+            "assay list everything",
+            "assay completions cmd",
+            "assay query --header maybe x",
+        ] {
+            assert!(parse(line).is_err(), "{line} was accepted");
+        }
+    }
+
+    #[test]
+    fn times() {
+        for (text, seconds) in [("0", 0), ("300", 300), ("90s", 90), ("5m", 300), ("1h", 3600), ("2d", 172_800)] {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "m", "-1", "1.5h", "1w", "5 m", "99999999999999999999", "999999999999999999d", "1µs"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! One command a file, each with `exec`.
+
+pub(crate) mod completions;
+pub(crate) mod doctor;
+pub(crate) mod list;
+pub(crate) mod query;
+pub(crate) mod run;
+pub(crate) mod show;

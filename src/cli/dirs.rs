@@ -1,0 +1,39 @@
+//! Folders of the XDG base directory specification: where configuration and history live.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// `$XDG_CONFIG_HOME/assay` or `~/.config/assay`.
+pub(crate) fn config() -> Option<PathBuf> {
+    base(std::env::var_os("XDG_CONFIG_HOME"), std::env::var_os("HOME"), ".config")
+}
+
+/// `$XDG_STATE_HOME/assay` or `~/.local/state/assay`.
+pub(crate) fn state() -> Option<PathBuf> {
+    base(std::env::var_os("XDG_STATE_HOME"), std::env::var_os("HOME"), ".local/state")
+}
+
+/// Relative paths in XDG variables are invalid and ignored, as the specification says.
+fn base(xdg: Option<OsString>, home: Option<OsString>, below_home: &str) -> Option<PathBuf> {
+    let absolute = |path: OsString| Some(PathBuf::from(path)).filter(|p| p.is_absolute());
+    xdg.and_then(absolute).or_else(|| home.and_then(absolute).map(|h| h.join(below_home))).map(|dir| dir.join("assay"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn xdg_wins_over_home_and_relative_paths_count_for_nothing() {
+        let os = |s: &str| Some(OsString::from(s));
+        for (xdg, home, expected) in [
+            (os("/x"), os("/h"), Some("/x/assay")),
+            (os("x"), os("/h"), Some("/h/.config/assay")),
+            (None, os("/h"), Some("/h/.config/assay")),
+            (os(""), os(""), None),
+            (None, None, None),
+        ] {
+            assert_eq!(base(xdg, home, ".config"), expected.map(PathBuf::from));
+        }
+    }
+}

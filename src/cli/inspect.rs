@@ -1,0 +1,99 @@
+//! What a table is, in text: columns, types, key columns, and the API calls behind it. For `show` and `.inspect`.
+
+use assay_tables::{KeyOp, ScopeKind, Table};
+use std::fmt::Write;
+use unicode_width::UnicodeWidthStr;
+
+/// Describes a table.
+pub(crate) fn table(table: &Table) -> String {
+    let mut out = format!("{}\n", table.name);
+    if !table.about.is_empty() {
+        let _ = writeln!(out, "{}", table.about);
+    }
+    let scope = match table.scope {
+        ScopeKind::Account => "asked once per account",
+        ScopeKind::Region => "asked per account and region",
+    };
+    let _ = writeln!(out, "Scope: {scope}");
+
+    let rows: Vec<[String; 3]> = table
+        .columns
+        .iter()
+        .map(|c| {
+            let mut about = c.about.clone();
+            if c.secret {
+                about = if about.is_empty() { "secret: not in select *".to_owned() } else { format!("{about} (secret: not in select *)") };
+            }
+            [c.name.clone(), c.ty.sql_name().to_owned(), about]
+        })
+        .collect();
+    out.push_str("\nColumns\n");
+    grid(&rows, &mut out);
+
+    if !table.keys.is_empty() {
+        out.push_str("\nKey columns: filters on them reach the API\n");
+        let rows: Vec<[String; 3]> = table
+            .keys
+            .iter()
+            .map(|k| {
+                let ops: Vec<&str> = k.ops.iter().map(|op| op_name(*op)).collect();
+                [k.column.clone(), ops.join(", "), if k.required { "required".to_owned() } else { String::new() }]
+            })
+            .collect();
+        grid(&rows, &mut out);
+    }
+
+    match &table.view {
+        Some(sql) => {
+            out.push_str("\nView\n");
+            for line in sql.trim().lines() {
+                let _ = writeln!(out, "  {line}");
+            }
+        }
+        None => {
+            let rows: Vec<[String; 3]> = table
+                .calls()
+                .into_iter()
+                .map(|(operation, columns)| {
+                    let when = if columns.is_empty() { "always".to_owned() } else { format!("for {}", columns.join(", ")) };
+                    [operation, when, String::new()]
+                })
+                .collect();
+            out.push_str("\nAPI calls\n");
+            grid(&rows, &mut out);
+        }
+    }
+    out
+}
+
+fn op_name(op: KeyOp) -> &'static str {
+    match op {
+        KeyOp::Eq => "=",
+        KeyOp::In => "in",
+        KeyOp::Prefix => "like 'x%'",
+        KeyOp::Range => "< <= > >=",
+    }
+}
+
+/// Left-aligned columns, indented, without trailing space.
+pub(crate) fn grid(rows: &[[String; 3]], out: &mut String) {
+    let width = |i: usize| rows.iter().map(|r| r[i].width()).max().unwrap_or_default();
+    let widths = [width(0), width(1)];
+    for row in rows {
+        let pad = |i: usize| " ".repeat(widths[i] - row[i].width());
+        let line = format!("  {}{}  {}{}  {}", row[0], pad(0), row[1], pad(1), row[2]);
+        let _ = writeln!(out, "{}", line.trim_end());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grids_are_aligned_and_end_clean() {
+        let mut out = String::new();
+        grid(&[["a".into(), "text".into(), String::new()], ["日本".into(), "int".into(), "x".into()]], &mut out);
+        assert_eq!(out, "  a     text\n  日本  int   x\n");
+    }
+}

@@ -1,0 +1,94 @@
+//! The object graph of one process: configuration, cloud, catalog, engine. Built on demand, and nothing in it makes a call.
+
+use crate::args::Global;
+use crate::config::Config;
+use crate::console::Console;
+use crate::demo;
+use crate::exit::{Exit, Failed};
+use assay_cloud::{Bundle, Cloud, Mode, Options};
+use assay_compliance::Library;
+use assay_engine::{Engine, Settings};
+use assay_tables::Catalog;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Ceiling for calls in flight. Each needs a socket, and 1,024 open files is the usual limit of a process.
+const MAX_IN_FLIGHT: usize = 256;
+
+/// Everything a command that runs SQL needs.
+#[derive(Debug)]
+pub(crate) struct Session {
+    /// The terminal.
+    pub(crate) console: Console,
+    /// What the configuration file says.
+    pub(crate) config: Config,
+    /// Answers calls.
+    pub(crate) cloud: Cloud,
+    /// Tables.
+    pub(crate) catalog: Arc<Catalog>,
+    /// Runs SQL.
+    pub(crate) engine: Engine,
+}
+
+impl Session {
+    /// Builds the graph as the global options say.
+    pub(crate) async fn open(global: &Global, console: Console) -> Result<Session, Failed> {
+        let config = if global.demo { Config::default() } else { Config::load(global.config.as_deref())? };
+        let mode = if global.demo {
+            Mode::Replay(Arc::new(demo::bundle()?))
+        } else if let Some(path) = &global.replay {
+            Mode::Replay(Arc::new(Bundle::read(path)?))
+        } else if let Some(path) = &global.record {
+            writable_place(path)?;
+            Mode::Record(path.clone())
+        } else {
+            Mode::Live
+        };
+        // A recording brings its own connections.
+        let connections = if matches!(mode, Mode::Replay(_)) { assay_cloud::Config::default() } else { config.cloud.clone() };
+        let options = Options { config: connections, mode, cache_ttl: global.cache_ttl, max_in_flight: MAX_IN_FLIGHT };
+        let cloud = Cloud::open(options).await?;
+        let catalog = Arc::new(catalog(&config)?);
+        let engine = Engine::new(cloud.clone(), Arc::clone(&catalog), Settings { search_path: global.connection.clone() })?;
+        Ok(Session { console, config, cloud, catalog, engine })
+    }
+
+    /// Writes the bundle of a recording; nothing in the other modes.
+    pub(crate) fn finish(&self) -> Result<(), Failed> {
+        Ok(self.cloud.finish_recording()?)
+    }
+}
+
+/// The embedded tables and those of the configuration's folders.
+pub(crate) fn catalog(config: &Config) -> Result<Catalog, Failed> {
+    let mut catalog = Catalog::embedded();
+    for folder in &config.tables {
+        catalog.add_folder(folder)?;
+    }
+    Ok(catalog)
+}
+
+/// The embedded controls and benchmarks and those of the configuration's folders.
+pub(crate) fn library(config: &Config) -> Result<Library, Failed> {
+    let mut library = Library::embedded();
+    for folder in &config.controls {
+        library.load_folder(folder)?;
+    }
+    Ok(library)
+}
+
+/// Is the folder of a file there? Asked before long work whose result would be lost.
+pub(crate) fn writable_place(path: &Path) -> Result<(), Failed> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    if path.is_dir() {
+        return Err(Failed::new(Exit::Io, format!("cannot write {}: it is a folder", path.display())));
+    }
+    match std::fs::metadata(folder) {
+        Ok(meta) if meta.is_dir() => Ok(()),
+        Ok(_) => Err(Failed::new(Exit::Io, format!("cannot write {}: {} is not a folder", path.display(), folder.display()))),
+        Err(error) => Err(Failed::file("write", path, &error)),
+    }
+}

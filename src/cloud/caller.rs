@@ -1,0 +1,177 @@
+//! The way of one call: cache, single flight, limiter, transport. Owns what happens around a call that goes wrong: credentials renewed
+//! once when they expired, patience when the retries gave up under throttling, and who hears of it.
+
+use crate::aws::client::Attempts;
+use crate::cache::{Cache, Outcome};
+use crate::clock::Clock;
+use crate::credentials::{ATTEMPTS, Login};
+use crate::flight::{Flights, died};
+use crate::key::{call_key, canonical_input};
+use crate::limiter::Limiter;
+use crate::limits::Limits;
+use crate::recorder::Recorder;
+use crate::transport::{Request, Transport};
+use crate::{CloudError, ErrorKind, Tally, TallyCounts};
+use serde_json::Value;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Answers of a run are kept up to this size.
+const CACHE_BYTES: usize = 256 << 20;
+
+/// Waits before asking again when a call was given up under throttling although attempts were left: the SDK's retry quota, shared by
+/// all calls to a service, was used up. By then the limiter has slowed down.
+const PATIENCE: &[Duration] = &[Duration::from_secs(5), Duration::from_secs(15)];
+
+/// Codes that say the credentials are too old. Source: AWS "Common error types" and the STS and S3 API references.
+const EXPIRED: &[&str] = &["ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"];
+
+/// Makes calls for everybody in the room.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    clock: Clock,
+    transport: Arc<dyn Transport>,
+    cache: Cache,
+    flights: Flights<Outcome>,
+    limiter: Limiter,
+    /// By login.
+    limits: HashMap<Arc<str>, Limits>,
+    pub(crate) recorder: Option<Recorder>,
+    /// Calls of the whole process.
+    pub(crate) tally: Tally,
+}
+
+/// Whom a call is for, beside what the cloud is told: names in errors.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OnBehalf<'a> {
+    pub(crate) login: &'a Arc<Login>,
+    pub(crate) connection: &'a str,
+}
+
+impl Caller {
+    pub(crate) fn new(
+        clock: Clock,
+        transport: Arc<dyn Transport>,
+        cache_ttl: Duration,
+        max_in_flight: usize,
+        limits: HashMap<Arc<str>, Limits>,
+        recorder: Option<Recorder>,
+    ) -> Caller {
+        Caller {
+            transport,
+            cache: Cache::new(clock.clone(), cache_ttl, CACHE_BYTES),
+            flights: Flights::new(),
+            limiter: Limiter::new(clock.clone(), max_in_flight),
+            limits,
+            recorder,
+            tally: Tally::default(),
+            clock,
+        }
+    }
+
+    pub(crate) fn clear_cache(&self) {
+        self.cache.clear();
+    }
+
+    pub(crate) fn set_cache_ttl(&self, ttl: Duration) {
+        self.cache.set_ttl(ttl);
+    }
+
+    /// One call, from the cache or from a call under way where possible.
+    pub(crate) async fn call(
+        self: &Arc<Self>,
+        who: OnBehalf<'_>,
+        region: &Arc<str>,
+        service: &str,
+        operation: &str,
+        input: Value,
+        tally: &Tally,
+    ) -> Outcome {
+        let canonical = canonical_input(&input);
+        let key = call_key(&who.login.key, region, service, operation, &canonical);
+        let hit = TallyCounts { cache_hits: 1, ..TallyCounts::default() };
+        let outcome = if let Some(outcome) = self.cache.get(&key) {
+            tally.add(hit);
+            outcome
+        } else {
+            let request = || Request {
+                login: who.login.clone(),
+                region: region.clone(),
+                service: service.into(),
+                operation: operation.into(),
+                input,
+                canonical: canonical.into(),
+            };
+            let (joined, outcome) = self.flights.join(&key, || self.clone().perform(key.clone(), request(), tally.clone())).await;
+            if joined {
+                tally.add(hit);
+            }
+            outcome.unwrap_or_else(|| Err(died()))
+        };
+        outcome.map_err(|mut e| {
+            e.service = service.to_owned();
+            e.operation = operation.to_owned();
+            e.region = region.to_string();
+            e.account = who.login.identity.get().map_or_else(|| who.connection.to_owned(), |i| i.account_id.to_string());
+            e
+        })
+    }
+
+    /// The call itself, in a task of its own.
+    async fn perform(self: Arc<Self>, key: Arc<str>, request: Request, tally: Tally) -> Outcome {
+        // Between the caller's look and the start of this task the answer may have come.
+        if let Some(outcome) = self.cache.get(&key) {
+            tally.add(TallyCounts { cache_hits: 1, ..TallyCounts::default() });
+            return outcome;
+        }
+        let outcome = self.send(&request, &tally).await.map(Arc::new);
+        self.cache.put(&key, &request.service, &request.operation, &outcome);
+        if let Some(recorder) = &self.recorder {
+            recorder.answer(&key, &request.service, &request.operation, &outcome);
+        }
+        outcome
+    }
+
+    async fn send(&self, request: &Request, tally: &Tally) -> Result<Value, CloudError> {
+        let login = &request.login;
+        if let Some(error) = login.recent_failure(self.clock.now()) {
+            return Err(error);
+        }
+        let limit = self.limits.get(&login.key).map(|l| l.of(&request.service)).unwrap_or_default();
+        let mut patience = PATIENCE.iter();
+        let (mut sent, mut renewed) = (0, false);
+        loop {
+            let gate = [&*login.key, &request.region, &request.service].join("\t");
+            let pass = self.limiter.enter(gate, limit).await;
+            let generation = login.generation();
+            let mut attempts = Attempts::default();
+            let result = self.transport.send(request, &mut attempts).await;
+            pass.report(attempts.throttled > 0);
+            drop(pass);
+            tally.add(TallyCounts {
+                calls: u64::from(sent == 0 && attempts.total > 0),
+                retries: u64::from(attempts.total.saturating_sub(u32::from(sent == 0))),
+                throttles: u64::from(attempts.throttled),
+                cache_hits: 0,
+            });
+            sent += attempts.total;
+            let Err(error) = result else { return result };
+            if EXPIRED.contains(&error.code.as_str()) && !renewed {
+                renewed = true;
+                login.renew(generation);
+            } else if error.kind == ErrorKind::Throttled
+                && attempts.total < ATTEMPTS
+                && let Some(wait) = patience.next()
+            {
+                self.clock.sleep(*wait).await;
+            } else {
+                // Nothing was sent: there are no credentials, and the next call would find none either.
+                if error.kind == ErrorKind::Credentials && attempts.total == 0 {
+                    login.remember_failure(self.clock.now(), &error);
+                }
+                return Err(error);
+            }
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! The HTTP client that every AWS call shares: one connection pool, proxies and trust roots from the standard environment variables.
+//!
+//! HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY (upper or lower case) as curl reads them; AWS_CA_BUNDLE replaces the system's roots,
+//! SSL_CERT_FILE and SSL_CERT_DIR tell where the system's roots are.
+
+use crate::CloudError;
+use crate::limits::invalid;
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use aws_smithy_http_client::{Connector, ConnectorBuilder};
+use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use base64::Engine;
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// Connections kept open per host between calls: as many as calls are in flight by default.
+const IDLE_PER_HOST: usize = 64;
+
+/// Builds the client; no connection is made and no system root is read before the first call.
+pub(crate) fn client() -> Result<SharedHttpClient, CloudError> {
+    let roots = match std::env::var_os("AWS_CA_BUNDLE").filter(|p| !p.is_empty()) {
+        Some(path) => Some(read_bundle(Path::new(&path))?),
+        None => None,
+    };
+    Ok(SharedHttpClient::new(Http { roots, connectors: Mutex::default() }))
+}
+
+#[derive(Debug)]
+struct Http {
+    roots: Option<TrustStore>,
+    /// By (connect, read) time-out, which a connector has built in.
+    connectors: Mutex<HashMap<(Option<Duration>, Option<Duration>), SharedHttpConnector>>,
+}
+
+impl HttpClient for Http {
+    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+        let mut connectors = self.connectors.lock().unwrap_or_else(PoisonError::into_inner);
+        let times = (settings.connect_timeout(), settings.read_timeout());
+        connectors.entry(times).or_insert_with(|| self.connector(settings, components)).clone()
+    }
+}
+
+impl Http {
+    fn connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+        let mut builder: ConnectorBuilder = Connector::builder().connector_settings(settings.clone()).proxy_config(ProxyConfig::from_env());
+        builder.set_sleep_impl(components.sleep_impl());
+        builder.set_pool_max_idle_per_host(Some(IDLE_PER_HOST));
+        let mut builder = builder.tls_provider(Provider::rustls(CryptoMode::AwsLc));
+        if let Some(roots) = &self.roots
+            && let Ok(context) = TlsContext::builder().with_trust_store(roots.clone()).build()
+        {
+            builder = builder.tls_context(context);
+        }
+        SharedHttpConnector::new(builder.build())
+    }
+}
+
+/// Reads and checks a PEM file: the TLS library would panic on a broken one, at the first call.
+fn read_bundle(path: &Path) -> Result<TrustStore, CloudError> {
+    let fail = |why: String| invalid(format!("AWS_CA_BUNDLE {}: {why}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|e| fail(e.to_string()))?;
+    let mut store = TrustStore::empty();
+    let mut count = 0;
+    for block in text.split("-----BEGIN CERTIFICATE-----").skip(1) {
+        count += 1;
+        let body = block.split("-----END CERTIFICATE-----").next().filter(|b| b.len() < block.len());
+        let body: String = body.ok_or_else(|| fail(format!("certificate {count} has no end")))?.split_whitespace().collect();
+        let der = base64::engine::general_purpose::STANDARD.decode(&body).map_err(|e| fail(format!("certificate {count}: {e}")))?;
+        rustls::RootCertStore::empty().add(der.into()).map_err(|e| fail(format!("certificate {count}: {e}")))?;
+        store.add_pem_certificate(format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n"));
+    }
+    if count == 0 {
+        return Err(fail("holds no PEM certificate".into()));
+    }
+    Ok(store)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bundle(text: &str) -> Result<TrustStore, CloudError> {
+        let path = std::env::temp_dir().join(format!("assay-ca-{}-{:?}.pem", std::process::id(), std::thread::current().id()));
+        std::fs::write(&path, text).unwrap();
+        let result = read_bundle(&path);
+        std::fs::remove_file(path).unwrap();
+        result
+    }
+
+    #[test]
+    fn a_broken_ca_bundle_is_an_error_that_names_the_certificate() {
+        for (text, why) in [
+            ("", "holds no PEM certificate"),
+            ("-----BEGIN CERTIFICATE-----\nAAAA\n", "certificate 1 has no end"),
+            ("-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n", "certificate 1"),
+            ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "certificate 1"),
+        ] {
+            let e = bundle(text).unwrap_err();
+            assert!(e.message.contains(why), "{text:?}: {e}");
+        }
+        assert!(read_bundle(Path::new("/nowhere/ca.pem")).unwrap_err().message.starts_with("AWS_CA_BUNDLE /nowhere/ca.pem: "));
+    }
+}
