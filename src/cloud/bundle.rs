@@ -327,7 +327,7 @@ mod tests {
     fn what_is_not_a_bundle_says_why() {
         let whole = pack(&format!("{HEADER}\na\tb\tc\td\t{{}}\tok\t{{}}\n"));
         for (bytes, why) in [
-            (b"".to_vec(), "no header line"),
+            (b"".to_vec(), "the file is cut off"),
             (b"hello".to_vec(), "cannot unpack"),
             (pack("hello"), "no header line"),
             (pack("hello\n"), "no header line"),

@@ -56,17 +56,16 @@ fn from_shapes(service: &str, operation: &str) -> Option<Paginator> {
 /// The request member for the size of a page and its value, if one is to be sent.
 pub(crate) fn page_limit(service: &str, operation: &str, paging: &Paginator, wanted: Option<u32>) -> Option<(String, Value)> {
     let member = paging.limit_key.as_ref()?;
-    let largest = LARGEST_PAGES.iter().find(|(s, m, _)| *s == service && m == member).map(|(.., n)| *n);
-    let size = match (wanted, largest) {
-        (Some(wanted), Some(largest)) => wanted.clamp(1, largest),
-        (size, largest) => size.or(largest)?,
-    };
+    if let Some((.., largest)) = LARGEST_PAGES.iter().find(|(s, m, _)| *s == service && m == member) {
+        return Some((member.clone(), wanted.unwrap_or(*largest).clamp(1, *largest).into()));
+    }
+    let wanted = wanted?;
     // Route 53 and a few others take the number as text.
     let text = model::operation_shapes(service, operation).and_then(|(input, _)| {
         let target = model::shape(service, &input?)?.get("members")?.get(member)?.get("shape")?.as_str()?;
         Some(model::shape(service, target)?.get("type")? == "string")
     });
-    Some((member.clone(), if text == Some(true) { size.to_string().into() } else { size.into() }))
+    Some((member.clone(), if text == Some(true) { wanted.to_string().into() } else { wanted.into() }))
 }
 
 /// The input with the size of a page, unless it names one itself.

@@ -64,7 +64,9 @@ impl<'a> Fields<'a> {
     fn text(&self, key: &str) -> Result<Option<String>, ContentError> {
         match self.get(key) {
             None => Ok(None),
-            Some(Node { data: Data::Scalar { text, .. }, .. }) if !text.trim().is_empty() => Ok(Some(text.trim_end().to_owned())),
+            Some(node @ Node { data: Data::Scalar { text, .. }, .. }) if !node.is_null() && !text.trim().is_empty() => {
+                Ok(Some(text.trim_end().to_owned()))
+            }
             Some(node) => Err(error_at(&node.place, format!("'{key}' must be text, found {}", node.kind()), None)),
         }
     }

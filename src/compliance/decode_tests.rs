@@ -39,7 +39,7 @@ fn refuses_bad_files_with_place_and_hint() {
         ("control: d\ntitle: x\nsql: select 1", "1:10: control 'd' stands in a file of another name", "rename the file to d.yaml"),
         ("control: a.b\ntitle: x\nsql: select 1", "1:10: 'a.b' cannot be an id", "letters"),
         ("control: c\nsql: select 1", "1:1: a control has no 'title'", "add `title:`"),
-        ("control: c\ntitle:\nsql: select 1", "2:7: 'title' must be text, found nothing", ""),
+        ("control: c\ntitle:\nsql: select 1", "2:6: 'title' must be text, found nothing", ""),
         ("control: c\ntitle: x", "1:1: a control has no 'sql'", "`query:`"),
         ("control: c\ntitle: x\nsql: select 1\nquery: d", "4:8: both 'sql' and 'query'", ""),
         ("control: c\ntitle: x\nsqll: select 1", "3:1: unknown key 'sqll' in a control", "did you mean 'sql'?"),
@@ -63,10 +63,10 @@ fn refuses_bad_files_with_place_and_hint() {
         ("benchmark: c\ntitle: x\nchildren:\n- []", "4:3: a child cannot be a list", ""),
         ("benchmark: c\ntitle: x\nchildren:\n- {title: y}", "4:3: a leaf has no 'id'", ""),
         ("benchmark: c\ntitle: x\nchildren:\n- {id: all}", "4:8: 'all' cannot be an id", ""),
-        ("benchmark: c\ntitle: x\nchildren:\n- {id: l, level: 1}", "4:17: 'level' without a framework", "cis_level"),
-        ("benchmark: c\ntitle: x\nchildren:\n- {id: l, contol: d}", "4:10: unknown key 'contol' in a leaf", "did you mean 'control'?"),
-        ("benchmark: c\ntitle: x\nchildren:\n- {id: l, args: {a: 1}}", "4:16: 'args' without 'control'", ""),
-        ("benchmark: c\ntitle: x\nchildren:\n- {id: g, title: t, level: 1, children: [a]}", "4:20: unknown key 'level' in a group", ""),
+        ("benchmark: c\ntitle: x\nchildren:\n- {id: l, level: 1}", "4:18: 'level' without a framework", "cis_level"),
+        ("benchmark: c\ntitle: x\nchildren:\n- {id: l, contol: d}", "4:11: unknown key 'contol' in a leaf", "did you mean 'control'?"),
+        ("benchmark: c\ntitle: x\nchildren:\n- {id: l, args: {a: 1}}", "4:17: 'args' without 'control'", ""),
+        ("benchmark: c\ntitle: x\nchildren:\n- {id: g, title: t, level: 1, children: [a]}", "4:21: unknown key 'level' in a group", ""),
     ];
     for (text, message, hint) in cases {
         let got = load("c", text).unwrap_err();

@@ -125,7 +125,8 @@ impl Layout {
             let mut touching = Vec::new();
             for (i, f) in failures.iter().enumerate() {
                 if !carries_account || f.touches(account, region) {
-                    represented[i] = true;
+                    // A row of nobody in particular does not show that the scope gave rows.
+                    represented[i] |= !carries_account || !account.is_empty();
                     touching.push(f.failure);
                 }
             }

@@ -1,5 +1,6 @@
 //! Errors of a statement, by who is at fault.
 
+use assay_cloud::CloudError;
 use datafusion::error::DataFusionError;
 
 /// Why a statement failed as a whole. Failed scopes and rows are not here: they are in the query's log.
@@ -20,7 +21,7 @@ pub enum EngineError {
     Data(String),
     /// No scope could be asked at all: no credentials, nothing reachable.
     #[error("{0}")]
-    Cloud(#[from] assay_cloud::CloudError),
+    Cloud(#[from] Box<CloudError>),
     /// A spec is bad.
     #[error("{0}")]
     Spec(#[from] assay_tables::SpecError),
@@ -44,6 +45,12 @@ impl EngineError {
             EngineError::Data(_) => None,
             EngineError::Internal(_) => Some("this is a bug: please report it with the statement".to_owned()),
         }
+    }
+}
+
+impl From<CloudError> for EngineError {
+    fn from(error: CloudError) -> EngineError {
+        EngineError::Cloud(Box::new(error))
     }
 }
 

@@ -75,7 +75,8 @@ fn scalar_text(value: &Scalar) -> String {
 
 /// A scan's metrics with its calls.
 pub(crate) fn metrics(mut metrics: MetricsSet, counts: TallyCounts) -> MetricsSet {
-    let calls = [("api_calls", counts.calls), ("cache_hits", counts.cache_hits), ("retries", counts.retries), ("throttles", counts.throttles)];
+    let calls =
+        [("api_calls", counts.calls), ("cache_hits", counts.cache_hits), ("retries", counts.retries), ("throttles", counts.throttles)];
     for (name, value) in calls {
         let count = Count::new();
         count.add(usize::try_from(value).unwrap_or(usize::MAX));

@@ -20,7 +20,9 @@ pub(crate) fn filters(expr: &Expr, type_of: &dyn Fn(&str) -> Option<ColumnType>)
             all.extend(filters(right, type_of));
             all
         }
-        Expr::BinaryExpr(BinaryExpr { op: Operator::Or, .. }) | Expr::InList(_) => one_of(expr, type_of).into_iter().collect(),
+        Expr::BinaryExpr(BinaryExpr { op: Operator::Or, .. }) | Expr::InList(InList { negated: false, .. }) => {
+            one_of(expr, type_of).into_iter().collect()
+        }
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => comparison(left, *op, right, type_of).into_iter().collect(),
         Expr::Between(Between { expr, negated: false, low, high }) => {
             let low = comparison(expr, Operator::GtEq, low, type_of);
@@ -305,7 +307,10 @@ mod tests {
                 col("name").in_list(vec![lit("a"), lit("b"), lit("c"), lit("d")], false).or(col("name").eq(lit("e"))),
                 vec![text("name", &["a", "b", "c", "d", "e"])],
             ),
-            (col("name").eq(lit("a")).and(col("size").gt(lit(3_i64))), vec![text("name", &["a"]), range("size", RangeOp::Gt, Scalar::Int(3))]),
+            (
+                col("name").eq(lit("a")).and(col("size").gt(lit(3_i64))),
+                vec![text("name", &["a"]), range("size", RangeOp::Gt, Scalar::Int(3))],
+            ),
             (lit(3_i64).gt(col("size")), vec![range("size", RangeOp::Lt, Scalar::Int(3))]),
             (lit(3_i64).lt_eq(col("size")), vec![range("size", RangeOp::Ge, Scalar::Int(3))]),
             (

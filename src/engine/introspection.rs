@@ -2,10 +2,10 @@
 //!
 //! Owns: what they say. Refuses: calls; and parsing specs that a filter on the table's name leaves out.
 
+use crate::EngineError;
 use crate::filters::filters;
 use crate::schemas::{CATALOG, Shared};
 use crate::scopes::real_connections;
-use crate::EngineError;
 use assay_tables::{Column, ColumnType, Filter, KeyOp, Scalar, ScopeKind, Table, jsonb};
 use async_trait::async_trait;
 use datafusion::arrow::array::{ArrayRef, BooleanArray, Int64Array, StringArray};
@@ -54,7 +54,11 @@ const INFORMATION: [Definition; 3] = [
             ("is_updatable", ColumnType::Text),
         ],
     ),
-    ("schemata", Kind::Schemata, &[("catalog_name", ColumnType::Text), ("schema_name", ColumnType::Text), ("schema_owner", ColumnType::Text)]),
+    (
+        "schemata",
+        Kind::Schemata,
+        &[("catalog_name", ColumnType::Text), ("schema_name", ColumnType::Text), ("schema_owner", ColumnType::Text)],
+    ),
     (
         "tables",
         Kind::Tables,
@@ -86,12 +90,7 @@ const OWN: [Definition; 3] = [
     (
         "assay_connections",
         Kind::AssayConnections,
-        &[
-            ("name", ColumnType::Text),
-            ("kind", ColumnType::Text),
-            ("members", ColumnType::Jsonb),
-            ("is_default", ColumnType::Bool),
-        ],
+        &[("name", ColumnType::Text), ("kind", ColumnType::Text), ("members", ColumnType::Jsonb), ("is_default", ColumnType::Bool)],
     ),
     (
         "assay_tables",

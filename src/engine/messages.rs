@@ -44,7 +44,9 @@ fn of(error: &DataFusionError) -> EngineError {
         DataFusionError::ExecutionJoin(_) => EngineError::Internal("a task of the query was cancelled".into()),
         DataFusionError::IoError(e) => EngineError::Data(format!("cannot write temporary data: {}", line(&e.to_string()))),
         DataFusionError::ObjectStore(e) => EngineError::Internal(line(&e.to_string())),
-        DataFusionError::Internal(text) | DataFusionError::Substrait(text) | DataFusionError::Ffi(text) => EngineError::Internal(line(text)),
+        DataFusionError::Internal(text) | DataFusionError::Substrait(text) | DataFusionError::Ffi(text) => {
+            EngineError::Internal(line(text))
+        }
     }
 }
 
@@ -53,7 +55,7 @@ fn external(error: &(dyn Error + Send + Sync + 'static)) -> EngineError {
     if let Some(e) = error.downcast_ref::<EngineError>() {
         e.clone()
     } else if let Some(e) = error.downcast_ref::<CloudError>() {
-        EngineError::Cloud(e.clone())
+        EngineError::from(e.clone())
     } else if let Some(e) = error.downcast_ref::<SpecError>() {
         EngineError::Spec(e.clone())
     } else if let Some(e) = error.downcast_ref::<DataFusionError>() {
@@ -72,9 +74,10 @@ fn schema(error: &SchemaError) -> EngineError {
             format!("column reference \"{}\" is ambiguous", field.name),
             Some(format!("write which table it is of, as in t.{}", field.name)),
         ),
-        SchemaError::DuplicateQualifiedField { qualifier, name } => {
-            EngineError::sql(format!("column \"{name}\" of \"{}\" is there twice", qualifier.table()), Some("give one of them an alias".into()))
-        }
+        SchemaError::DuplicateQualifiedField { qualifier, name } => EngineError::sql(
+            format!("column \"{name}\" of \"{}\" is there twice", qualifier.table()),
+            Some("give one of them an alias".into()),
+        ),
         SchemaError::DuplicateUnqualifiedField { name } => {
             EngineError::sql(format!("column \"{name}\" is there twice"), Some("give one of them an alias".into()))
         }
@@ -137,7 +140,9 @@ fn plan(text: &str) -> EngineError {
             Some("no function of this name takes these types; casts (x::text) may help".into()),
         );
     }
-    if let Some((call, count)) = between(text, "Failed to coerce arguments to satisfy a call to '", "'").zip(between(text, "coercion from ", " to")) {
+    if let Some((call, count)) =
+        between(text, "Failed to coerce arguments to satisfy a call to '", "'").zip(between(text, "coercion from ", " to"))
+    {
         return EngineError::sql(
             format!("function {call} does not take {}", types(count)),
             Some("no function of this name takes these types; casts (x::text) may help".into()),
@@ -174,7 +179,9 @@ fn arrow(error: &ArrowError) -> EngineError {
         ArrowError::ExternalError(e) => external(e.as_ref()),
         ArrowError::NotYetImplemented(text) => EngineError::sql(format!("not supported: {}", types(&line(text))), None),
         ArrowError::ComputeError(text) | ArrowError::InvalidArgumentError(text) => EngineError::Data(types(&line(text))),
-        ArrowError::MemoryError(_) | ArrowError::OffsetOverflowError(_) => EngineError::Data(format!("out of memory: {}", line(&error.to_string()))),
+        ArrowError::MemoryError(_) | ArrowError::OffsetOverflowError(_) => {
+            EngineError::Data(format!("out of memory: {}", line(&error.to_string())))
+        }
         other => EngineError::Internal(line(&other.to_string())),
     }
 }
@@ -190,7 +197,11 @@ fn syntax(error: &ParserError) -> EngineError {
     let Some((expected, found)) = between(text, "Expected: ", ", found: ").zip(text.split_once(", found: ").map(|(_, f)| f)) else {
         return EngineError::Sql { message: format!("syntax error: {}", line(text)), hint: None, at };
     };
-    let message = if found == "EOF" { "syntax error at end of input".to_owned() } else { format!("syntax error at or near \"{}\"", line_as_is(found)) };
+    let message = if found == "EOF" {
+        "syntax error at end of input".to_owned()
+    } else {
+        format!("syntax error at or near \"{}\"", line_as_is(found))
+    };
     EngineError::Sql { message, hint: Some(format!("expected {}", line(expected))), at }
 }
 
@@ -256,10 +267,13 @@ fn types(text: &str) -> String {
             "Date32" | "Date64" => "date",
             "Interval" => "interval",
             "Timestamp" | "Time64" | "Decimal128" | "Interval128" => {
-                let arguments = rest.starts_with('(').then(|| rest.split_once(')')).flatten();
-                if let Some((inside, after)) = arguments {
+                if let Some((inside, after)) = parenthesised(rest) {
                     rest = after;
-                    if name == "Timestamp" && (inside.contains("Some") || inside.contains('"')) { "timestamp with time zone" } else { plain(name) }
+                    if name == "Timestamp" && (inside.contains("Some") || inside.contains('"')) {
+                        "timestamp with time zone"
+                    } else {
+                        plain(name)
+                    }
                 } else {
                     plain(name)
                 }
@@ -268,6 +282,21 @@ fn types(text: &str) -> String {
         });
     }
     out
+}
+
+/// What stands in the parentheses that a text begins with, and what follows them.
+fn parenthesised(text: &str) -> Option<(&str, &str)> {
+    let mut depth = 0_usize;
+    for (at, c) in text.char_indices() {
+        match c {
+            '(' => depth += 1,
+            ')' if depth == 1 => return Some((&text[1..at], &text[at + 1..])),
+            ')' => depth = depth.checked_sub(1)?,
+            _ if depth == 0 => return None,
+            _ => {}
+        }
+    }
+    None
 }
 
 fn plain(name: &str) -> &'static str {
@@ -349,7 +378,10 @@ mod tests {
     fn data_at_fault() {
         let cases = [
             (ArrowError::DivideByZero, "division by zero"),
-            (ArrowError::CastError("Cannot cast string 'abc' to value of Int64 type".into()), "invalid input syntax for type bigint: \"abc\""),
+            (
+                ArrowError::CastError("Cannot cast string 'abc' to value of Int64 type".into()),
+                "invalid input syntax for type bigint: \"abc\"",
+            ),
             (
                 ArrowError::ParseError("Error parsing timestamp from 'nope': error parsing date".into()),
                 "invalid input syntax for type timestamp: \"nope\"",
@@ -376,7 +408,7 @@ mod tests {
     fn clouds_and_specs_keep_their_type() {
         let cloud = CloudError::new(assay_cloud::ErrorKind::Credentials, "NoCredentials", "none");
         let error = DataFusionError::External(Box::new(cloud.clone())).context("x");
-        assert!(matches!(EngineError::from(error), EngineError::Cloud(e) if e == cloud));
+        assert!(matches!(EngineError::from(error), EngineError::Cloud(e) if *e == cloud));
         let spec = SpecError { file: "a.yaml".into(), at: None, message: "bad".into(), hint: None };
         let error = DataFusionError::ArrowError(Box::new(ArrowError::ExternalError(Box::new(spec.clone()))), None);
         assert!(matches!(EngineError::from(error), EngineError::Spec(e) if e == spec));

@@ -18,7 +18,8 @@ use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec};
 use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, Partitioning, PlanProperties, ReplaceChildrenOptions,
+    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, Partitioning, PlanProperties,
+    ReplaceChildrenOptions,
 };
 use futures::StreamExt;
 use std::collections::VecDeque;
@@ -56,7 +57,7 @@ impl PhysicalOptimizerRule for OrderPartitions {
                 return Ok(Transformed::no(node));
             }
             children[at] = Arc::new(OrderedCoalesceExec::new(Arc::clone(&children[at]), None));
-            node.with_new_children(children).map(Transformed::yes)
+            node.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute)).map(Transformed::yes)
         })?;
         let plan = plan.data;
         Ok(if plan.output_partitioning().partition_count() > 1 { Arc::new(OrderedCoalesceExec::new(plan, None)) } else { plan })
@@ -134,17 +135,17 @@ impl ExecutionPlan for OrderedCoalesceExec {
 
     fn replace_children(
         self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
+        mut children: Vec<Arc<dyn ExecutionPlan>>,
         _: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        self.with_new_children(children)
-    }
-
-    fn with_new_children(self: Arc<Self>, mut children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
         match (children.pop(), children.pop()) {
             (Some(input), None) => Ok(Arc::new(OrderedCoalesceExec::new(input, self.fetch))),
             _ => internal_err!("OrderedCoalesceExec has one child"),
         }
+    }
+
+    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
     }
 
     fn fetch(&self) -> Option<usize> {
@@ -166,9 +167,10 @@ impl ExecutionPlan for OrderedCoalesceExec {
             context,
             partitions,
             started: 0,
+            ended: 0,
             running: VecDeque::new(),
-            // With a fetch the first partition may be enough: ask it alone, then twice as many each time one was not enough.
-            window: if self.fetch.is_some() { 1 } else { MOST_RUNNING },
+            // With a fetch the first partition may be enough: ask it alone, then two, then four …, as long as all of them were not.
+            allowed: if self.fetch.is_some() { 1 } else { usize::MAX },
             budget: Arc::new(Semaphore::new(BUDGET_KIB)),
             wanted: self.fetch,
             metrics,
@@ -191,9 +193,11 @@ struct Run {
     context: Arc<TaskContext>,
     partitions: usize,
     started: usize,
+    ended: usize,
     /// Producers of consecutive partitions, the next to emit in front.
     running: VecDeque<Producer>,
-    window: usize,
+    /// Partitions that may be started at all, until they have all ended.
+    allowed: usize,
     budget: Arc<Semaphore>,
     wanted: Option<usize>,
     metrics: BaselineMetrics,
@@ -206,7 +210,7 @@ impl Run {
                 self.stop();
                 return None;
             }
-            while self.running.len() < self.window && self.started < self.partitions {
+            while self.running.len() < MOST_RUNNING && self.started < self.partitions.min(self.allowed) {
                 match self.start(self.started) {
                     Ok(producer) => self.running.push_back(producer),
                     Err(e) => {
@@ -244,8 +248,9 @@ impl Run {
                         self.stop();
                         return Some(Err(DataFusionError::ExecutionJoin(Box::new(e))));
                     }
-                    if self.wanted.is_some() {
-                        self.window = (self.window * 2).min(MOST_RUNNING);
+                    self.ended += 1;
+                    if self.ended == self.allowed {
+                        self.allowed = self.allowed * 2 + 1;
                     }
                 }
             }

@@ -33,11 +33,14 @@ pub struct TableRead {
     pub counts: TallyCounts,
 }
 
+/// Scopes: connection, account id where known, region.
+type Asked = BTreeSet<(String, Option<String>, String)>;
+
 /// Shared by all scans of one query.
 #[derive(Debug, Default)]
 pub struct QueryLog {
     failures: Mutex<Vec<Failure>>,
-    tables: Mutex<BTreeMap<String, (BTreeSet<(String, Option<String>, String)>, Tally)>>,
+    tables: Mutex<BTreeMap<String, (Asked, Tally)>>,
     tally: Tally,
     answered: AtomicBool,
 }

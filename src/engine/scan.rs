@@ -2,9 +2,9 @@
 //!
 //! Owns: what a scan asks ([`ScanSpec`]) and what it counted. Refuses: calls before the first poll.
 
+use crate::QueryLog;
 use crate::execute::{self, ScanEnv};
 use crate::explain;
-use crate::QueryLog;
 use assay_cloud::{Cloud, Scope, Tally};
 use assay_tables::{CallPlan, Filter, Table};
 use datafusion::arrow::datatypes::SchemaRef;
@@ -17,7 +17,9 @@ use datafusion::physical_plan::coop::make_cooperative;
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
 use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::stream::{EmptyRecordBatchStream, RecordBatchStreamAdapter};
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties, ReplaceChildrenOptions};
+use datafusion::physical_plan::{
+    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties, ReplaceChildrenOptions,
+};
 use futures::{StreamExt, TryStreamExt, stream};
 use std::fmt;
 use std::sync::Arc;
@@ -63,15 +65,7 @@ impl ApiScan {
         )
         .with_scheduling_type(SchedulingType::Cooperative);
         let tally = log.tally(&spec.table.name).child();
-        ApiScan {
-            spec: Arc::new(spec),
-            plan,
-            cloud,
-            log,
-            tally,
-            metrics: ExecutionPlanMetricsSet::new(),
-            properties: Arc::new(properties),
-        }
+        ApiScan { spec: Arc::new(spec), plan, cloud, log, tally, metrics: ExecutionPlanMetricsSet::new(), properties: Arc::new(properties) }
     }
 }
 
@@ -103,11 +97,11 @@ impl ExecutionPlan for ApiScan {
         children: Vec<Arc<dyn ExecutionPlan>>,
         _: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        self.with_new_children(children)
+        if children.is_empty() { Ok(self) } else { internal_err!("ApiScan is a leaf") }
     }
 
     fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        if children.is_empty() { Ok(self) } else { internal_err!("ApiScan is a leaf") }
+        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {

@@ -38,7 +38,10 @@ pub(crate) struct Shared {
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("default_schema", &self.default_schema).field("search_path", &self.search_path).finish_non_exhaustive()
+        f.debug_struct("Shared")
+            .field("default_schema", &self.default_schema)
+            .field("search_path", &self.search_path)
+            .finish_non_exhaustive()
     }
 }
 
@@ -168,8 +171,7 @@ impl Tables {
         let shared = &self.statement.shared;
         let own = CatalogTable::names(&self.schema, &shared.default_schema);
         let near = shared.catalog.suggest(name).or_else(|| closest(name, own.iter().copied()));
-        let written =
-            if self.schema == shared.default_schema { format!("\"{name}\"") } else { format!("\"{}.{name}\"", self.schema) };
+        let written = if self.schema == shared.default_schema { format!("\"{name}\"") } else { format!("\"{}.{name}\"", self.schema) };
         let hint = near.map_or_else(|| "select name from assay_tables lists all tables".to_owned(), |n| format!("did you mean \"{n}\"?"));
         EngineError::sql(format!("relation {written} does not exist"), Some(hint))
     }
@@ -179,8 +181,7 @@ impl Tables {
 impl SchemaProvider for Tables {
     fn table_names(&self) -> Vec<String> {
         let shared = &self.statement.shared;
-        let mut names: Vec<String> =
-            CatalogTable::names(&self.schema, &shared.default_schema).iter().map(|n| (*n).to_owned()).collect();
+        let mut names: Vec<String> = CatalogTable::names(&self.schema, &shared.default_schema).iter().map(|n| (*n).to_owned()).collect();
         if shared.connections_of(&self.schema).is_some() {
             names.extend(shared.catalog.names().into_iter().map(str::to_owned));
         }

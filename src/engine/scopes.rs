@@ -175,15 +175,13 @@ impl Discovery<'_> {
             },
         };
         let regions = match (self.table.scope, &self.table.service) {
-            (ScopeKind::Region, Some(service)) => {
-                supported(service, identity.as_ref().map(|i| i.partition.as_ref()), regions)
-            }
+            (ScopeKind::Region, Some(service)) => supported(service, identity.as_ref().map(|i| i.partition.as_ref()), regions),
             _ => regions,
         };
         let known: Vec<Known<'_>> = regions.iter().map(|r| [Some(connection.as_ref()), id, Some(r.as_ref())]).collect();
         let kept = keep(self.predicates, 2, &known)?;
-        let scopes = regions.iter().zip(kept).filter_map(|(r, kept)| kept.then(|| Scope { account: Arc::clone(&account), region: Arc::clone(r) }));
-        Ok(scopes.collect())
+        let kept = regions.into_iter().zip(kept).filter(|(_, kept)| *kept);
+        Ok(kept.map(|(region, _)| Scope { account: Arc::clone(&account), region }).collect())
     }
 
     fn fail(&self, connection: &str, account: Option<&str>, error: CloudError) {

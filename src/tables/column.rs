@@ -1,6 +1,7 @@
 //! Columns and their types, as SQL sees them and as Arrow carries them.
 
-use arrow_schema::Field;
+use arrow_schema::{DataType, Field, TimeUnit};
+use std::collections::HashMap;
 
 /// SQL types of columns (CONTRACTS, "Types").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,13 +43,54 @@ pub struct Column {
 impl Column {
     /// The Arrow field, tagged with [`EXTENSION`] where the type needs it. Always nullable.
     pub fn field(&self) -> Field {
-        unimplemented!()
+        let field = Field::new(&self.name, self.ty.data_type(), true);
+        match self.ty {
+            ColumnType::Jsonb | ColumnType::Inet | ColumnType::Cidr => {
+                field.with_metadata(HashMap::from([(EXTENSION.to_owned(), self.ty.sql_name().to_owned())]))
+            }
+            _ => field,
+        }
     }
 }
 
 impl ColumnType {
     /// PostgreSQL's name of the type: `text`, `bigint`, `timestamp with time zone`, `jsonb` …
     pub fn sql_name(self) -> &'static str {
-        unimplemented!()
+        match self {
+            ColumnType::Text => "text",
+            ColumnType::Int => "bigint",
+            ColumnType::Double => "double precision",
+            ColumnType::Bool => "boolean",
+            ColumnType::Timestamp => "timestamp with time zone",
+            ColumnType::Jsonb => "jsonb",
+            ColumnType::Inet => "inet",
+            ColumnType::Cidr => "cidr",
+        }
+    }
+
+    /// The Arrow type that carries it.
+    pub fn data_type(self) -> DataType {
+        match self {
+            ColumnType::Text | ColumnType::Jsonb | ColumnType::Inet | ColumnType::Cidr => DataType::Utf8,
+            ColumnType::Int => DataType::Int64,
+            ColumnType::Double => DataType::Float64,
+            ColumnType::Bool => DataType::Boolean,
+            ColumnType::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_tagged_where_arrow_has_no_type() {
+        for (ty, tag) in [(ColumnType::Jsonb, Some("jsonb")), (ColumnType::Inet, Some("inet")), (ColumnType::Cidr, Some("cidr")), (ColumnType::Text, None)]
+        {
+            let field = Column { name: "x".into(), ty, about: String::new(), secret: false }.field();
+            assert_eq!((field.metadata().get(EXTENSION).map(String::as_str), field.is_nullable()), (tag, true));
+            assert_eq!(field.data_type(), &DataType::Utf8);
+        }
     }
 }

@@ -4,14 +4,21 @@
 //! extraction of columns. Refuses: making calls, and any knowledge of tokio, HTTP or DataFusion.
 
 mod catalog;
+mod check;
 mod column;
 mod error;
+mod expr;
 pub mod jsonb;
 mod plan;
+mod planner;
+mod program;
+pub mod run;
+mod spec;
 mod table;
 
 pub use catalog::Catalog;
+pub use check::{Member, Shape, Shapes};
 pub use column::{Column, ColumnType, EXTENSION};
 pub use error::SpecError;
-pub use plan::{CallPlan, Filter, PlanError, RangeOp, Request, Scalar};
+pub use plan::{CallPlan, Filter, PlanError, RangeOp, Request, Route, Scalar, Start};
 pub use table::{Key, KeyOp, ScopeKind, Table};

@@ -1,6 +1,10 @@
 //! From a projection and filters to the plan of calls, which `engine` executes.
 
+use crate::program::{Program, Source};
+use crate::run::{Also, Keys, Link, LinkSource, Override};
+use arrow_schema::SchemaRef;
 use chrono::{DateTime, Utc};
+use std::sync::Arc;
 
 /// A value in a filter.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,6 +76,133 @@ pub struct Request {
 #[error("{0}")]
 pub struct PlanError(pub String);
 
-/// The calls that answer a request. Its parts are what `engine::execute` walks.
+/// The calls that answer a request, as `engine::execute` walks them.
 #[derive(Debug)]
-pub struct CallPlan {}
+pub struct CallPlan {
+    pub(crate) program: Arc<Program>,
+    pub(crate) projection: Vec<usize>,
+    pub(crate) schema: SchemaRef,
+    pub(crate) starts: Vec<Start>,
+    pub(crate) waves: Vec<Vec<usize>>,
+    pub(crate) needs_identity: bool,
+}
+
+/// Where rows begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Route {
+    /// The get call.
+    Get,
+    /// The chain, from this link on.
+    Links(usize),
+}
+
+/// One walk through the calls: `IN` lists give several. Rows of different starts are different.
+#[derive(Debug, Clone)]
+pub struct Start {
+    pub(crate) route: Route,
+    pub(crate) keys: Keys,
+    pub(crate) overrides: Vec<Override>,
+    pub(crate) expected: Vec<(usize, Scalar)>,
+}
+
+impl Start {
+    /// Where it begins.
+    pub fn route(&self) -> Route {
+        self.route
+    }
+
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    pub(crate) fn overrides(&self, link: usize) -> Vec<&Override> {
+        match self.route {
+            Route::Get => Vec::new(),
+            Route::Links(_) => self.overrides.iter().filter(|o| o.link == link).collect(),
+        }
+    }
+
+    pub(crate) fn expected(&self) -> &[(usize, Scalar)] {
+        &self.expected
+    }
+}
+
+impl CallPlan {
+    /// Schema of the projected columns, in the request's order.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// The walks to make; none when the filters contradict each other.
+    pub fn starts(&self) -> &[Start] {
+        &self.starts
+    }
+
+    /// Must partition and account id be known?
+    pub fn needs_identity(&self) -> bool {
+        self.needs_identity
+    }
+
+    /// The chain.
+    pub fn links(&self) -> &[Link] {
+        &self.program.links
+    }
+
+    /// The call that gets rows by key.
+    pub fn get(&self) -> Option<&Link> {
+        self.program.get.as_ref()
+    }
+
+    /// Further calls per row, in waves: those of a wave can be made at the same time, after those of the waves before.
+    pub fn waves(&self) -> &[Vec<usize>] {
+        &self.waves
+    }
+
+    /// A further call.
+    pub fn also(&self, also: usize) -> &Also {
+        &self.program.alsos[also]
+    }
+
+    /// Further calls whose answers this one reads.
+    pub fn needs(&self, also: usize) -> &[usize] {
+        &self.program.needs[also]
+    }
+
+    /// Projected columns that are unknown when this further call fails.
+    pub fn affected(&self, also: usize) -> Vec<String> {
+        self.columns().filter(|c| c.alsos.contains(&also)).map(|c| c.name.clone()).collect()
+    }
+
+    /// `service.Operation` of every call the plan can make, in order, each once.
+    pub fn operations(&self) -> Vec<String> {
+        let mut out: Vec<String> = Vec::new();
+        let mut add = |name: String| {
+            if !out.contains(&name) {
+                out.push(name);
+            }
+        };
+        for start in &self.starts {
+            let links = match start.route {
+                Route::Get => self.program.get.as_slice(),
+                Route::Links(first) => &self.program.links[first..],
+            };
+            for link in links {
+                if let LinkSource::Call(call) = &link.source {
+                    add(call.name());
+                }
+            }
+        }
+        if !self.starts.is_empty() {
+            self.waves.iter().flatten().for_each(|a| add(self.program.alsos[*a].call.name()));
+        }
+        out
+    }
+
+    pub(crate) fn program(&self) -> &Program {
+        &self.program
+    }
+
+    pub(crate) fn columns(&self) -> impl Iterator<Item = &Source> {
+        self.projection.iter().map(|c| &self.program.columns[*c])
+    }
+}

@@ -1,7 +1,10 @@
 //! A parsed and checked table spec.
 
 use crate::plan::{CallPlan, Filter, PlanError, Request};
-use crate::{Column, ColumnType};
+use crate::program::Program;
+use crate::run::LinkSource;
+use crate::{Column, ColumnType, SpecError, planner, spec};
+use std::sync::Arc;
 
 /// What a table is asked per.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,27 +56,65 @@ pub struct Table {
     pub keys: Vec<Key>,
     /// SQL of a view; `None` for a table of calls.
     pub view: Option<String>,
+    pub(crate) program: Arc<Program>,
 }
 
 impl Table {
-    /// Compiles projection, filters and limit into calls.
+    /// Loads a spec from its text; `file` is named in errors, and its last part without `.yaml` is the table's name.
+    ///
+    /// # Errors
+    /// The spec is bad: file:line:column, what, hint.
+    pub fn load(file: &str, source: &str) -> Result<Table, SpecError> {
+        let name = file.rsplit(['/', '\\']).next().unwrap_or(file);
+        spec::load(file, name.strip_suffix(".yaml").unwrap_or(name), source)
+    }
+
+    /// Compiles projection and filters into calls.
     ///
     /// # Errors
     /// A required key column has no filter: the message names the fix.
     pub fn plan(&self, request: &Request) -> Result<CallPlan, PlanError> {
-        let _ = request;
-        unimplemented!()
+        if self.view.is_some() {
+            return Err(PlanError(format!("{} is a view: it has no calls of its own", self.name)));
+        }
+        let mut fields = Vec::with_capacity(request.projection.len());
+        for column in &request.projection {
+            let column = self.columns.get(*column).ok_or_else(|| PlanError(format!("{} has no column number {column}", self.name)))?;
+            fields.push(column.field());
+        }
+        planner::plan(&self.name, &self.program, fields, request)
     }
 
     /// Does this filter reach an API parameter? The engine evaluates every filter again, so this is only about cost.
     pub fn uses(&self, filter: &Filter) -> bool {
-        let _ = filter;
-        unimplemented!()
+        planner::uses(&self.program, filter)
     }
 
     /// `service.Operation` of every call behind the table, with the columns each one is made for (empty: for every row). For `.inspect`.
     pub fn calls(&self) -> Vec<(String, Vec<String>)> {
-        unimplemented!()
+        let program = &self.program;
+        let mut out: Vec<(String, Vec<String>)> = Vec::new();
+        let mut rows = |name: String| {
+            if !out.iter().any(|(n, c)| *n == name && c.is_empty()) {
+                out.push((name, Vec::new()));
+            }
+        };
+        for link in program.links.iter().chain(&program.get) {
+            if let LinkSource::Call(call) = &link.source {
+                rows(call.name());
+            }
+            if let Some(fallback) = &link.fallback {
+                rows(fallback.call.name());
+            }
+        }
+        for also in &program.alsos {
+            let columns = program.columns.iter().filter(|c| c.alsos.contains(&also.index)).map(|c| c.name.clone()).collect::<Vec<_>>();
+            out.push((also.call.name(), columns.clone()));
+            if let Some(fallback) = &also.fallback {
+                out.push((fallback.call.name(), columns));
+            }
+        }
+        out
     }
 
     /// Position of a column.

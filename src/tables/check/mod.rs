@@ -1,0 +1,308 @@
+//! Checks a table against the models of the services: operations, inputs, paths, types, error codes, without a cloud.
+//!
+//! Knows no model: [`Shapes`] is implemented where the models are.
+
+mod codes;
+mod types;
+
+use crate::expr::Expr;
+use crate::program::{Op, Program};
+use crate::run::{Call, Fallback, Link, LinkSource, Segment, Select, Takes};
+use crate::spec::yaml::{At, Bad, closest};
+use crate::{SpecError, Table};
+use types::{Scene, Ty};
+
+/// A member of a structure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Its name, as boto3 spells it.
+    pub name: String,
+    /// The name of its shape.
+    pub shape: String,
+}
+
+/// A shape of a service model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shape {
+    /// A structure with its members.
+    Structure(Vec<Member>),
+    /// A list of a shape.
+    List(String),
+    /// A map from texts to a shape.
+    Map(String),
+    /// Text, enumerations included.
+    Text,
+    /// Bytes: base64 text in JSON.
+    Blob,
+    /// An integer.
+    Int,
+    /// A floating-point number.
+    Double,
+    /// A boolean.
+    Bool,
+    /// A point in time: RFC 3339 text in JSON.
+    Timestamp,
+    /// Any JSON.
+    Document,
+}
+
+/// The models of the services.
+pub trait Shapes {
+    /// Does the operation exist, and does it only read?
+    ///
+    /// # Errors
+    /// Why not, with a hint where there is one.
+    fn allowed(&self, service: &str, operation: &str) -> Result<(), (String, Option<String>)>;
+
+    /// The name of the input's shape; `None` when the operation takes nothing.
+    fn input(&self, service: &str, operation: &str) -> Option<String>;
+
+    /// The name of the output's shape; `None` when the operation gives nothing.
+    fn output(&self, service: &str, operation: &str) -> Option<String>;
+
+    /// A shape by name.
+    fn shape(&self, service: &str, name: &str) -> Option<Shape>;
+
+    /// Error codes the operation declares.
+    fn error_codes(&self, service: &str, operation: &str) -> Vec<String>;
+}
+
+impl Table {
+    /// Everything that is wrong with the spec by the models; empty when nothing is. `file` is named in the errors.
+    pub fn check(&self, file: &str, shapes: &dyn Shapes) -> Vec<SpecError> {
+        let mut check = Check { shapes, program: &self.program, found: Vec::new() };
+        check.run();
+        check.found.into_iter().map(|bad| bad.in_file(file)).collect()
+    }
+}
+
+struct Check<'a> {
+    shapes: &'a dyn Shapes,
+    program: &'a Program,
+    found: Vec<Bad>,
+}
+
+impl Check<'_> {
+    fn run(&mut self) {
+        let program = self.program;
+        let mut scene = Scene { alsos: vec![Ty::Any; program.alsos.len()], ..Scene::default() };
+        for link in &program.links {
+            let (this, parent) = self.link(link, &scene);
+            scene.links.push(this.clone());
+            scene.this = this;
+            scene.parent = parent;
+        }
+        if let Some(get) = &program.get {
+            let (this, parent) = self.link(get, &Scene::default());
+            if program.links.is_empty() {
+                scene.this = this;
+                scene.parent = parent;
+            }
+        }
+        // Those that others read first, so that their types are known.
+        let mut left: Vec<usize> = (0..program.alsos.len()).collect();
+        while !left.is_empty() {
+            let ready = left.iter().position(|a| program.needs[*a].iter().all(|n| !left.contains(n))).unwrap_or(0);
+            let also = left.remove(ready);
+            scene.alsos[also] = self.also(also, &scene);
+        }
+        for column in &program.columns {
+            match types::infer(&column.source, &scene, self.shapes) {
+                Ok(ty) => {
+                    if let Some(message) = types::misfit(column.ty, &ty, self.shapes) {
+                        self.found.push(Bad::new(column.at, format!("column {}: {message}", column.name)));
+                    }
+                }
+                Err(wrong) => self.wrong(column.at, &format!("column {}: ", column.name), wrong),
+            }
+        }
+        self.keys();
+    }
+
+    fn wrong(&mut self, at: At, before: &str, (message, hint): (String, Option<String>)) {
+        self.found.push(Bad { at: Some(at), message: format!("{before}{message}"), hint });
+    }
+
+    /// The types of a link's rows and of the objects that hold them.
+    fn link(&mut self, link: &Link, scene: &Scene) -> (Ty, Ty) {
+        let LinkSource::Call(call) = &link.source else { return (Ty::Text, Ty::Any) };
+        let output = self.call(call, scene, link.batch.map(|(input, _)| input));
+        self.codes(call, &link.none);
+        if let Some(fallback) = &link.fallback {
+            self.fallback(call, fallback, scene);
+        }
+        if let Some(until) = &link.until
+            && let Err(wrong) = types::infer(&until.done, &Scene::over(&output), self.shapes)
+        {
+            self.wrong(until.at, "until: ", wrong);
+        }
+        self.select(&link.each, &output, link.each_at, !link.decode.is_empty())
+    }
+
+    fn also(&mut self, also: usize, scene: &Scene) -> Ty {
+        let also = &self.program.alsos[also];
+        let mut scene = scene.clone();
+        if let Some((per, at)) = &also.per {
+            match types::infer(per, &scene, self.shapes).and_then(|ty| types::element(&ty, self.shapes)) {
+                Ok(item) => scene.item = item,
+                Err(wrong) => self.wrong(*at, "per: ", wrong),
+            }
+        }
+        let output = self.call(&also.call, &scene, None);
+        self.codes(&also.call, &also.null);
+        let mut ty = match (&also.each, &also.take) {
+            (Some((each, at)), _) => Ty::List(Box::new(self.select(each, &output, *at, false).0)),
+            (None, Some((take, at))) => self.take(take, &output, *at),
+            (None, None) => output,
+        };
+        if let Some(fallback) = &also.fallback {
+            let other = self.fallback(&also.call, fallback, &scene);
+            ty = Ty::Either(Box::new(ty), Box::new(other));
+        }
+        if also.per.is_some() { Ty::List(Box::new(ty)) } else { ty }
+    }
+
+    fn take(&mut self, take: &Expr, output: &Ty, at: At) -> Ty {
+        match types::infer(take, &Scene::over(output), self.shapes) {
+            Ok(ty) => ty,
+            Err(wrong) => {
+                self.wrong(at, "take: ", wrong);
+                Ty::Any
+            }
+        }
+    }
+
+    fn fallback(&mut self, call: &Call, fallback: &Fallback, scene: &Scene) -> Ty {
+        self.codes(call, &fallback.on);
+        let output = self.call(&fallback.call, scene, None);
+        match &fallback.take {
+            None => output,
+            Some((take, at)) => self.take(take, &output, *at),
+        }
+    }
+
+    /// Operation, inputs; gives the type of the answer.
+    fn call(&mut self, call: &Call, scene: &Scene, batch: Option<usize>) -> Ty {
+        if let Err((message, hint)) = self.shapes.allowed(&call.service, &call.operation) {
+            self.found.push(Bad { at: Some(call.at), message, hint });
+            return Ty::Any;
+        }
+        for (i, (name, expr, at)) in call.input.iter().enumerate() {
+            let member = match self.input(call, name) {
+                Ok(member) => member,
+                Err(wrong) => {
+                    self.wrong(*at, "", wrong);
+                    continue;
+                }
+            };
+            match types::infer(expr, scene, self.shapes) {
+                Ok(ty) => {
+                    let ty = if batch == Some(i) { Ty::List(Box::new(ty)) } else { ty };
+                    if let Some(message) = types::unfit_input(&ty, &member, self.shapes) {
+                        self.found.push(Bad::new(*at, format!("{name}: {message}")));
+                    }
+                }
+                Err(wrong) => self.wrong(*at, &format!("{name}: "), wrong),
+            }
+        }
+        if let Some((region, at)) = &call.region
+            && let Err(wrong) = types::infer(region, scene, self.shapes)
+        {
+            self.wrong(*at, "region: ", wrong);
+        }
+        self.shapes.output(&call.service, &call.operation).map_or(Ty::Any, |shape| Ty::Node(call.service.clone(), shape))
+    }
+
+    /// The type of an input member.
+    fn input(&self, call: &Call, member: &str) -> Result<Ty, (String, Option<String>)> {
+        let shape = self.shapes.input(&call.service, &call.operation);
+        let members = match shape.and_then(|s| self.shapes.shape(&call.service, &s)) {
+            Some(Shape::Structure(members)) => members,
+            _ => Vec::new(),
+        };
+        match members.iter().find(|m| m.name == member) {
+            Some(m) => Ok(Ty::Node(call.service.clone(), m.shape.clone())),
+            None => {
+                let hint = closest(member, members.iter().map(|m| m.name.as_str())).map(|m| format!("did you mean {m}?"));
+                Err((format!("{} has no input `{member}`", call.name()), hint))
+            }
+        }
+    }
+
+    fn select(&mut self, select: &Select, output: &Ty, at: At, decoded: bool) -> (Ty, Ty) {
+        let found = match select {
+            Select::Path(segments) => self.path(segments, output),
+            Select::Expr(expr) => types::infer(expr, &Scene::over(output), self.shapes)
+                .map(|ty| (types::element(&ty, self.shapes).unwrap_or(ty), output.clone())),
+        };
+        match found {
+            Ok((_, parent)) if decoded => (Ty::Any, parent),
+            Ok(found) => found,
+            Err(wrong) => {
+                self.wrong(at, "each: ", wrong);
+                (Ty::Any, Ty::Any)
+            }
+        }
+    }
+
+    fn path(&self, segments: &[Segment], output: &Ty) -> Result<(Ty, Ty), (String, Option<String>)> {
+        let (mut this, mut parent) = (output.clone(), output.clone());
+        for (i, segment) in segments.iter().enumerate() {
+            parent = this.clone();
+            this = types::field(&this, &segment.name, self.shapes)?;
+            let last = i + 1 == segments.len();
+            match types::element(&this, self.shapes) {
+                Ok(element) if last || segment.each => this = element,
+                Err(wrong) if segment.each => return Err(wrong),
+                _ => {}
+            }
+        }
+        Ok((this, parent))
+    }
+
+    fn codes(&mut self, call: &Call, codes: &[(String, At)]) {
+        let declared = self.shapes.error_codes(&call.service, &call.operation);
+        for (code, at) in codes {
+            if declared.iter().any(|c| c == code) || codes::undeclared(&call.service, code) {
+                continue;
+            }
+            let bad = Bad::new(*at, format!("{} has no error `{code}`", call.name()));
+            self.found.push(bad.suggest(code, declared.iter().map(String::as_str)));
+        }
+    }
+
+    fn keys(&mut self) {
+        let program = self.program;
+        for key in &program.keys {
+            for (op, target) in &key.targets {
+                for link in &target.links {
+                    let LinkSource::Call(call) = &program.links[*link].source else { continue };
+                    let member = match self.input(call, &target.member) {
+                        Ok(member) => member,
+                        Err(wrong) => {
+                            self.wrong(target.at, "", wrong);
+                            continue;
+                        }
+                    };
+                    if let Some((message, hint)) = self.unfit_target(&target.takes, *op, &member) {
+                        self.found.push(Bad::new(target.at, format!("{}: {message}", target.member)).hint(hint));
+                    }
+                }
+            }
+        }
+    }
+
+    fn unfit_target(&self, takes: &Takes, op: Op, member: &Ty) -> Option<(String, String)> {
+        let list = types::element(member, self.shapes).ok();
+        match (takes, list) {
+            (Takes::One, Some(_)) => Some(("it takes a list".into(), "written Operation.Member[]".into())),
+            (Takes::List | Takes::Filter(_), None) => Some(("it takes no list".into(), "written Operation.Member".into())),
+            (Takes::Filter(_), Some(filter)) => {
+                let has = |name| types::field(&filter, name, self.shapes).is_ok();
+                (!has("Name") || !has("Values")).then(|| ("its elements have no Name and Values".into(), "not a list of filters".into()))
+            }
+            (Takes::List, Some(_)) if matches!(op, Op::Range(_)) => Some(("a range has one value".into(), "written Operation.Member".into())),
+            _ => None,
+        }
+    }
+}

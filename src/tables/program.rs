@@ -1,0 +1,146 @@
+//! A compiled table of calls: sources of columns, links, further calls and key columns, with what each of them needs.
+
+use crate::ColumnType;
+use crate::expr::{Expr, Fact, Root};
+use crate::plan::RangeOp;
+use crate::run::{Also, Link, Takes};
+use crate::spec::yaml::At;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// Everything a plan is made from.
+#[derive(Debug, Default)]
+pub(crate) struct Program {
+    pub(crate) columns: Vec<Source>,
+    pub(crate) links: Vec<Link>,
+    pub(crate) get: Option<Link>,
+    pub(crate) alsos: Vec<Also>,
+    /// Further calls that another one reads directly.
+    pub(crate) needs: Vec<Vec<usize>>,
+    pub(crate) keys: Vec<KeySpec>,
+    pub(crate) key_names: Arc<[String]>,
+}
+
+/// Where a column comes from.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) name: String,
+    pub(crate) ty: ColumnType,
+    pub(crate) source: Expr,
+    pub(crate) at: At,
+    /// One of the columns every table has.
+    pub(crate) common: bool,
+    pub(crate) secret: bool,
+    /// Further calls it needs, those that these need included, ascending.
+    pub(crate) alsos: Vec<usize>,
+    /// It, or a call it needs, reads the account id or the partition.
+    pub(crate) identity: bool,
+}
+
+/// A key column.
+#[derive(Debug)]
+pub(crate) struct KeySpec {
+    pub(crate) name: String,
+    /// Position of the column.
+    pub(crate) column: usize,
+    pub(crate) required: bool,
+    pub(crate) targets: Vec<(Op, Target)>,
+    pub(crate) map: Option<Vec<(String, Value)>>,
+    /// `get:` or a `key.` reads it.
+    pub(crate) read: bool,
+}
+
+/// The operator a target takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Op {
+    Eq,
+    Prefix,
+    Range(RangeOp),
+}
+
+/// A request parameter.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    pub(crate) at: At,
+    pub(crate) links: Vec<usize>,
+    pub(crate) member: String,
+    pub(crate) takes: Takes,
+}
+
+impl KeySpec {
+    pub(crate) fn target(&self, op: Op) -> Option<&Target> {
+        self.targets.iter().find(|(o, _)| *o == op).map(|(_, t)| t)
+    }
+
+    /// The value as the API spells it; `None` when it has none.
+    pub(crate) fn spelled(&self, value: &Value) -> Option<Value> {
+        let Some(map) = &self.map else { return Some(value.clone()) };
+        let text = match value {
+            Value::String(s) => s.clone(),
+            other => other.to_string(),
+        };
+        map.iter().find(|(from, _)| *from == text).map(|(_, to)| to.clone())
+    }
+}
+
+impl Program {
+    /// Fills in what columns need, once everything is compiled.
+    pub(crate) fn resolve(&mut self) {
+        self.needs = self
+            .alsos
+            .iter()
+            .map(|also| {
+                let mut needs = Vec::new();
+                also.inputs(&mut |e, _| needs.extend(e.all_roots().into_iter().filter_map(also_of)));
+                needs.sort_unstable();
+                needs.dedup();
+                needs
+            })
+            .collect();
+        let identity: Vec<bool> = self
+            .alsos
+            .iter()
+            .map(|also| {
+                let mut reads = false;
+                also.inputs(&mut |e, _| reads |= reads_identity(e));
+                reads
+            })
+            .collect();
+        for i in 0..self.columns.len() {
+            let roots = self.columns[i].source.all_roots();
+            let mut alsos: Vec<usize> = roots.into_iter().filter_map(also_of).collect();
+            self.close(&mut alsos);
+            self.columns[i].identity = reads_identity(&self.columns[i].source) || alsos.iter().any(|a| identity[*a]);
+            self.columns[i].alsos = alsos;
+        }
+    }
+
+    /// Adds what the calls themselves need; sorted.
+    fn close(&self, alsos: &mut Vec<usize>) {
+        let mut at = 0;
+        while at < alsos.len() {
+            let more: Vec<usize> = self.needs[alsos[at]].iter().copied().filter(|n| !alsos.contains(n)).collect();
+            alsos.extend(more);
+            at += 1;
+        }
+        alsos.sort_unstable();
+        alsos.dedup();
+    }
+
+    /// Columns that can name a row for people, in order.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &Source> {
+        self.columns.iter().filter(|c| c.ty == ColumnType::Text && !c.common && !c.secret && c.alsos.is_empty() && !c.identity)
+    }
+}
+
+fn also_of(root: Root) -> Option<usize> {
+    match root {
+        Root::Also(also) => Some(also),
+        _ => None,
+    }
+}
+
+/// Does it read the account id or the partition?
+pub(crate) fn reads_identity(expr: &Expr) -> bool {
+    expr.all_roots().iter().any(|r| matches!(r, Root::Fact(Fact::AccountId | Fact::Partition)))
+}

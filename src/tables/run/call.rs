@@ -1,0 +1,405 @@
+//! Links of the chain that makes rows, and further calls per row: what they ask, and what they make of an answer.
+
+use super::row::{Facts, Hop, Place, Row};
+use super::select::{Decode, Select};
+use crate::expr::{Env, Expr, truthy};
+use crate::plan::Start;
+use crate::run::Keys;
+use crate::spec::yaml::At;
+use serde_json::{Map, Value};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A call ready to be made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ask {
+    /// The service, as botocore spells it.
+    pub service: Arc<str>,
+    /// The operation.
+    pub operation: Arc<str>,
+    /// Its input.
+    pub input: Value,
+    /// The region it goes to; `None`: the scope's.
+    pub region: Option<String>,
+}
+
+impl Ask {
+    /// The values of the input, for people: which thing the call was about.
+    pub fn about(&self) -> String {
+        let mut out = Vec::new();
+        if let Value::Object(members) = &self.input {
+            for value in members.values() {
+                match value {
+                    Value::String(s) => out.push(s.clone()),
+                    Value::Array(items) if items.len() > 3 => out.push(format!("{} and {} more", short(&items[0]), items.len() - 1)),
+                    Value::Array(items) => out.extend(items.iter().map(short)),
+                    other => out.push(short(other)),
+                }
+            }
+        }
+        out.join(" ")
+    }
+}
+
+fn short(value: &Value) -> String {
+    match value {
+        Value::String(s) => s.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// An operation with its input.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    pub(crate) at: At,
+    pub(crate) service: Arc<str>,
+    pub(crate) operation: Arc<str>,
+    pub(crate) input: Vec<(String, Expr, At)>,
+    pub(crate) region: Option<(Expr, At)>,
+}
+
+/// A request parameter that a filter sets.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Override {
+    pub(crate) link: usize,
+    pub(crate) member: String,
+    pub(crate) value: Value,
+    pub(crate) takes: Takes,
+}
+
+/// How a parameter takes values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Takes {
+    /// One value.
+    One,
+    /// A list of all values.
+    List,
+    /// An element `{Name, Values}` of a list of filters.
+    Filter(String),
+}
+
+impl Call {
+    /// `service.Operation`.
+    pub(crate) fn name(&self) -> String {
+        format!("{}.{}", self.service, self.operation)
+    }
+
+    /// The call in an environment; `None` when one of its inputs is null. `without` leaves one input out.
+    pub(crate) fn ask(&self, env: &Env<'_>, overrides: &[&Override], without: Option<usize>) -> Result<Option<Ask>, String> {
+        let mut input = Map::new();
+        for (i, (name, expr, _)) in self.input.iter().enumerate() {
+            if Some(i) == without || overrides.iter().any(|o| o.member == *name && o.takes == Takes::One) {
+                continue;
+            }
+            let value = expr.eval(env).map_err(|e| format!("{name}: {}", e.0))?;
+            if has_null(&value) {
+                return Ok(None);
+            }
+            input.insert(name.clone(), value.into_owned());
+        }
+        for o in overrides {
+            match &o.takes {
+                Takes::One | Takes::List => {
+                    input.insert(o.member.clone(), o.value.clone());
+                }
+                Takes::Filter(name) => {
+                    let filter = Value::Object(Map::from_iter([
+                        ("Name".to_owned(), Value::String(name.clone())),
+                        ("Values".to_owned(), o.value.clone()),
+                    ]));
+                    match input.entry(o.member.clone()).or_insert_with(|| Value::Array(Vec::new())) {
+                        Value::Array(filters) => filters.push(filter),
+                        other => *other = Value::Array(vec![filter]),
+                    }
+                }
+            }
+        }
+        let region = match &self.region {
+            None => None,
+            Some((expr, _)) => match &*expr.eval(env).map_err(|e| format!("region: {}", e.0))? {
+                Value::String(region) if !region.is_empty() => Some(region.clone()),
+                _ => None,
+            },
+        };
+        Ok(Some(Ask { service: self.service.clone(), operation: self.operation.clone(), input: Value::Object(input), region }))
+    }
+}
+
+fn has_null(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(items) => items.iter().any(has_null),
+        Value::Object(members) => members.values().any(has_null),
+        _ => false,
+    }
+}
+
+/// What makes the rows of a link.
+#[derive(Debug, Clone)]
+pub(crate) enum LinkSource {
+    Call(Call),
+    Values(Arc<Value>),
+}
+
+/// A link of the chain that makes rows. (A get is a link of its own.)
+#[derive(Debug, Clone)]
+pub struct Link {
+    pub(crate) index: usize,
+    pub(crate) at: At,
+    pub(crate) source: LinkSource,
+    pub(crate) each: Select,
+    pub(crate) each_at: At,
+    pub(crate) decode: Vec<Decode>,
+    pub(crate) until: Option<Until>,
+    pub(crate) none: Vec<(String, At)>,
+    pub(crate) fallback: Option<Box<Fallback>>,
+    pub(crate) unless: Option<usize>,
+    /// The input that takes many parents at once, and how many.
+    pub(crate) batch: Option<(usize, usize)>,
+}
+
+/// Repeats a call until its answer is complete.
+#[derive(Debug, Clone)]
+pub struct Until {
+    pub(crate) done: Expr,
+    pub(crate) at: At,
+    /// Time between two calls.
+    pub every: Duration,
+    /// Time after which it has failed.
+    pub at_most: Duration,
+}
+
+impl Until {
+    /// Is this the answer that is waited for?
+    ///
+    /// # Errors
+    /// The expression fails on the answer.
+    pub fn done(&self, answer: &Value) -> Result<bool, String> {
+        over_answer(&self.done, answer).map(|v| truthy(&v))
+    }
+}
+
+/// Another call for when the first fails with one of these codes.
+#[derive(Debug, Clone)]
+pub struct Fallback {
+    pub(crate) on: Vec<(String, At)>,
+    pub(crate) call: Call,
+    pub(crate) take: Option<(Expr, At)>,
+}
+
+/// A parent of a batch: the call without its ids, and its own id.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Gathered {
+    /// Equal for parents that can go into one call.
+    pub base: Ask,
+    /// The id of this parent.
+    pub id: Value,
+}
+
+impl Link {
+    /// Position in the chain.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// The rows of a link that makes no call.
+    pub fn fixed(&self, up: Option<&Arc<Row>>) -> Option<Vec<Row>> {
+        match &self.source {
+            LinkSource::Call(_) => None,
+            LinkSource::Values(values) => Some(
+                (0..values.as_array().map_or(0, Vec::len))
+                    .map(|i| {
+                        let place = |hops| Place { answer: values.clone(), hops };
+                        self.row((place(vec![Hop::Index(i)]), place(Vec::new())), up)
+                    })
+                    .collect(),
+            ),
+        }
+    }
+
+    fn row(&self, (this, parent): (Place, Place), up: Option<&Arc<Row>>) -> Row {
+        Row { link: self.index, this, parent, up: up.cloned(), slots: Vec::new() }
+    }
+
+    fn call(&self) -> Result<&Call, String> {
+        match &self.source {
+            LinkSource::Call(call) => Ok(call),
+            LinkSource::Values(_) => Err("a fixed list is not called".into()),
+        }
+    }
+
+    /// The call for a parent row; `None` when an input is null, so that there is nothing to ask.
+    ///
+    /// # Errors
+    /// An input cannot be computed.
+    pub fn ask(&self, start: &Start, facts: &Facts, parent: Option<&Row>) -> Result<Option<Ask>, String> {
+        self.call()?.ask(&env(parent, start, facts), &start.overrides(self.index), None)
+    }
+
+    /// How many parents go into one call; `None`: each has its own.
+    pub fn batch(&self) -> Option<usize> {
+        self.batch.map(|(_, size)| size)
+    }
+
+    /// The parent's part of a batch; `None` when an input is null.
+    ///
+    /// # Errors
+    /// An input cannot be computed.
+    pub fn gather(&self, start: &Start, facts: &Facts, parent: &Row) -> Result<Option<Gathered>, String> {
+        let Some((input, _)) = self.batch else { return Err("not a batch".into()) };
+        let call = self.call()?;
+        let env = env(Some(parent), start, facts);
+        let (name, expr, _) = &call.input[input];
+        let id = expr.eval(&env).map_err(|e| format!("{name}: {}", e.0))?.into_owned();
+        if id.is_null() {
+            return Ok(None);
+        }
+        Ok(call.ask(&env, &start.overrides(self.index), Some(input))?.map(|base| Gathered { base, id }))
+    }
+
+    /// The call of a batch.
+    pub fn scatter(&self, base: &Ask, ids: Vec<Value>) -> Ask {
+        let mut ask = base.clone();
+        if let (Some((input, _)), Ok(call), Value::Object(members)) = (self.batch, self.call(), &mut ask.input) {
+            members.insert(call.input[input].0.clone(), Value::Array(ids));
+        }
+        ask
+    }
+
+    /// The rows of a page.
+    ///
+    /// # Errors
+    /// The answer is not what `each:` and `decode:` expect.
+    pub fn rows(&self, page: &Arc<Value>, up: Option<&Arc<Row>>) -> Result<Vec<Row>, String> {
+        Ok(self.each.rows(page, &self.decode)?.into_iter().map(|found| self.row(found, up)).collect())
+    }
+
+    /// Does this error code mean "no row here"?
+    pub fn means_none(&self, code: &str) -> bool {
+        self.none.iter().any(|(c, _)| c == code)
+    }
+
+    /// Is the call repeated until it is complete?
+    pub fn until(&self) -> Option<&Until> {
+        self.until.as_ref()
+    }
+
+    /// The call to make instead after this error code.
+    ///
+    /// # Errors
+    /// An input cannot be computed.
+    pub fn instead(&self, code: &str, start: &Start, facts: &Facts, parent: Option<&Row>) -> Result<Option<Ask>, String> {
+        match self.fallback.as_deref().filter(|f| f.on.iter().any(|(c, _)| c == code)) {
+            None => Ok(None),
+            Some(f) => f.call.ask(&env(parent, start, facts), &[], None),
+        }
+    }
+}
+
+/// A further call per row.
+#[derive(Debug, Clone)]
+pub struct Also {
+    pub(crate) index: usize,
+    pub(crate) name: String,
+    pub(crate) call: Call,
+    pub(crate) per: Option<(Expr, At)>,
+    pub(crate) each: Option<(Select, At)>,
+    pub(crate) take: Option<(Expr, At)>,
+    pub(crate) null: Vec<(String, At)>,
+    pub(crate) fallback: Option<Box<Fallback>>,
+}
+
+impl Also {
+    /// Position among the table's further calls: the slot of its answer.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Is it made once per element of another answer, with an array as result?
+    pub fn per_element(&self) -> bool {
+        self.per.is_some()
+    }
+
+    /// Are all pages read and their elements collected?
+    pub fn paged(&self) -> bool {
+        self.each.is_some()
+    }
+
+    /// The calls for a row: one, or one per element; none when an input is null.
+    ///
+    /// # Errors
+    /// An input cannot be computed.
+    pub fn asks(&self, start: &Start, facts: &Facts, row: &Row) -> Result<Vec<Ask>, String> {
+        let env = env(Some(row), start, facts);
+        let Some((per, _)) = &self.per else { return Ok(self.call.ask(&env, &[], None)?.into_iter().collect()) };
+        let elements = per.eval(&env).map_err(|e| format!("per: {}", e.0))?;
+        let mut out = Vec::new();
+        for item in elements.as_array().into_iter().flatten() {
+            out.extend(self.call.ask(&Env { item: Some(item), ..env }, &[], None)?);
+        }
+        Ok(out)
+    }
+
+    /// The call to make instead after this error code.
+    ///
+    /// # Errors
+    /// An input cannot be computed.
+    pub fn instead(&self, code: &str, start: &Start, facts: &Facts, row: &Row) -> Result<Option<Ask>, String> {
+        match self.fallback.as_deref().filter(|f| f.on.iter().any(|(c, _)| c == code)) {
+            None => Ok(None),
+            Some(f) => f.call.ask(&env(Some(row), start, facts), &[], None),
+        }
+    }
+
+    /// What `take:` makes of an answer; `fallback` when the answer is that of the call made instead.
+    ///
+    /// # Errors
+    /// The expression fails on the answer.
+    pub fn taken(&self, answer: &Arc<Value>, fallback: bool) -> Result<Arc<Value>, String> {
+        let take = if fallback { self.fallback.as_deref().and_then(|f| f.take.as_ref()) } else { self.take.as_ref() };
+        match take {
+            None => Ok(answer.clone()),
+            Some((take, _)) => over_answer(take, answer).map(Arc::new),
+        }
+    }
+
+    /// The elements of a page, for calls that collect all pages.
+    ///
+    /// # Errors
+    /// The answer is not what `each:` expects.
+    pub fn elements(&self, page: &Arc<Value>) -> Result<Vec<Value>, String> {
+        match &self.each {
+            None => Ok(vec![(**page).clone()]),
+            Some((each, _)) => Ok(each.rows(page, &[])?.into_iter().map(|(this, _)| this.value().clone()).collect()),
+        }
+    }
+
+    /// Does this error code mean null?
+    pub fn means_null(&self, code: &str) -> bool {
+        self.null.iter().any(|(c, _)| c == code)
+    }
+
+    /// Calls `f` with every expression its calls are made of.
+    pub(crate) fn inputs(&self, f: &mut dyn FnMut(&Expr, At)) {
+        let fallback = self.fallback.as_deref().map(|f| &f.call);
+        for call in std::iter::once(&self.call).chain(fallback) {
+            call.input.iter().for_each(|(_, e, at)| f(e, *at));
+            if let Some((e, at)) = &call.region {
+                f(e, *at);
+            }
+        }
+        if let Some((e, at)) = &self.per {
+            f(e, *at);
+        }
+    }
+}
+
+fn env<'a>(row: Option<&'a Row>, start: &'a Start, facts: &'a Facts) -> Env<'a> {
+    Env { this: row.map_or(&Value::Null, Row::this), row, facts, keys: start.keys(), item: None }
+}
+
+fn over_answer(expr: &Expr, answer: &Value) -> Result<Value, String> {
+    let (facts, keys) = (Facts::new("", "", None), Keys::default());
+    let env = Env { this: answer, row: None, facts: &facts, keys: &keys, item: None };
+    expr.eval(&env).map(std::borrow::Cow::into_owned).map_err(|e| e.0)
+}

@@ -1,0 +1,129 @@
+//! Rows in the making: a place in an answer, the row it came from, and the answers of further calls.
+
+use serde_json::Value;
+use std::sync::Arc;
+
+/// What is known of the scope that is asked. Partition and account id are null when the plan does not need them.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    pub(crate) partition: Value,
+    pub(crate) account_id: Value,
+    pub(crate) region: Value,
+    pub(crate) connection: Value,
+}
+
+impl Facts {
+    /// The facts of a scope; `identity` is (partition, account id).
+    pub fn new(connection: &str, region: &str, identity: Option<(&str, &str)>) -> Facts {
+        let text = |s: &str| Value::String(s.to_owned());
+        Facts {
+            partition: identity.map_or(Value::Null, |(p, _)| text(p)),
+            account_id: identity.map_or(Value::Null, |(_, a)| text(a)),
+            region: text(region),
+            connection: text(connection),
+        }
+    }
+}
+
+/// The values a query gives for the key columns of a table; null where it gives none.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Keys {
+    pub(crate) names: Arc<[String]>,
+    pub(crate) values: Vec<Value>,
+}
+
+impl Keys {
+    pub(crate) fn value(&self, key: usize) -> &Value {
+        self.values.get(key).unwrap_or(&Value::Null)
+    }
+
+    pub(crate) fn object(&self) -> Value {
+        Value::Object(self.names.iter().cloned().zip(self.values.iter().cloned()).collect())
+    }
+}
+
+/// A step into an answer.
+#[derive(Debug, Clone)]
+pub(crate) enum Hop {
+    Field(Arc<str>),
+    Index(usize),
+}
+
+/// A value inside an answer that is shared with the cache and with other rows.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub(crate) answer: Arc<Value>,
+    pub(crate) hops: Vec<Hop>,
+}
+
+impl Place {
+    pub(crate) fn value(&self) -> &Value {
+        self.hops.iter().fold(&*self.answer, |value, hop| match hop {
+            Hop::Field(name) => value.get(&**name).unwrap_or(&Value::Null),
+            Hop::Index(at) => value.get(*at).unwrap_or(&Value::Null),
+        })
+    }
+}
+
+/// The answer of a further call of a row.
+#[derive(Debug, Clone, Default)]
+pub enum Slot {
+    /// Not asked.
+    #[default]
+    Unasked,
+    /// The answer, null included.
+    Known(Arc<Value>),
+    /// The call failed: every column that needs it is unknown.
+    Unknown,
+}
+
+/// A row in the making. Cheap to clone but for its slots.
+#[derive(Debug, Clone)]
+pub struct Row {
+    pub(crate) link: usize,
+    pub(crate) this: Place,
+    pub(crate) parent: Place,
+    pub(crate) up: Option<Arc<Row>>,
+    pub(crate) slots: Vec<Slot>,
+}
+
+impl Row {
+    pub(crate) fn this(&self) -> &Value {
+        self.this.value()
+    }
+
+    pub(crate) fn parent(&self) -> &Value {
+        self.parent.value()
+    }
+
+    /// The row of a link: this one, or the ancestor that link made.
+    pub(crate) fn ancestor(&self, link: usize) -> Option<&Value> {
+        let mut at = self;
+        loop {
+            if at.link == link {
+                return Some(at.this());
+            }
+            at = at.up.as_deref()?;
+        }
+    }
+
+    pub(crate) fn also(&self, also: usize) -> &Value {
+        match self.slots.get(also) {
+            Some(Slot::Known(value)) => value,
+            _ => &Value::Null,
+        }
+    }
+
+    /// Is the answer of this further call unknown because it failed?
+    pub fn unknown(&self, also: usize) -> bool {
+        matches!(self.slots.get(also), Some(Slot::Unknown))
+    }
+
+    /// Keeps the answer of a further call.
+    pub fn set(&mut self, also: usize, slot: Slot) {
+        if self.slots.len() <= also {
+            self.slots.resize_with(also + 1, Slot::default);
+        }
+        self.slots[also] = slot;
+    }
+}

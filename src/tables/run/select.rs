@@ -1,0 +1,194 @@
+//! `each:`, `decode:`: from an answer to the places of its rows, without copying the answer.
+
+use super::row::{Hop, Place};
+use crate::expr::functions::base64_text;
+use crate::expr::{Env, Expr};
+use crate::run::{Facts, Keys};
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+/// How rows are found in an answer.
+#[derive(Debug, Clone)]
+pub(crate) enum Select {
+    /// A path of members, some of them lists that are gone through.
+    Path(Vec<Segment>),
+    /// Any expression.
+    Expr(Expr),
+}
+
+/// A member, and whether its elements are gone through before the next one.
+#[derive(Debug, Clone)]
+pub(crate) struct Segment {
+    pub(crate) name: Arc<str>,
+    pub(crate) each: bool,
+}
+
+/// How a text becomes rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Decode {
+    Base64,
+    Csv,
+    Json,
+}
+
+/// A row's place and the place of the object that holds its list.
+pub(crate) type Found = (Place, Place);
+
+impl Select {
+    /// `.`: the answer as one row.
+    pub(crate) const WHOLE: Select = Select::Path(Vec::new());
+
+    /// The rows of an answer, in its order.
+    pub(crate) fn rows(&self, answer: &Arc<Value>, decode: &[Decode]) -> Result<Vec<Found>, String> {
+        match self {
+            Select::Path(segments) => {
+                let mut out = Vec::new();
+                walk(answer, answer, segments, &mut Vec::new(), decode, &mut out)?;
+                Ok(out)
+            }
+            Select::Expr(expr) => {
+                let (facts, keys) = (Facts::new("", "", None), Keys::default());
+                let env = Env { this: answer, row: None, facts: &facts, keys: &keys, item: None };
+                let value = expr.eval(&env).map_err(|e| e.0)?.into_owned();
+                let mut out = Vec::new();
+                let holder = Place { answer: answer.clone(), hops: Vec::new() };
+                elements(decoded(value, decode)?, &holder, &mut out);
+                Ok(out)
+            }
+        }
+    }
+}
+
+fn walk(
+    answer: &Arc<Value>,
+    value: &Value,
+    segments: &[Segment],
+    hops: &mut Vec<Hop>,
+    decode: &[Decode],
+    out: &mut Vec<Found>,
+) -> Result<(), String> {
+    let Some((segment, rest)) = segments.split_first() else {
+        leaf(answer, value, hops, decode, out)?;
+        return Ok(());
+    };
+    let Some(next) = value.get(&*segment.name) else { return Ok(()) };
+    hops.push(Hop::Field(segment.name.clone()));
+    match next {
+        Value::Array(items) if segment.each && !rest.is_empty() => {
+            for (i, item) in items.iter().enumerate() {
+                hops.push(Hop::Index(i));
+                walk(answer, item, rest, hops, decode, out)?;
+                hops.pop();
+            }
+        }
+        next => walk(answer, next, rest, hops, decode, out)?,
+    }
+    hops.pop();
+    Ok(())
+}
+
+/// The last member: its elements, or itself.
+fn leaf(answer: &Arc<Value>, value: &Value, hops: &[Hop], decode: &[Decode], out: &mut Vec<Found>) -> Result<(), String> {
+    let place = |hops: &[Hop]| Place { answer: answer.clone(), hops: hops.to_vec() };
+    let holder = &hops[..hops.len().saturating_sub(1)];
+    if !decode.is_empty() {
+        elements(decoded(value.clone(), decode)?, &place(holder), out);
+        return Ok(());
+    }
+    match value {
+        Value::Null => {}
+        Value::Array(items) => {
+            for i in 0..items.len() {
+                let mut this = place(hops);
+                this.hops.push(Hop::Index(i));
+                out.push((this, place(holder)));
+            }
+        }
+        _ => out.push((place(hops), place(holder))),
+    }
+    Ok(())
+}
+
+/// A computed value as rows.
+fn elements(value: Value, holder: &Place, out: &mut Vec<Found>) {
+    let answer = Arc::new(value);
+    match &*answer {
+        Value::Null => {}
+        Value::Array(items) => {
+            out.extend((0..items.len()).map(|i| (Place { answer: answer.clone(), hops: vec![Hop::Index(i)] }, holder.clone())));
+        }
+        _ => out.push((Place { answer: answer.clone(), hops: Vec::new() }, holder.clone())),
+    }
+}
+
+fn decoded(mut value: Value, decode: &[Decode]) -> Result<Value, String> {
+    for step in decode {
+        let Value::String(text) = &value else {
+            return if value.is_null() { Ok(value) } else { Err("what is decoded has to be a text".into()) };
+        };
+        value = match step {
+            Decode::Base64 => Value::String(base64_text(text)?),
+            Decode::Json => serde_json::from_str(text).map_err(|e| format!("not JSON: {e}"))?,
+            Decode::Csv => csv_rows(text)?,
+        };
+    }
+    Ok(value)
+}
+
+fn csv_rows(text: &str) -> Result<Value, String> {
+    let bad = |e: csv::Error| format!("not CSV: {e}");
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let header = reader.headers().map_err(bad)?.clone();
+    let mut rows = Vec::new();
+    for record in reader.records() {
+        let record = record.map_err(bad)?;
+        let members: Map<_, _> = header.iter().zip(&record).map(|(n, v)| (n.to_owned(), Value::String(v.to_owned()))).collect();
+        rows.push(Value::Object(members));
+    }
+    Ok(Value::Array(rows))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn path(names: &[(&str, bool)]) -> Select {
+        Select::Path(names.iter().map(|(n, each)| Segment { name: (*n).into(), each: *each }).collect())
+    }
+
+    fn found(select: &Select, answer: Value, decode: &[Decode]) -> Vec<(Value, Value)> {
+        let rows = select.rows(&Arc::new(answer), decode).unwrap();
+        rows.iter().map(|(this, parent)| (this.value().clone(), parent.value().clone())).collect()
+    }
+
+    #[test]
+    fn lists_objects_and_nested_lists() {
+        let users = json!({"Users": [1, 2], "More": true});
+        assert_eq!(found(&path(&[("Users", true)]), users.clone(), &[]), [(json!(1), users.clone()), (json!(2), users.clone())]);
+        assert_eq!(found(&path(&[("Users", false)]), users.clone(), &[]).len(), 2);
+        assert_eq!(found(&path(&[("Gone", true)]), users.clone(), &[]), []);
+        assert_eq!(found(&Select::WHOLE, users.clone(), &[]), [(users.clone(), users.clone())]);
+        let nested = json!({"R": [{"Id": "a", "I": [{"x": 1}]}, {"Id": "b"}, {"Id": "c", "I": [{"x": 2}, {"x": 3}]}]});
+        let rows = found(&path(&[("R", true), ("I", true)]), nested, &[]);
+        assert_eq!(rows.iter().map(|(t, p)| (t["x"].clone(), p["Id"].clone())).collect::<Vec<_>>(), [
+            (json!(1), json!("a")),
+            (json!(2), json!("c")),
+            (json!(3), json!("c"))
+        ]);
+        let inner = json!({"List": {"Items": [7], "Marker": ""}});
+        assert_eq!(found(&path(&[("List", false), ("Items", true)]), inner.clone(), &[]), [(json!(7), inner["List"].clone())]);
+    }
+
+    #[test]
+    fn decodes_reports() {
+        let answer = json!({"Content": "dXNlcixhcm4KYSwieCx5IgpiLHoK", "GeneratedTime": "t"});
+        let rows = found(&path(&[("Content", false)]), answer.clone(), &[Decode::Base64, Decode::Csv]);
+        assert_eq!(rows, [
+            (json!({"user": "a", "arn": "x,y"}), answer.clone()),
+            (json!({"user": "b", "arn": "z"}), answer.clone())
+        ]);
+        let bad = path(&[("Content", false)]).rows(&Arc::new(json!({"Content": "a,b\n1\n"})), &[Decode::Csv]);
+        assert!(bad.unwrap_err().starts_with("not CSV: "));
+    }
+}
