@@ -102,7 +102,7 @@ impl Failed {
                 Failed::new(Exit::Content, message).maybe_hint(hint.clone())
             }
             EngineError::Data(message) => Failed::new(Exit::Content, message),
-            EngineError::Cloud(error) => error.clone().into(),
+            EngineError::Cloud(error) => (**error).clone().into(),
             EngineError::Spec(error) => error.clone().into(),
             EngineError::Internal(message) => Failed::internal(message),
         }
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn every_error_has_its_code() {
-        let cloud = |kind| Failed::from(EngineError::Cloud(CloudError::new(kind, "Code", "message"))).exit as u8;
+        let cloud = |kind| Failed::from(EngineError::from(CloudError::new(kind, "Code", "message"))).exit as u8;
         for (kind, code) in [
             (ErrorKind::Credentials, 69),
             (ErrorKind::Unreachable, 69),
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn errors_of_a_stream_keep_their_kind() {
-        let inner = EngineError::Cloud(CloudError::new(ErrorKind::Credentials, "NoCredentials", "none found"));
+        let inner = EngineError::from(CloudError::new(ErrorKind::Credentials, "NoCredentials", "none found"));
         let wrapped = DataFusionError::External(Box::new(inner)).context("scan");
         assert_eq!(Failed::from(wrapped).exit, Exit::Unavailable);
         assert_eq!(Failed::from(DataFusionError::Internal("x".into())).exit, Exit::Internal);

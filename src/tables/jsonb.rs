@@ -1,5 +1,13 @@
 //! PostgreSQL's canonical text of jsonb: keys by length, then bytes; `": "` and `", "` between parts. Equal documents have equal text.
 
+mod node;
+mod number;
+mod parse;
+
+pub use node::{Node, cmp_keys, unquote, write_string};
+pub use number::canonical as canonical_number;
+pub use parse::{SyntaxError, parse};
+
 use serde_json::Value;
 
 /// The canonical text of a document.
@@ -24,7 +32,7 @@ pub fn write(value: &Value, out: &mut String) {
         }
         Value::Object(members) => {
             let mut sorted: Vec<_> = members.iter().collect();
-            sorted.sort_by(|(a, _), (b, _)| a.len().cmp(&b.len()).then_with(|| a.as_bytes().cmp(b.as_bytes())));
+            sorted.sort_by(|(a, _), (b, _)| cmp_keys(a, b));
             out.push('{');
             for (i, (name, value)) in sorted.into_iter().enumerate() {
                 if i > 0 {
@@ -37,31 +45,24 @@ pub fn write(value: &Value, out: &mut String) {
             out.push('}');
         }
         Value::String(text) => write_string(text, out),
-        scalar => out.push_str(&scalar.to_string()),
-    }
-}
-
-fn write_string(text: &str, out: &mut String) {
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            c if (c as u32) < 0x20 => out.push_str(&format!("\\u{:04x}", c as u32)),
-            c => out.push(c),
+        Value::Number(number) => {
+            let text = number.to_string();
+            // Only exponents differ from PostgreSQL's text of a number; a number beyond its range keeps its own.
+            out.push_str(&if text.contains(['e', 'E']) { canonical_number(&text).unwrap_or(text) } else { text });
         }
+        Value::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
+        Value::Null => out.push_str("null"),
     }
-    out.push('"');
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn exponents_become_digits() {
+        assert_eq!(to_text(&serde_json::json!([1e21, 1.5e-7, 2.0])), "[1000000000000000000000, 0.00000015, 2.0]");
+    }
 
     #[test]
     fn keys_are_ordered_by_length_then_bytes() {

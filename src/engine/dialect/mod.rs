@@ -1,29 +1,103 @@
-//! PostgreSQL's SQL on DataFusion: AST pre-pass, relation planner, operators, types.
+//! PostgreSQL's SQL on DataFusion: parsing, arguments, AST pre-pass, relation planner, operators, types, row subqueries.
+//!
+//! A statement goes text → AST ([`parse`]) → arguments as literals ([`args`]) → rewritten AST ([`prepass`]) → logical plan, during which
+//! DataFusion asks [`operators`], [`types`] and [`relation`] → plan with correlated subqueries made executable ([`subquery`]).
 
-use crate::{Arg, EngineError};
+mod args;
+mod ast;
+mod casts;
+mod errors;
+mod names;
+mod operators;
+mod parse;
+mod prepass;
+mod quantified;
+mod relation;
+mod srf;
+mod subquery;
+mod types;
+
+#[cfg(test)]
+mod oracle;
+#[cfg(test)]
+mod tests;
+
+use crate::{Arg, EngineError, functions};
+use datafusion::config::Dialect;
 use datafusion::execution::SessionStateBuilder;
-use datafusion::execution::context::SessionContext;
-use datafusion::execution::context::SessionState;
+use datafusion::execution::context::{SessionContext, SessionState};
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::prelude::SessionConfig;
+use datafusion::sql::parser::Statement;
+use std::sync::Arc;
 
-/// Registers planners, rules and functions that go into the state's builder.
-pub(crate) fn builder(builder: SessionStateBuilder) -> SessionStateBuilder {
-    builder
+pub(crate) use errors::of_datafusion;
+
+/// Registers planners and settings that go into the state's builder.
+pub(crate) fn builder(mut builder: SessionStateBuilder) -> SessionStateBuilder {
+    let options = builder.config().get_or_insert_with(SessionConfig::new).options_mut();
+    options.sql_parser.dialect = Dialect::PostgreSQL;
+    options.sql_parser.parse_float_as_decimal = true;
+    options.sql_parser.map_string_types_to_utf8view = false;
+    options.sql_parser.collect_spans = true;
+    // Tags of fields travel through planning; a node that drops one must not fail the plan.
+    options.execution.skip_physical_aggregate_schema_check = true;
+    builder.expr_planners().get_or_insert_with(Vec::new).insert(0, Arc::new(operators::Operators));
+    builder.with_type_planner(Arc::new(types::Types))
 }
 
 /// Registers what needs the finished context (relation planner, functions).
 pub(crate) fn install(ctx: &SessionContext) {
-    let _ = ctx;
+    for udf in functions::all() {
+        ctx.register_udf(udf.as_ref().clone());
+    }
+    // Registration fails only where planners are compiled out, and then the relations say so.
+    let registered = ctx.register_relation_planner(Arc::new(relation::Relations));
+    debug_assert!(registered.is_ok(), "relation planners are part of DataFusion's sql feature");
 }
 
-/// Splits a text into statements.
+/// Splits a text into statements, without their semicolons; empty ones are left out.
 pub(crate) fn split(sql: &str) -> Result<Vec<String>, EngineError> {
-    let _ = sql;
-    unimplemented!()
+    parse::split(sql)
 }
 
 /// Parses one statement, rewrites it, binds the arguments, and plans it.
+///
+/// The clock of `now()` is the state's `query_execution_start_time`. Take the output schema from the plan (or the physical plan made of it):
+/// its fields carry the extension tags.
 pub(crate) async fn plan(state: &SessionState, sql: &str, args: &[Arg]) -> Result<LogicalPlan, EngineError> {
-    let _ = (state, sql, args);
-    unimplemented!()
+    let mut statement = parse::statement(sql)?;
+    let mut parametric = Vec::new();
+    rewrite(&mut statement, state, args, &mut parametric)?;
+    let plan = if parametric.is_empty() {
+        state.statement_to_plan(statement).await
+    } else {
+        // Casts with a length or scale are functions of their own; they live as long as the plan.
+        let mut state = state.clone();
+        for udf in parametric {
+            datafusion::execution::FunctionRegistry::register_udf(&mut state, udf).map_err(of_datafusion)?;
+        }
+        state.statement_to_plan(statement).await
+    };
+    let plan = plan.and_then(relation::retag).and_then(|plan| subquery::rewrite(plan, state)).and_then(names::restore);
+    plan.map_err(of_datafusion)
+}
+
+fn rewrite(
+    statement: &mut Statement,
+    state: &SessionState,
+    args: &[Arg],
+    parametric: &mut Vec<Arc<datafusion::logical_expr::ScalarUDF>>,
+) -> Result<(), EngineError> {
+    match statement {
+        Statement::Statement(inner) => {
+            args::bind(inner, args)?;
+            let now = state.execution_props().query_execution_start_time;
+            parametric.extend(prepass::rewrite(inner, now)?);
+            Ok(())
+        }
+        Statement::Explain(explain) => rewrite(&mut explain.statement, state, args, parametric),
+        // `parse::statement` lets nothing else through.
+        Statement::CopyTo(_) | Statement::CreateExternalTable(_) | Statement::Reset(_) => Ok(()),
+    }
 }

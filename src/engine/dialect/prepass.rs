@@ -1,0 +1,350 @@
+//! The AST pre-pass: PostgreSQL's shapes that DataFusion lacks, in shapes it has.
+//!
+//! Top-down at each SELECT: column names, set-returning functions, the fold of FROM. Bottom-up at each expression: casts, ANY/ALL, dates.
+
+use super::ast::{binary, call, last_name, literal, negate, positional, string_of, text};
+use super::relation::has_srf;
+use super::srf::{self, Call};
+use super::{casts, names, quantified};
+use crate::EngineError;
+use crate::functions::cast::Target;
+use chrono::{DateTime, Utc};
+use datafusion::logical_expr::ScalarUDF;
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Interval, Join, JoinConstraint, JoinOperator,
+    Query, Select, SelectItem, Statement, TableAliasColumnDef, TableFactor, TableWithJoins, Value, VisitMut, VisitorMut,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+/// Rewrites a statement; returns the cast functions it needs beside the registered ones.
+///
+/// # Errors
+/// A cast to a type we do not know, or a quantified expression we cannot rewrite.
+pub(super) fn rewrite(statement: &mut Statement, now: Option<DateTime<Utc>>) -> Result<Vec<Arc<ScalarUDF>>, EngineError> {
+    let mut prepass = Prepass { now, ctes: BTreeSet::new(), parametric: BTreeMap::new(), values: Vec::new() };
+    match statement.visit(&mut prepass) {
+        ControlFlow::Break(error) => Err(error),
+        ControlFlow::Continue(()) => Ok(prepass.parametric.into_values().collect()),
+    }
+}
+
+struct Prepass {
+    now: Option<DateTime<Utc>>,
+    ctes: BTreeSet<String>,
+    parametric: BTreeMap<String, Arc<ScalarUDF>>,
+    /// Of each SELECT around, the aliases that stand for a value: alias to column.
+    values: Vec<BTreeMap<String, Ident>>,
+}
+
+fn unsupported(message: String) -> EngineError {
+    EngineError::Sql { message, hint: None, at: None }
+}
+
+impl VisitorMut for Prepass {
+    type Break = EngineError;
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Self::Break> {
+        for cte in query.with.iter_mut().flat_map(|with| &mut with.cte_tables) {
+            // DataFusion plans a CTE where it is used, whichever is asked for.
+            cte.materialized = None;
+            self.ctes.insert(cte.alias.name.value.to_lowercase());
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Self::Break> {
+        names::assign(select);
+        for item in &mut select.projection {
+            if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
+                unnest_in(expr);
+            }
+        }
+        for item in &mut select.from {
+            self.wrap(&mut item.relation);
+            item.joins.iter_mut().for_each(|join| self.wrap(&mut join.relation));
+        }
+        self.values.push(if select.projection.iter().any(is_wildcard) { name_values(select) } else { BTreeMap::new() });
+        if select.from.iter().any(has_srf) {
+            fold(select);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_select(&mut self, _: &mut Select) -> ControlFlow<Self::Break> {
+        self.values.pop();
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Self::Break> {
+        match self.rewrite(expr) {
+            Ok(Some(new)) => *expr = new,
+            Ok(None) => {}
+            Err(error) => return ControlFlow::Break(error),
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn is_wildcard(item: &SelectItem) -> bool {
+    matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..))
+}
+
+/// With `*` in the select list the functions' columns must be exactly PostgreSQL's: a bare alias is resolved here instead.
+fn name_values(select: &mut Select) -> BTreeMap<String, Ident> {
+    let mut values = BTreeMap::new();
+    let relations = select.from.iter_mut().flat_map(|item| std::iter::once(&mut item.relation).chain(item.joins.iter_mut().map(|join| &mut join.relation)));
+    for relation in relations {
+        let Some(call) = Call::of(relation) else { continue };
+        let Some(column) = call.value_column() else { continue };
+        values.insert(call.qualifier().value.to_lowercase(), column.clone());
+        if let TableFactor::Table { alias: Some(alias), .. } | TableFactor::Function { alias: Some(alias), .. } = relation
+            && alias.columns.is_empty()
+        {
+            alias.columns.push(TableAliasColumnDef { name: column, data_type: None });
+        }
+    }
+    values
+}
+
+/// One join out of the whole FROM list: commas become cross joins, and the relation planner sees it at once.
+fn fold(select: &mut Select) {
+    let mut items = std::mem::take(&mut select.from).into_iter();
+    let Some(mut base) = items.next() else { return };
+    for item in items {
+        let outer = item.joins.iter().any(|join| {
+            matches!(join.join_operator, JoinOperator::Right(_) | JoinOperator::RightOuter(_) | JoinOperator::FullOuter(_))
+        });
+        let (relation, joins) = if outer { (nested(item), Vec::new()) } else { (item.relation, item.joins) };
+        base.joins.push(Join { relation, global: false, join_operator: JoinOperator::CrossJoin(JoinConstraint::None) });
+        base.joins.extend(joins);
+    }
+    select.from = vec![TableWithJoins { relation: nested(base), joins: Vec::new() }];
+}
+
+fn nested(item: TableWithJoins) -> TableFactor {
+    TableFactor::NestedJoin { table_with_joins: Box::new(item), alias: None }
+}
+
+/// Set-returning functions of a select list become `unnest` of their lists.
+fn unnest_in(expr: &mut Expr) {
+    match expr {
+        Expr::Function(function) => {
+            let name = last_name(&function.name).unwrap_or_default();
+            if let Some(srf) = srf::named(&name).filter(|srf| !srf.single && srf.lists.len() == 1) {
+                function.name = datafusion::sql::sqlparser::ast::ObjectName::from(vec![Ident::new(srf.lists[0])]);
+                let list = call("unnest", vec![expr.clone()]);
+                *expr = if srf.tags == [Some("jsonb")] { call("jsonb_tag", vec![list]) } else { list };
+            } else if let FunctionArguments::List(list) = &mut function.args {
+                for arg in &mut list.args {
+                    if let FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)) = arg {
+                        unnest_in(arg);
+                    }
+                }
+            }
+        }
+        Expr::BinaryOp { left, right, .. } => {
+            unnest_in(left);
+            unnest_in(right);
+        }
+        Expr::Nested(inner) | Expr::Cast { expr: inner, .. } | Expr::UnaryOp { expr: inner, .. } => unnest_in(inner),
+        _ => {}
+    }
+}
+
+impl Prepass {
+    /// Wraps subqueries and CTEs, so that the relation planner can give their columns tags that DataFusion loses.
+    fn wrap(&self, relation: &mut TableFactor) {
+        let wanted = match relation {
+            TableFactor::Derived { lateral, .. } => !*lateral,
+            TableFactor::Table { name, args: None, .. } => last_name(name).is_some_and(|name| self.ctes.contains(&name.to_lowercase())),
+            TableFactor::NestedJoin { table_with_joins, .. } => {
+                self.wrap(&mut table_with_joins.relation);
+                table_with_joins.joins.iter_mut().for_each(|join| self.wrap(&mut join.relation));
+                false
+            }
+            _ => false,
+        };
+        if wanted {
+            let empty = TableFactor::TableFunction { expr: literal(Value::Null), alias: None };
+            let inner = std::mem::replace(relation, empty);
+            *relation = nested(TableWithJoins { relation: inner, joins: Vec::new() });
+        }
+    }
+
+    fn rewrite(&mut self, expr: &mut Expr) -> Result<Option<Expr>, EngineError> {
+        Ok(match expr {
+            Expr::Cast { expr: inner, data_type, .. } => Some(self.cast(inner.as_ref().clone(), data_type)?),
+            Expr::TypedString(typed) => {
+                let value = Expr::Value(typed.value.clone());
+                Some(self.cast(value, &typed.data_type)?)
+            }
+            Expr::Interval(interval) => Some(interval_of(interval)?),
+            Expr::Extract { field, expr: inner, .. } => {
+                Some(call("extract", vec![text(field.to_string().to_lowercase()), inner.as_ref().clone()]))
+            }
+            Expr::AtTimeZone { timestamp, time_zone } => Some(call("timezone", vec![time_zone.as_ref().clone(), timestamp.as_ref().clone()])),
+            Expr::Between { expr: inner, negated, low, high } => {
+                let low = binary(inner.as_ref().clone(), BinaryOperator::GtEq, low.as_ref().clone());
+                let high = binary(inner.as_ref().clone(), BinaryOperator::LtEq, high.as_ref().clone());
+                Some(negate(Expr::Nested(Box::new(binary(low, BinaryOperator::And, high))), *negated))
+            }
+            Expr::AnyOp { left, compare_op, right, .. } => Some(quantified_of(left, compare_op, right, false)?),
+            Expr::AllOp { left, compare_op, right } => Some(quantified_of(left, compare_op, right, true)?),
+            Expr::Like { any: true, negated, expr: inner, pattern, escape_char } => {
+                quantified::like_any(inner, pattern, *negated, false, escape_char.as_ref())
+            }
+            Expr::ILike { any: true, negated, expr: inner, pattern, escape_char } => {
+                quantified::like_any(inner, pattern, *negated, true, escape_char.as_ref())
+            }
+            Expr::SimilarTo { negated, expr: inner, pattern, escape_char } => {
+                let mut args = vec![inner.as_ref().clone(), pattern.as_ref().clone()];
+                args.extend(escape_char.clone().map(Expr::Value));
+                Some(negate(call("similar_to", args), *negated))
+            }
+            Expr::Substring { expr: inner, substring_from: Some(from), substring_for: None, .. } if string_of(from).is_some() => {
+                Some(call("substring_regex", vec![inner.as_ref().clone(), from.as_ref().clone()]))
+            }
+            Expr::Collate { expr: inner, .. } => Some(inner.as_ref().clone()),
+            Expr::Value(value) => match &value.value {
+                Value::EscapedStringLiteral(string) | Value::UnicodeStringLiteral(string) => Some(text(string.clone())),
+                Value::DollarQuotedString(string) => Some(text(string.value.clone())),
+                _ => None,
+            },
+            Expr::Identifier(ident) => self.value_of(ident),
+            Expr::Function(function) => self.function(function)?,
+            _ => None,
+        })
+    }
+
+    /// A bare alias of a set-returning function, where the select list has a wildcard.
+    fn value_of(&self, ident: &Ident) -> Option<Expr> {
+        let name = ident.value.to_lowercase();
+        let column = self.values.iter().rev().find_map(|values| values.get(&name))?;
+        (column.value != ident.value).then(|| Expr::CompoundIdentifier(vec![ident.clone(), column.clone()]))
+    }
+
+    fn cast(&mut self, expr: Expr, ty: &DataType) -> Result<Expr, EngineError> {
+        let Some((target, array)) = casts::target(ty) else {
+            return Err(unsupported(format!("type \"{}\" does not exist", ty.to_string().to_lowercase())));
+        };
+        let name = target.function(array);
+        if target.is_parametric() {
+            self.parametric.entry(name.clone()).or_insert_with(|| Arc::new(target.udf(array)));
+        }
+        Ok(call(&name, vec![expr]))
+    }
+
+    fn function(&self, function: &mut Function) -> Result<Option<Expr>, EngineError> {
+        let Some(name) = last_name(&function.name) else { return Ok(None) };
+        if name == "array"
+            && let FunctionArguments::Subquery(query) = &function.args
+        {
+            return match quantified::array_of(query) {
+                Some(array) => Ok(Some(array)),
+                None => Err(unsupported("cannot plan ARRAY(subquery)".into())),
+            };
+        }
+        Ok(match name.as_str() {
+            "now" | "current_timestamp" | "transaction_timestamp" | "statement_timestamp" | "clock_timestamp" => {
+                self.now.map(|now| call(&Target::Timestamptz.function(false), vec![text(now.to_rfc3339())]))
+            }
+            "localtimestamp" => self.now.map(|now| call(&Target::Timestamp.function(false), vec![text(now.to_rfc3339())])),
+            "current_date" => self.now.map(|now| call(&Target::Date.function(false), vec![text(now.date_naive().to_string())])),
+            "date" => positional(&function.args).filter(|args| args.len() == 1).map(|args| call(&Target::Date.function(false), args)),
+            "age" => match (positional(&function.args).as_deref(), self.now) {
+                (Some([of]), Some(now)) => {
+                    let today = call(&Target::Timestamptz.function(false), vec![text(now.date_naive().to_string())]);
+                    Some(call("age", vec![today, of.clone()]))
+                }
+                _ => None,
+            },
+            "every" => {
+                rename(function, "bool_and");
+                None
+            }
+            "jsonb_agg" | "json_agg" => {
+                map_args(function, |args| match args.as_slice() {
+                    [value] => vec![call("to_jsonb", vec![value.clone()])],
+                    _ => args,
+                });
+                rename(function, "array_agg");
+                Some(call("jsonb_array_of", vec![Expr::Function(function.clone())]))
+            }
+            "jsonb_object_agg" | "json_object_agg" => {
+                map_args(function, |args| vec![call("jsonb_pair", args)]);
+                rename(function, "array_agg");
+                Some(call("jsonb_object_of", vec![Expr::Function(function.clone())]))
+            }
+            "make_interval" => {
+                named_args(function, &["years", "months", "weeks", "days", "hours", "mins", "secs"]);
+                None
+            }
+            _ => None,
+        })
+    }
+}
+
+fn rename(function: &mut Function, name: &str) {
+    function.name = datafusion::sql::sqlparser::ast::ObjectName::from(vec![Ident::new(name)]);
+}
+
+fn map_args(function: &mut Function, map: impl FnOnce(Vec<Expr>) -> Vec<Expr>) {
+    let Some(args) = positional(&function.args) else { return };
+    if let FunctionArguments::List(list) = &mut function.args {
+        list.args = map(args).into_iter().map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg))).collect();
+    }
+}
+
+/// `days => 3` by position; parameters not named are zero.
+fn named_args(function: &mut Function, names: &[&str]) {
+    let FunctionArguments::List(list) = &mut function.args else { return };
+    let mut values: Vec<Expr> = names.iter().map(|_| literal(Value::Number("0".into(), false))).collect();
+    let mut width = 0;
+    for (at, arg) in list.args.iter().enumerate() {
+        let (at, value) = match arg {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => (Some(at), value),
+            FunctionArg::Named { name, arg: FunctionArgExpr::Expr(value), .. } => {
+                (names.iter().position(|known| known.eq_ignore_ascii_case(&name.value)), value)
+            }
+            FunctionArg::ExprNamed { name: Expr::Identifier(name), arg: FunctionArgExpr::Expr(value), .. } => {
+                (names.iter().position(|known| known.eq_ignore_ascii_case(&name.value)), value)
+            }
+            _ => return,
+        };
+        match at.and_then(|at| values.get_mut(at).map(|slot| (at, slot))) {
+            Some((at, slot)) => {
+                *slot = value.clone();
+                width = width.max(at + 1);
+            }
+            // An unknown name stays, and planning refuses it.
+            None => return,
+        }
+    }
+    values.truncate(width);
+    list.args = values.into_iter().map(|value| FunctionArg::Unnamed(FunctionArgExpr::Expr(value))).collect();
+}
+
+fn quantified_of(left: &Expr, op: &BinaryOperator, right: &Expr, all: bool) -> Result<Expr, EngineError> {
+    quantified::comparison(left.clone(), op, right.clone(), all)
+        .ok_or_else(|| unsupported(format!("operator {op} with {} is not supported", if all { "ALL" } else { "ANY" })))
+}
+
+/// `interval '90 days'`, `interval '90' day`.
+fn interval_of(interval: &Interval) -> Result<Expr, EngineError> {
+    let Some(value) = string_of(&interval.value) else {
+        return Err(EngineError::Sql {
+            message: format!("syntax error at or near \"{}\"", interval.value),
+            hint: Some("an interval literal is quoted: interval '90 days'".into()),
+            at: None,
+        });
+    };
+    let value = match &interval.leading_field {
+        Some(field) if value.trim().bytes().all(|b| b.is_ascii_digit() || matches!(b, b'-' | b'+' | b'.')) => {
+            format!("{} {}", value.trim(), field.to_string().to_lowercase())
+        }
+        _ => value.to_string(),
+    };
+    Ok(call(&Target::Interval.function(false), vec![text(value)]))
+}

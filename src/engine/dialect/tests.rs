@@ -1,0 +1,1 @@
+//! Shapes the oracle cannot ask: errors, arguments, splitting, plans.

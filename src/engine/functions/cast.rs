@@ -1,0 +1,502 @@
+//! `::` casts: one function a target type, with PostgreSQL's rounding, spellings and messages.
+
+use super::row::{collect, fail, tag, tagged, timestamp_type};
+use super::{arrays, interval, row, text_out, time_in};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array};
+use datafusion::arrow::compute::cast as arrow_cast;
+use datafusion::arrow::datatypes::{DataType, Decimal128Type, Field, FieldRef, Float64Type, IntervalUnit, TimeUnit};
+use datafusion::common::{DataFusionError, Result, ScalarValue};
+use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, ExprSchemable, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
+use std::sync::Arc;
+
+/// A type that can be cast to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Target {
+    Bool,
+    Int2,
+    Int4,
+    Int8,
+    Float4,
+    Float8,
+    /// `numeric` without a scale.
+    Numeric,
+    /// `numeric(p, s)`.
+    Decimal(u8, i8),
+    Text,
+    /// `varchar(n)` and `char(n)`.
+    Varchar(u32),
+    Date,
+    Time,
+    Timestamp,
+    Timestamptz,
+    Interval,
+    Jsonb,
+    Inet,
+    Cidr,
+    Uuid,
+}
+
+impl Target {
+    /// PostgreSQL's name, as in messages.
+    pub(crate) fn sql_name(self) -> &'static str {
+        match self {
+            Target::Bool => "boolean",
+            Target::Int2 => "smallint",
+            Target::Int4 => "integer",
+            Target::Int8 => "bigint",
+            Target::Float4 => "real",
+            Target::Float8 => "double precision",
+            Target::Numeric | Target::Decimal(..) => "numeric",
+            Target::Text => "text",
+            Target::Varchar(_) => "character varying",
+            Target::Date => "date",
+            Target::Time => "time",
+            Target::Timestamp => "timestamp",
+            Target::Timestamptz => "timestamp with time zone",
+            Target::Interval => "interval",
+            Target::Jsonb => "json",
+            Target::Inet => "inet",
+            Target::Cidr => "cidr",
+            Target::Uuid => "uuid",
+        }
+    }
+
+    /// The Arrow field a value of the type has.
+    pub(crate) fn field(self, name: &str) -> Field {
+        let plain = |ty| Field::new(name, ty, true);
+        match self {
+            Target::Bool => plain(DataType::Boolean),
+            Target::Int2 => plain(DataType::Int16),
+            Target::Int4 => plain(DataType::Int32),
+            Target::Int8 => plain(DataType::Int64),
+            Target::Float4 => plain(DataType::Float32),
+            Target::Float8 | Target::Numeric => plain(DataType::Float64),
+            Target::Decimal(precision, scale) => plain(DataType::Decimal128(precision, scale)),
+            Target::Text | Target::Varchar(_) => plain(DataType::Utf8),
+            Target::Date => plain(DataType::Date32),
+            Target::Time => plain(DataType::Time64(TimeUnit::Microsecond)),
+            Target::Timestamp => plain(timestamp_type(false)),
+            Target::Timestamptz => plain(timestamp_type(true)),
+            Target::Interval => plain(DataType::Interval(IntervalUnit::MonthDayNano)),
+            Target::Jsonb => tagged(name, DataType::Utf8, "jsonb"),
+            Target::Inet => tagged(name, DataType::Utf8, "inet"),
+            Target::Cidr => tagged(name, DataType::Utf8, "cidr"),
+            Target::Uuid => tagged(name, DataType::Utf8, "uuid"),
+        }
+    }
+
+    /// Calls the cast on an expression, once for a value, or element by element for an array.
+    pub(crate) fn call(self, arg: Expr, array: bool) -> Expr {
+        self.udf(array).call(vec![arg])
+    }
+
+    /// The cast as a function.
+    pub(crate) fn udf(self, array: bool) -> ScalarUDF {
+        ScalarUDF::from(Cast { target: self, array, name: self.function(array), signature: Signature::any(1, Volatility::Immutable) })
+    }
+
+    /// The name of the cast's function.
+    pub(crate) fn function(self, array: bool) -> String {
+        let name = match self {
+            Target::Decimal(precision, scale) => format!("cast_numeric_{precision}_{scale}"),
+            Target::Varchar(length) => format!("cast_varchar_{length}"),
+            Target::Jsonb => "cast_jsonb".into(),
+            other => format!("cast_{}", other.sql_name().replace(' ', "_")),
+        };
+        if array { name + "_array" } else { name }
+    }
+
+    /// True for targets with a length or scale: they have a function each.
+    pub(crate) fn is_parametric(self) -> bool {
+        matches!(self, Target::Decimal(..) | Target::Varchar(_))
+    }
+
+    /// Casts a whole array.
+    pub(crate) fn cast(self, array: &ArrayRef, field: &Field) -> Result<ArrayRef> {
+        let target = self.field("");
+        let from = array.data_type();
+        if *from == DataType::Null || (*from == *target.data_type() && (tag(field) == tag(&target))) {
+            return if *from == DataType::Null { Ok(arrow_cast(array, target.data_type())?) } else { Ok(Arc::clone(array)) };
+        }
+        let json = tag(field) == Some("jsonb");
+        let text = matches!(from, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
+        match self {
+            Target::Text => return Ok(Arc::new(text_out::texts(array, field)?)),
+            Target::Numeric if !text => {
+                // Literals and sums keep their scale; the rest is double precision.
+                return Ok(arrow_cast(array, target.data_type())?);
+            }
+            Target::Int2 | Target::Int4 | Target::Int8 if !text => return self.ints(array),
+            Target::Bool if from.is_integer() => {
+                let ints = to_int(array)?;
+                let ints = ints.as_primitive::<datafusion::arrow::datatypes::Int64Type>();
+                return Ok(Arc::new(ints.iter().map(|int| int.map(|int| int != 0)).collect::<datafusion::arrow::array::BooleanArray>()));
+            }
+            Target::Float4 | Target::Float8 | Target::Decimal(..) if !text => return Ok(arrow_cast(array, target.data_type())?),
+            Target::Date | Target::Timestamp | Target::Timestamptz if from.is_temporal() => return self.temporal(array),
+            Target::Time if matches!(from, DataType::Timestamp(..) | DataType::Time32(_) | DataType::Time64(_)) => {
+                return Ok(arrow_cast(&self.unzoned(array)?, target.data_type())?);
+            }
+            Target::Interval if matches!(from, DataType::Duration(_) | DataType::Interval(_)) => {
+                return Ok(arrow_cast(array, target.data_type())?);
+            }
+            _ => {}
+        }
+        if !text && !json && !matches!(self, Target::Varchar(_) | Target::Jsonb) {
+            return fail(format!("cannot cast type {} to {}", text_out::type_name(field), self.sql_name()));
+        }
+        if json && !matches!(self, Target::Varchar(_)) {
+            return self.from_jsonb(array, field);
+        }
+        let texts = text_out::texts(array, field)?;
+        let values = texts.iter().map(|text| match text {
+            None => Ok(row::Value::Null),
+            Some(text) => self.parse(text),
+        });
+        self.build(array.len(), values)
+    }
+
+    fn build<'a>(self, rows: usize, values: impl Iterator<Item = Result<row::Value<'a>>>) -> Result<ArrayRef> {
+        match self {
+            Target::Int2 | Target::Int4 => Ok(arrow_cast(&collect(&DataType::Int64, rows, values)?, self.field("").data_type())?),
+            Target::Float4 => Ok(arrow_cast(&collect(&DataType::Float64, rows, values)?, &DataType::Float32)?),
+            _ => collect(self.field("").data_type(), rows, values),
+        }
+    }
+
+    fn invalid<T>(self, text: &str) -> Result<T> {
+        fail(format!("invalid input syntax for type {}: \"{text}\"", self.sql_name()))
+    }
+
+    fn out_of_range<T>(self) -> Result<T> {
+        fail(format!("{} out of range", self.sql_name()))
+    }
+
+    fn in_range(self, value: i64) -> bool {
+        match self {
+            Target::Int2 => i16::try_from(value).is_ok(),
+            Target::Int4 => i32::try_from(value).is_ok(),
+            _ => true,
+        }
+    }
+
+    /// One value from its text.
+    fn parse(self, text: &str) -> Result<row::Value<'_>> {
+        let trimmed = text.trim();
+        Ok(match self {
+            Target::Bool => row::Value::Bool(parse_bool(text)?),
+            Target::Int2 | Target::Int4 | Target::Int8 => match trimmed.parse::<i64>() {
+                Ok(value) if self.in_range(value) => row::Value::Int(value),
+                _ if is_integer(trimmed) => return fail(format!("value \"{text}\" is out of range for type {}", self.sql_name())),
+                _ => return self.invalid(text),
+            },
+            Target::Float4 | Target::Float8 | Target::Numeric => row::Value::Float(parse_float(trimmed).map_or_else(|| self.invalid(text), Ok)?),
+            Target::Decimal(precision, scale) => row::Value::Decimal(parse_decimal(trimmed, precision, scale).map_or_else(|| self.invalid(text), Ok)?),
+            Target::Text => row::Value::from(text.to_string()),
+            Target::Varchar(length) => row::Value::from(text.chars().take(length as usize).collect::<String>()),
+            Target::Date => row::Value::Date(time_in::date(text)?),
+            Target::Time => row::Value::Micros(time_in::time(text)?),
+            Target::Timestamp => row::Value::Micros(time_in::timestamp(text, false)?),
+            Target::Timestamptz => row::Value::Micros(time_in::timestamp(text, true)?),
+            Target::Interval => row::Value::Interval(interval::parse(text)?),
+            Target::Jsonb => row::Value::from(row::canonical_json(text)?),
+            Target::Inet | Target::Cidr => row::Value::from(address(trimmed, self == Target::Cidr).map_or_else(|| self.invalid(text), Ok)?),
+            Target::Uuid => row::Value::from(uuid(trimmed).map_or_else(|| self.invalid(text), Ok)?),
+        })
+    }
+
+    /// jsonb casts only to the types its scalars have.
+    fn from_jsonb(self, array: &ArrayRef, field: &Field) -> Result<ArrayRef> {
+        let texts = text_out::texts(array, field)?;
+        let values = texts.iter().map(|text| {
+            let Some(text) = text else { return Ok(row::Value::Null) };
+            let kind = super::jsonb_scan::kind(text);
+            let refuse = || fail(format!("cannot cast jsonb {kind} to type {}", self.sql_name()));
+            match (self, kind) {
+                (Target::Bool, "boolean") => Ok(row::Value::Bool(text == "true")),
+                (Target::Int2 | Target::Int4 | Target::Int8, "number") => match round_decimal(text) {
+                    Some(value) if self.in_range(value) => Ok(row::Value::Int(value)),
+                    _ => self.out_of_range(),
+                },
+                (Target::Float4 | Target::Float8 | Target::Numeric | Target::Decimal(..), "number") => match self.parse(text)? {
+                    row::Value::Float(value) => Ok(row::Value::Float(value)),
+                    row::Value::Decimal(value) => Ok(row::Value::Decimal(value)),
+                    _ => refuse(),
+                },
+                _ => refuse(),
+            }
+        });
+        self.build(array.len(), values.collect::<Vec<_>>().into_iter())
+    }
+
+    fn ints(self, array: &ArrayRef) -> Result<ArrayRef> {
+        let ints = to_int(array)?;
+        let values = ints.as_primitive::<datafusion::arrow::datatypes::Int64Type>();
+        if values.iter().flatten().any(|value| !self.in_range(value)) {
+            return self.out_of_range();
+        }
+        Ok(arrow_cast(&ints, self.field("").data_type())?)
+    }
+
+    fn unzoned(self, array: &ArrayRef) -> Result<ArrayRef> {
+        if !matches!(array.data_type(), DataType::Timestamp(..)) {
+            return Ok(Arc::clone(array));
+        }
+        let zoned = arrow_cast(array, &timestamp_type(true))?;
+        // The session's zone is UTC: the wall clock is the moment itself.
+        let micros = arrow_cast(&zoned, &DataType::Int64)?;
+        Ok(arrow_cast(&micros, &timestamp_type(false))?)
+    }
+
+    fn temporal(self, array: &ArrayRef) -> Result<ArrayRef> {
+        let micros = match array.data_type() {
+            DataType::Timestamp(_, zone) => {
+                arrow_cast(&arrow_cast(array, &DataType::Timestamp(TimeUnit::Microsecond, zone.clone()))?, &DataType::Int64)?
+            }
+            DataType::Date32 | DataType::Date64 => arrow_cast(&arrow_cast(array, &timestamp_type(false))?, &DataType::Int64)?,
+            other => return fail(format!("cannot cast type {} to {}", text_out::type_name(&Field::new("", other.clone(), true)), self.sql_name())),
+        };
+        match self {
+            Target::Date => {
+                let days: datafusion::arrow::array::Date32Array = micros
+                    .as_primitive::<datafusion::arrow::datatypes::Int64Type>()
+                    .iter()
+                    .map(|micros| micros.map(|micros| micros.div_euclid(86_400_000_000) as i32))
+                    .collect();
+                Ok(Arc::new(days))
+            }
+            _ => Ok(arrow_cast(&micros, &timestamp_type(self == Target::Timestamptz))?),
+        }
+    }
+}
+
+/// The casts that need no parameter.
+pub(crate) fn all() -> impl Iterator<Item = ScalarUDF> {
+    const PLAIN: [Target; 17] = [
+        Target::Bool,
+        Target::Int2,
+        Target::Int4,
+        Target::Int8,
+        Target::Float4,
+        Target::Float8,
+        Target::Numeric,
+        Target::Text,
+        Target::Date,
+        Target::Time,
+        Target::Timestamp,
+        Target::Timestamptz,
+        Target::Interval,
+        Target::Jsonb,
+        Target::Inet,
+        Target::Cidr,
+        Target::Uuid,
+    ];
+    PLAIN.into_iter().flat_map(|target| [target.udf(false), target.udf(true)])
+}
+
+/// PostgreSQL's boolean spellings: unique prefixes of true, false, yes, no; on, off; 1, 0.
+pub(crate) fn parse_bool(text: &str) -> Result<bool> {
+    let word = text.trim().to_ascii_lowercase();
+    let prefix = |full: &str| !word.is_empty() && full.starts_with(&word);
+    if prefix("true") || prefix("yes") || word == "on" || word == "1" {
+        Ok(true)
+    } else if prefix("false") || prefix("no") || (prefix("off") && word.len() > 1) || word == "0" {
+        Ok(false)
+    } else {
+        fail(format!("invalid input syntax for type boolean: \"{text}\""))
+    }
+}
+
+fn is_integer(text: &str) -> bool {
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())
+}
+
+fn parse_float(text: &str) -> Option<f64> {
+    match text.to_ascii_lowercase().as_str() {
+        "nan" => Some(f64::NAN),
+        "infinity" | "inf" | "+infinity" => Some(f64::INFINITY),
+        "-infinity" | "-inf" => Some(f64::NEG_INFINITY),
+        lower if lower.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.')) && !lower.contains("in") => lower.parse().ok(),
+        _ => None,
+    }
+}
+
+/// A decimal in units of its scale, rounded half away from zero.
+fn parse_decimal(text: &str, precision: u8, scale: i8) -> Option<i128> {
+    let digits = assay_tables::jsonb::canonical_number(text.strip_prefix('+').unwrap_or(text)).filter(|_| parse_float(text).is_some())?;
+    let (negative, digits) = digits.strip_prefix('-').map_or((false, digits.as_str()), |rest| (true, rest));
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let keep = usize::try_from(scale).ok()?;
+    let padded = format!("{fraction:0<width$}", width = keep + 1);
+    let mut units: i128 = format!("{whole}{}", padded.get(..keep)?).parse().ok()?;
+    if padded.as_bytes().get(keep).is_some_and(|digit| *digit >= b'5') {
+        units += 1;
+    }
+    (units < 10i128.checked_pow(u32::from(precision))?).then_some(if negative { -units } else { units })
+}
+
+fn round_decimal(text: &str) -> Option<i64> {
+    parse_decimal(text, 38, 0).and_then(|value| i64::try_from(value).ok())
+}
+
+/// Integers of a number array: floats round half to even, numerics half away from zero, as PostgreSQL does.
+pub(crate) fn to_int(array: &ArrayRef) -> Result<ArrayRef> {
+    let out_of_range = || DataFusionError::Execution("bigint out of range".into());
+    Ok(match array.data_type() {
+        DataType::Int64 => Arc::clone(array),
+        DataType::Float16 | DataType::Float32 | DataType::Float64 => {
+            let floats = arrow_cast(array, &DataType::Float64)?;
+            let ints = floats.as_primitive::<Float64Type>().iter().map(|value| {
+                value
+                    .map(|value| {
+                        let rounded = value.round_ties_even();
+                        if rounded >= -9.223_372_036_854_776e18 && rounded < 9.223_372_036_854_776e18 { Ok(rounded as i64) } else { Err(out_of_range()) }
+                    })
+                    .transpose()
+            });
+            Arc::new(ints.collect::<Result<Int64Array>>()?)
+        }
+        DataType::Decimal128(_, scale) => {
+            let unit = 10i128.pow(u32::from(scale.unsigned_abs()));
+            let scale = *scale;
+            let ints = array.as_primitive::<Decimal128Type>().iter().map(|value| {
+                value
+                    .map(|value| {
+                        let whole = if scale < 0 { value * unit } else { (value.abs() + unit / 2) / unit * value.signum() };
+                        i64::try_from(if scale == 0 { value } else { whole }).map_err(|_| out_of_range())
+                    })
+                    .transpose()
+            });
+            Arc::new(ints.collect::<Result<Int64Array>>()?)
+        }
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Target::Int8.cast(array, &Field::new("", array.data_type().clone(), true))?,
+        _ => arrow_cast(array, &DataType::Int64)?,
+    })
+}
+
+/// A canonical inet or cidr text.
+fn address(text: &str, network: bool) -> Option<String> {
+    let (address, bits) = match text.split_once('/') {
+        Some((address, bits)) => (address, Some(bits.parse::<u8>().ok()?)),
+        None => (text, None),
+    };
+    let ip: std::net::IpAddr = address.parse().ok()?;
+    let full = if ip.is_ipv4() { 32 } else { 128 };
+    let bits = bits.unwrap_or(full);
+    if bits > full {
+        return None;
+    }
+    if network {
+        let host_bits = match ip {
+            std::net::IpAddr::V4(ip) => u128::from(u32::from(ip)).checked_shl(u32::from(bits)).unwrap_or(0) & 0xffff_ffff,
+            std::net::IpAddr::V6(ip) => u128::from(ip).checked_shl(u32::from(bits)).unwrap_or(0),
+        };
+        return (host_bits == 0).then(|| format!("{ip}/{bits}"));
+    }
+    Some(if bits == full { ip.to_string() } else { format!("{ip}/{bits}") })
+}
+
+fn uuid(text: &str) -> Option<String> {
+    let hex: String = text.trim_matches(['{', '}']).chars().filter(|c| *c != '-').collect::<String>().to_ascii_lowercase();
+    (hex.len() == 32 && hex.bytes().all(|b| b.is_ascii_hexdigit()))
+        .then(|| format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]))
+}
+
+/// The cast function of a target.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Cast {
+    target: Target,
+    array: bool,
+    name: String,
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for Cast {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(self.target.field("").data_type().clone())
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
+        if self.array {
+            let item = self.target.field(Field::LIST_FIELD_DEFAULT_NAME);
+            return Ok(Arc::new(Field::new(&self.name, DataType::List(Arc::new(item)), true)));
+        }
+        if self.target == Target::Numeric {
+            return numeric_field(&self.name, &args);
+        }
+        Ok(Arc::new(self.target.field(&self.name)))
+    }
+
+    fn simplify(&self, mut args: Vec<Expr>, info: &SimplifyContext) -> Result<ExprSimplifyResult> {
+        // A cast to the type it has already must not hide a column from filter pushdown.
+        let [arg] = args.as_slice() else { return Ok(ExprSimplifyResult::Original(args)) };
+        let field = arg.to_field(info.schema().as_ref())?.1;
+        let target = self.target.field("");
+        let same = !self.array && !matches!(self.target, Target::Varchar(_)) && field.data_type() == target.data_type() && tag(&field) == tag(&target);
+        match args.pop() {
+            Some(arg) if same => Ok(ExprSimplifyResult::Simplified(arg)),
+            arg => Ok(ExprSimplifyResult::Original(arg.into_iter().collect())),
+        }
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let (Some(arg), Some(field)) = (args.args.first(), args.arg_fields.first()) else {
+            return Err(DataFusionError::Internal(format!("{} needs an argument", self.name)));
+        };
+        let run = |array: &ArrayRef| -> Result<ArrayRef> {
+            if self.array {
+                return arrays::cast_list(array, field, self.target);
+            }
+            if let (Target::Numeric, DataType::Decimal128(..)) = (self.target, args.return_field.data_type()) {
+                return numeric(array, field, args.return_field.data_type());
+            }
+            self.target.cast(array, field)
+        };
+        Ok(match arg {
+            ColumnarValue::Array(array) => ColumnarValue::Array(run(array)?),
+            ColumnarValue::Scalar(value) => ColumnarValue::Scalar(ScalarValue::try_from_array(&run(&value.to_array()?)?, 0)?),
+        })
+    }
+}
+
+/// `::numeric`: of a literal, a decimal of the literal's scale; of a decimal, itself; else double precision.
+fn numeric_field(name: &str, args: &ReturnFieldArgs<'_>) -> Result<FieldRef> {
+    let ty = match (args.arg_fields.first().map(|field| field.data_type()), args.scalar_arguments.first()) {
+        (Some(ty @ DataType::Decimal128(..)), _) => ty.clone(),
+        (_, Some(Some(ScalarValue::Utf8(Some(text))))) => match assay_tables::jsonb::canonical_number(text.trim()) {
+            Some(digits) if parse_float(text.trim()).is_some_and(f64::is_finite) && digits.len() <= 36 => {
+                let scale = digits.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+                DataType::Decimal128(38, i8::try_from(scale).unwrap_or(0))
+            }
+            _ => DataType::Float64,
+        },
+        _ => DataType::Float64,
+    };
+    Ok(Arc::new(Field::new(name, ty, true)))
+}
+
+fn numeric(array: &ArrayRef, field: &Field, ty: &DataType) -> Result<ArrayRef> {
+    match ty {
+        DataType::Decimal128(precision, scale) if array.data_type() != ty => Target::Decimal(*precision, *scale).cast(array, field),
+        _ => Ok(Arc::clone(array)),
+    }
+}
+
+/// A literal of a type from its text, at planning time.
+pub(crate) fn scalar(target: Target, text: &str) -> Result<ScalarValue> {
+    let array: ArrayRef = Arc::new(datafusion::arrow::array::StringArray::from(vec![text]));
+    let field = Field::new("", DataType::Utf8, true);
+    ScalarValue::try_from_array(&target.cast(&array, &field)?, 0)
+}

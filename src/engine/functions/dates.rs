@@ -1,0 +1,225 @@
+//! Fields of dates, times and intervals; truncation; zones; construction.
+
+use super::row::{Def, Kind, Ret, Row, Value, fail};
+use super::{interval, text_out, time_in};
+use chrono::{Datelike, NaiveDateTime, Timelike};
+use datafusion::arrow::array::AsArray;
+use datafusion::arrow::datatypes::{DataType, IntervalMonthDayNano, Time64MicrosecondType};
+use datafusion::common::{Result, ScalarValue};
+use datafusion::logical_expr::ReturnFieldArgs;
+
+const DAY: i64 = 86_400_000_000;
+
+/// Functions of this file.
+pub(crate) const ALL: &[Def] = &[
+    // `extract` is numeric, `date_part` double precision.
+    Def::new("extract", &[Kind::Text, Kind::Any], Ret::Of(extract_type), |row| {
+        let (micros, whole) = part(row)?;
+        if whole { Ok(Value::Decimal(i128::from(micros / 1_000_000))) } else { Ok(Value::Decimal(i128::from(micros))) }
+    }),
+    Def::new("date_part", &[Kind::Text, Kind::Any], Ret::Float, |row| Ok(Value::Float(part(row)?.0 as f64 / 1e6))),
+    Def::new("date_trunc", &[Kind::Text, Kind::Any], Ret::Of(trunc_type), trunc),
+    Def::new("timezone", &[Kind::Text, Kind::Any], Ret::Of(zone_type), zone),
+    Def::new("make_date", &[Kind::Int, Kind::Int, Kind::Int], Ret::Date, |row| {
+        let fits = |k: usize| u32::try_from(row.int(k)).unwrap_or(0);
+        match i32::try_from(row.int(0)).ok().and_then(|year| time_in::days_of(year, fits(1), fits(2))) {
+            Some(days) => Ok(Value::Date(days)),
+            None => fail(format!("date field value out of range: {}-{:02}-{:02}", row.int(0), row.int(1), row.int(2))),
+        }
+    }),
+    Def::new("date_add_days", &[Kind::Any, Kind::Int], Ret::Date, |row| days(row, 1)),
+    Def::new("date_sub_days", &[Kind::Any, Kind::Int], Ret::Date, |row| days(row, -1)),
+    Def::new("date_diff_days", &[Kind::Any, Kind::Any], Ret::Int, |row| {
+        Ok(Value::Int((interval::micros(row, 0)? - interval::micros(row, 1)?).div_euclid(DAY)))
+    }),
+];
+
+fn days(row: Row<'_>, sign: i64) -> Result<Value<'_>> {
+    let days = interval::micros(row, 0)?.div_euclid(DAY).saturating_add(sign.saturating_mul(row.int(1)));
+    match i32::try_from(days) {
+        Ok(days) => Ok(Value::Date(days)),
+        Err(_) => fail("date out of range"),
+    }
+}
+
+/// Fields that have a fraction.
+fn fractional(field: &str) -> bool {
+    matches!(unit(field), "second" | "millisecond" | "epoch" | "julian")
+}
+
+/// A field's name in the singular.
+fn unit(field: &str) -> &str {
+    match field {
+        "years" | "yr" | "yrs" | "y" => "year",
+        "months" | "mon" | "mons" => "month",
+        "days" | "d" => "day",
+        "hours" | "hr" | "hrs" | "h" => "hour",
+        "minutes" | "min" | "mins" | "m" => "minute",
+        "seconds" | "sec" | "secs" | "s" => "second",
+        "milliseconds" | "msec" | "ms" => "millisecond",
+        "microseconds" | "usec" | "us" => "microsecond",
+        "weeks" | "w" => "week",
+        "quarters" => "quarter",
+        "decades" => "decade",
+        "centuries" => "century",
+        "millennia" | "millenium" => "millennium",
+        other => other,
+    }
+}
+
+fn extract_type(args: &ReturnFieldArgs<'_>) -> Result<Ret> {
+    Ok(match args.scalar_arguments.first() {
+        Some(Some(ScalarValue::Utf8(Some(field)))) if !fractional(&field.to_lowercase()) => Ret::Decimal(0),
+        _ => Ret::Decimal(6),
+    })
+}
+
+/// The value in millionths, and whether it is declared whole.
+fn part(row: Row<'_>) -> Result<(i64, bool)> {
+    let field = row.text(0).to_lowercase();
+    let name = unit(&field);
+    let whole = !fractional(name);
+    let (col, at) = row.col(1);
+    let value = match col.array.data_type() {
+        DataType::Interval(_) | DataType::Duration(_) => of_interval(name, interval::arg(row, 1)?),
+        DataType::Time64(_) => of_clock(name, col.array.as_primitive::<Time64MicrosecondType>().value(at)),
+        _ => {
+            let micros = interval::micros(row, 1)?;
+            of_moment(name, text_out::moment(micros), micros)
+        }
+    };
+    match value {
+        Some(value) => Ok((value, whole)),
+        None => fail(format!("unit \"{field}\" not supported for type {}", text_out::type_name(&col.field))),
+    }
+}
+
+fn of_moment(field: &str, at: NaiveDateTime, micros: i64) -> Option<i64> {
+    let whole = |value: i64| Some(value * 1_000_000);
+    let year = i64::from(at.year());
+    match field {
+        "year" => whole(if year > 0 { year } else { year - 1 }),
+        "month" => whole(at.month().into()),
+        "day" => whole(at.day().into()),
+        "quarter" => whole((at.month0() / 3 + 1).into()),
+        "week" => whole(at.iso_week().week().into()),
+        "isoyear" => whole(at.iso_week().year().into()),
+        "doy" => whole(at.ordinal().into()),
+        "dow" => whole(at.weekday().num_days_from_sunday().into()),
+        "isodow" => whole(at.weekday().number_from_monday().into()),
+        "decade" => whole(year.div_euclid(10)),
+        "century" => whole((year + 99).div_euclid(100)),
+        "millennium" => whole((year + 999).div_euclid(1000)),
+        "epoch" => Some(micros),
+        "julian" => Some((i64::from(at.num_days_from_ce()) + 1_721_425) * 1_000_000 + micros.rem_euclid(DAY) / (DAY / 1_000_000)),
+        "timezone" | "timezone_hour" | "timezone_minute" => Some(0),
+        _ => of_clock(field, i64::from(at.num_seconds_from_midnight()) * 1_000_000 + micros.rem_euclid(1_000_000)),
+    }
+}
+
+fn of_clock(field: &str, micros: i64) -> Option<i64> {
+    let seconds = micros / 1_000_000;
+    let whole = |value: i64| Some(value * 1_000_000);
+    match field {
+        "hour" => whole(seconds / 3600),
+        "minute" => whole(seconds / 60 % 60),
+        "second" => Some(micros % 60_000_000),
+        "millisecond" => Some(micros % 60_000_000 * 1000),
+        "microsecond" => whole(micros % 60_000_000),
+        "epoch" => Some(micros),
+        _ => None,
+    }
+}
+
+fn of_interval(field: &str, i: IntervalMonthDayNano) -> Option<i64> {
+    let whole = |value: i64| Some(value * 1_000_000);
+    let (months, days, micros) = (i64::from(i.months), i64::from(i.days), i.nanoseconds / 1000);
+    match field {
+        "year" => whole(months / 12),
+        "month" => whole(months % 12),
+        "day" => whole(days),
+        "quarter" => whole(months % 12 / 3 + 1),
+        "decade" => whole(months / 120),
+        "century" => whole(months / 1200),
+        "millennium" => whole(months / 12000),
+        // A year is 365.25 days here, a month 30.
+        "epoch" => Some((months / 12 * 31_557_600 + months % 12 * 2_592_000 + days * 86_400) * 1_000_000 + micros),
+        "week" | "dow" | "doy" | "isodow" | "isoyear" => None,
+        _ => of_clock(field, micros),
+    }
+}
+
+fn trunc_type(args: &ReturnFieldArgs<'_>) -> Result<Ret> {
+    Ok(match args.arg_fields.get(1).map(|field| field.data_type()) {
+        Some(DataType::Interval(_) | DataType::Duration(_)) => Ret::Interval,
+        Some(DataType::Timestamp(_, None)) => Ret::Timestamp,
+        _ => Ret::Timestamptz,
+    })
+}
+
+fn trunc(row: Row<'_>) -> Result<Value<'_>> {
+    let field = row.text(0).to_lowercase();
+    let name = unit(&field);
+    let refuse = || fail(format!("unit \"{field}\" not recognized"));
+    let clock_step = match name {
+        "microsecond" => Some(1),
+        "millisecond" => Some(1000),
+        "second" => Some(1_000_000),
+        "minute" => Some(60_000_000),
+        "hour" => Some(3_600_000_000),
+        _ => None,
+    };
+    if matches!(row.col(1).0.array.data_type(), DataType::Interval(_) | DataType::Duration(_)) {
+        let i = interval::arg(row, 1)?;
+        let micros = i.nanoseconds / 1000;
+        return Ok(Value::Interval(match (name, clock_step) {
+            (_, Some(step)) => IntervalMonthDayNano::new(i.months, i.days, (micros - micros % step) * 1000),
+            ("day", _) => IntervalMonthDayNano::new(i.months, i.days, 0),
+            ("month", _) => IntervalMonthDayNano::new(i.months, 0, 0),
+            ("quarter", _) => IntervalMonthDayNano::new(i.months - i.months % 3, 0, 0),
+            ("year", _) => IntervalMonthDayNano::new(i.months - i.months % 12, 0, 0),
+            _ => return refuse(),
+        }));
+    }
+    let micros = interval::micros(row, 1)?;
+    if let Some(step) = clock_step {
+        return Ok(Value::Micros(micros - micros.rem_euclid(step)));
+    }
+    let at = text_out::moment(micros);
+    let day = micros.div_euclid(DAY);
+    let days = match name {
+        "day" => Some(day),
+        "week" => Some(day - i64::from(at.weekday().num_days_from_monday())),
+        "month" => time_in::days_of(at.year(), at.month(), 1).map(i64::from),
+        "quarter" => time_in::days_of(at.year(), at.month0() / 3 * 3 + 1, 1).map(i64::from),
+        "year" => time_in::days_of(at.year(), 1, 1).map(i64::from),
+        "decade" => time_in::days_of(at.year().div_euclid(10) * 10, 1, 1).map(i64::from),
+        "century" => time_in::days_of((at.year() - 1).div_euclid(100) * 100 + 1, 1, 1).map(i64::from),
+        "millennium" => time_in::days_of((at.year() - 1).div_euclid(1000) * 1000 + 1, 1, 1).map(i64::from),
+        _ => None,
+    };
+    match days {
+        Some(days) => Ok(Value::Micros(days * DAY)),
+        None => refuse(),
+    }
+}
+
+fn zone_type(args: &ReturnFieldArgs<'_>) -> Result<Ret> {
+    Ok(match args.arg_fields.get(1).map(|field| field.data_type()) {
+        Some(DataType::Timestamp(_, None)) => Ret::Timestamptz,
+        _ => Ret::Timestamp,
+    })
+}
+
+/// `x AT TIME ZONE 'UTC'`: fixed offsets only.
+fn zone(row: Row<'_>) -> Result<Value<'_>> {
+    let micros = interval::micros(row, 1)?;
+    let east = match time_in::timestamp(&format!("1970-01-01 00:00 {}", row.text(0)), true) {
+        Ok(moment) => -moment,
+        Err(_) => return fail(format!("time zone \"{}\" not recognized: only UTC and numeric offsets are known", row.text(0))),
+    };
+    // A bare number in a zone is POSIX: positive is west.
+    let east = if row.text(0).starts_with(['+', '-']) { -east } else { east };
+    let to_zone = !matches!(row.col(1).0.array.data_type(), DataType::Timestamp(_, None));
+    Ok(Value::Micros(if to_zone { micros + east } else { micros - east }))
+}

@@ -1,0 +1,339 @@
+//! Intervals: PostgreSQL's input and output, comparison and arithmetic.
+
+use super::row::{Def, Kind, Ret, Value, fail};
+use super::text_out::{clock, moment};
+use chrono::{Datelike, Months, NaiveDate, NaiveDateTime, Timelike};
+use datafusion::arrow::array::{Array, AsArray};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, Date32Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, TimestampMicrosecondType};
+use datafusion::common::Result;
+use std::fmt::Write;
+
+const DAY: i64 = 86_400_000_000;
+
+/// Functions of this file; operators are planned onto them.
+pub(crate) const ALL: &[Def] = &[
+    Def::new("interval_key", &[Kind::Any], Ret::Int, |row| Ok(Value::Int(key(arg(row, 0)?)))),
+    Def::new("interval_mul", &[Kind::Any, Kind::Float], Ret::Interval, |row| Ok(Value::Interval(scale(arg(row, 0)?, row.float(1))))),
+    Def::new("interval_div", &[Kind::Any, Kind::Float], Ret::Interval, |row| {
+        if row.float(1) == 0.0 { fail("division by zero") } else { Ok(Value::Interval(scale(arg(row, 0)?, 1.0 / row.float(1)))) }
+    }),
+    Def::new("interval_add", &[Kind::Any, Kind::Any], Ret::Interval, |row| Ok(Value::Interval(add(arg(row, 0)?, arg(row, 1)?, 1)))),
+    Def::new("interval_sub", &[Kind::Any, Kind::Any], Ret::Interval, |row| Ok(Value::Interval(add(arg(row, 0)?, arg(row, 1)?, -1)))),
+    Def::new("timestamp_diff", &[Kind::Any, Kind::Any], Ret::Interval, |row| {
+        let micros = micros(row, 0)? - micros(row, 1)?;
+        Ok(Value::Interval(IntervalMonthDayNano::new(0, (micros / DAY) as i32, micros % DAY * 1000)))
+    }),
+    Def::new("timestamp_add_interval", &[Kind::Any, Kind::Any], Ret::Timestamp, |row| shift(micros(row, 0)?, arg(row, 1)?, 1)),
+    Def::new("timestamp_sub_interval", &[Kind::Any, Kind::Any], Ret::Timestamp, |row| shift(micros(row, 0)?, arg(row, 1)?, -1)),
+    Def::new("timestamptz_add_interval", &[Kind::Any, Kind::Any], Ret::Timestamptz, |row| shift(micros(row, 0)?, arg(row, 1)?, 1)),
+    Def::new("timestamptz_sub_interval", &[Kind::Any, Kind::Any], Ret::Timestamptz, |row| shift(micros(row, 0)?, arg(row, 1)?, -1)),
+    Def::new("age", &[Kind::Any, Kind::Any], Ret::Interval, |row| Ok(Value::Interval(age(moment(micros(row, 0)?), moment(micros(row, 1)?))))),
+    Def::new(
+        "make_interval",
+        &[Kind::Int, Kind::Int, Kind::Int, Kind::Int, Kind::Int, Kind::Int, Kind::Float],
+        Ret::Interval,
+        |row| {
+            let int = |k: usize| if k < row.len() { row.int(k) } else { 0 };
+            let seconds = if row.len() > 6 { row.float(6) } else { 0.0 };
+            let months = int(0) * 12 + int(1);
+            let days = int(2) * 7 + int(3);
+            let micros = (int(4) * 60 + int(5)) * 60_000_000 + (seconds * 1e6).round() as i64;
+            Ok(Value::Interval(IntervalMonthDayNano::new(months as i32, days as i32, micros * 1000)))
+        },
+    )
+    .required(0),
+    Def::new("justify_days", &[Kind::Any], Ret::Interval, |row| {
+        let i = arg(row, 0)?;
+        Ok(Value::Interval(IntervalMonthDayNano::new(i.months + i.days / 30, i.days % 30, i.nanoseconds)))
+    }),
+    Def::new("justify_hours", &[Kind::Any], Ret::Interval, |row| {
+        let i = arg(row, 0)?;
+        let day = DAY * 1000;
+        Ok(Value::Interval(IntervalMonthDayNano::new(i.months, i.days + (i.nanoseconds / day) as i32, i.nanoseconds % day)))
+    }),
+];
+
+/// An interval argument.
+pub(crate) fn arg(row: super::row::Row<'_>, k: usize) -> Result<IntervalMonthDayNano> {
+    let (col, at) = row.col(k);
+    match col.array.data_type() {
+        DataType::Interval(IntervalUnit::MonthDayNano) => Ok(col.array.as_primitive::<IntervalMonthDayNanoType>().value(at)),
+        DataType::Utf8 => parse(col.array.as_string::<i32>().value(at)),
+        DataType::Interval(_) | DataType::Duration(_) => {
+            let array = cast(&col.array.slice(at, 1), &DataType::Interval(IntervalUnit::MonthDayNano))?;
+            Ok(array.as_primitive::<IntervalMonthDayNanoType>().value(0))
+        }
+        other => fail(format!("{other} is not an interval")),
+    }
+}
+
+/// A date, timestamp or timestamptz argument, in microseconds.
+pub(crate) fn micros(row: super::row::Row<'_>, k: usize) -> Result<i64> {
+    let (col, at) = row.col(k);
+    match col.array.data_type() {
+        DataType::Timestamp(datafusion::arrow::datatypes::TimeUnit::Microsecond, _) => {
+            Ok(col.array.as_primitive::<TimestampMicrosecondType>().value(at))
+        }
+        DataType::Date32 => Ok(i64::from(col.array.as_primitive::<Date32Type>().value(at)) * DAY),
+        DataType::Timestamp(_, _) | DataType::Date64 => {
+            let array = cast(&col.array.slice(at, 1), &super::row::timestamp_type(true))?;
+            Ok(array.as_primitive::<TimestampMicrosecondType>().value(0))
+        }
+        DataType::Utf8 => super::time_in::timestamp(col.array.as_string::<i32>().value(at), true),
+        other => fail(format!("{other} is not a timestamp")),
+    }
+}
+
+/// PostgreSQL's length of an interval, in microseconds: months of 30 days, days of 24 hours.
+fn key(i: IntervalMonthDayNano) -> i64 {
+    (i64::from(i.months) * 30 + i64::from(i.days)) * DAY + i.nanoseconds / 1000
+}
+
+fn add(a: IntervalMonthDayNano, b: IntervalMonthDayNano, sign: i32) -> IntervalMonthDayNano {
+    IntervalMonthDayNano::new(a.months + sign * b.months, a.days + sign * b.days, a.nanoseconds + i64::from(sign) * b.nanoseconds)
+}
+
+/// Fractions of months go to days, fractions of days to time, as in PostgreSQL.
+fn scale(i: IntervalMonthDayNano, by: f64) -> IntervalMonthDayNano {
+    let months = f64::from(i.months) * by;
+    let days = f64::from(i.days) * by;
+    let round = |x: f64| (x * 1e6).round() / 1e6;
+    let carried = round((months - months.trunc()) * 30.0);
+    let mut seconds = round((days - days.trunc() + carried - carried.trunc()) * 86_400.0);
+    let mut whole = days.trunc() + carried.trunc();
+    if seconds.abs() >= 86_400.0 {
+        whole += (seconds / 86_400.0).trunc();
+        seconds %= 86_400.0;
+    }
+    let micros = (i.nanoseconds as f64 / 1000.0 * by + seconds * 1e6).round();
+    IntervalMonthDayNano::new(months.trunc() as i32, whole as i32, micros as i64 * 1000)
+}
+
+fn shift(micros: i64, by: IntervalMonthDayNano, sign: i32) -> Result<Value<'static>> {
+    match add_to(micros, by, sign) {
+        Some(micros) => Ok(Value::Micros(micros)),
+        None => fail("timestamp out of range"),
+    }
+}
+
+/// Months first (clamped to the month's end), then days, then time.
+pub(crate) fn add_to(micros: i64, by: IntervalMonthDayNano, sign: i32) -> Option<i64> {
+    let mut at = moment(micros);
+    let months = by.months.checked_mul(sign)?;
+    at = if months >= 0 {
+        at.checked_add_months(Months::new(months.unsigned_abs()))?
+    } else {
+        at.checked_sub_months(Months::new(months.unsigned_abs()))?
+    };
+    let rest = i64::from(by.days.checked_mul(sign)?).checked_mul(DAY)?.checked_add(by.nanoseconds / 1000 * i64::from(sign))?;
+    at.and_utc().timestamp_micros().checked_add(rest)
+}
+
+/// The symbolic difference in years, months, days and time.
+fn age(later: NaiveDateTime, earlier: NaiveDateTime) -> IntervalMonthDayNano {
+    if later < earlier {
+        let i = age(earlier, later);
+        return IntervalMonthDayNano::new(-i.months, -i.days, -i.nanoseconds);
+    }
+    let of_day = |at: NaiveDateTime| i64::from(at.num_seconds_from_midnight()) * 1_000_000 + i64::from(at.and_utc().timestamp_subsec_micros());
+    let mut months = (later.year() - earlier.year()) * 12 + later.month() as i32 - earlier.month() as i32;
+    let mut days = later.day() as i32 - earlier.day() as i32;
+    let mut time = of_day(later) - of_day(earlier);
+    if time < 0 {
+        time += DAY;
+        days -= 1;
+    }
+    if days < 0 {
+        days += days_in_month(earlier.year(), earlier.month());
+        months -= 1;
+    }
+    IntervalMonthDayNano::new(months, days, time * 1000)
+}
+
+fn days_in_month(year: i32, month: u32) -> i32 {
+    let (next_year, next) = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
+    NaiveDate::from_ymd_opt(next_year, next, 1).and_then(|first| first.pred_opt()).map_or(30, |last| last.day() as i32)
+}
+
+/// Appends PostgreSQL's text: `1 year 2 mons 3 days 04:05:06`.
+pub(crate) fn write(i: IntervalMonthDayNano, out: &mut String) {
+    let start = out.len();
+    let mut before = false;
+    for (value, unit) in [(i.months / 12, "year"), (i.months % 12, "mon"), (i.days, "day")] {
+        if value != 0 {
+            let space = if out.len() > start { " " } else { "" };
+            let plus = if before && value > 0 { "+" } else { "" };
+            let _ = write!(out, "{space}{plus}{value} {unit}{}", if value == 1 { "" } else { "s" });
+            before = value < 0;
+        }
+    }
+    let micros = i.nanoseconds / 1000;
+    if micros != 0 || out.len() == start {
+        if out.len() > start {
+            out.push(' ');
+        }
+        out.push_str(if micros < 0 { "-" } else if before { "+" } else { "" });
+        clock(micros.abs(), out);
+    }
+}
+
+/// Parses PostgreSQL's interval input.
+///
+/// # Errors
+/// The text is no interval.
+pub(crate) fn parse(text: &str) -> Result<IntervalMonthDayNano> {
+    match try_parse(text.trim()) {
+        Some(interval) => Ok(interval),
+        None => fail(format!("invalid input syntax for type interval: \"{text}\"")),
+    }
+}
+
+#[derive(Default)]
+struct Sum {
+    months: f64,
+    days: f64,
+    micros: f64,
+}
+
+impl Sum {
+    fn add(&mut self, value: f64, unit: &str) -> Option<()> {
+        let unit = unit.to_ascii_lowercase();
+        let unit = if unit.len() > 2 { unit.strip_suffix('s').unwrap_or(&unit) } else { &unit };
+        match unit {
+            "microsecond" | "usec" | "us" => self.micros += value,
+            "millisecond" | "msec" | "ms" => self.micros += value * 1e3,
+            "second" | "sec" | "s" | "" => self.micros += value * 1e6,
+            "minute" | "min" | "m" => self.micros += value * 6e7,
+            "hour" | "hr" | "h" => self.micros += value * 3.6e9,
+            "day" | "d" => self.days(value),
+            "week" | "w" => self.days(value * 7.0),
+            "month" | "mon" => self.months(value),
+            "year" | "yr" | "y" => self.months(value * 12.0),
+            "decade" | "dec" => self.months(value * 120.0),
+            "century" | "centurie" | "cent" | "c" => self.months(value * 1200.0),
+            _ => return None,
+        }
+        Some(())
+    }
+
+    fn days(&mut self, value: f64) {
+        self.days += value.trunc();
+        self.micros += (value - value.trunc()) * DAY as f64;
+    }
+
+    fn months(&mut self, value: f64) {
+        self.months += value.trunc();
+        self.days(((value - value.trunc()) * 30.0 * 1e6).round() / 1e6);
+    }
+
+    fn finish(self, sign: f64) -> Option<IntervalMonthDayNano> {
+        let micros = (self.micros * sign).round();
+        let fits = self.months.abs() < f64::from(i32::MAX) && self.days.abs() < f64::from(i32::MAX) && micros.abs() < 9.2e15;
+        fits.then(|| IntervalMonthDayNano::new((self.months * sign) as i32, (self.days * sign) as i32, micros as i64 * 1000))
+    }
+}
+
+fn try_parse(text: &str) -> Option<IntervalMonthDayNano> {
+    if let Some(iso) = text.strip_prefix('P') {
+        return parse_iso(iso);
+    }
+    let mut sum = Sum::default();
+    let mut ago = 1.0;
+    let mut pending: Option<f64> = None;
+    let mut seen = false;
+    for token in tokens(text) {
+        if token.eq_ignore_ascii_case("ago") {
+            ago = -1.0;
+        } else if token.contains(':') {
+            if let Some(days) = pending.take() {
+                sum.days(days);
+            }
+            sum.micros += clock_micros(token)?;
+            seen = true;
+        } else if token.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.')) {
+            if pending.is_some() {
+                return None;
+            }
+            match token[1..].split_once('-') {
+                Some((years, months)) if !token[1..].contains('e') => {
+                    let years: f64 = format!("{}{years}", &token[..1]).parse().ok()?;
+                    let months: f64 = months.parse().ok()?;
+                    sum.months += years * 12.0 + if token.starts_with('-') { -months } else { months };
+                    seen = true;
+                }
+                _ => pending = Some(token.parse().ok()?),
+            }
+        } else {
+            sum.add(pending.take()?, token)?;
+            seen = true;
+        }
+    }
+    if let Some(seconds) = pending {
+        sum.add(seconds, "second")?;
+        seen = true;
+    }
+    if seen { sum.finish(ago) } else { None }
+}
+
+/// Splits `90days`, `1 day`, `-04:05` into numbers, units and clock times.
+fn tokens(text: &str) -> Vec<&str> {
+    let mut out = Vec::new();
+    for word in text.split_whitespace() {
+        let word = word.trim_start_matches('@');
+        match word.find(|c: char| c.is_ascii_alphabetic()) {
+            Some(at) if at > 0 && !word.contains(':') => {
+                let mut rest = word;
+                // `1y2mon` alternates numbers and units.
+                while !rest.is_empty() {
+                    let digits = rest.starts_with(|c: char| !c.is_ascii_alphabetic());
+                    let end = rest.find(|c: char| c.is_ascii_alphabetic() == digits).unwrap_or(rest.len());
+                    out.push(&rest[..end]);
+                    rest = &rest[end..];
+                }
+            }
+            _ if !word.is_empty() => out.push(word),
+            _ => {}
+        }
+    }
+    out
+}
+
+fn clock_micros(token: &str) -> Option<f64> {
+    let (sign, token) = match token.strip_prefix('-') {
+        Some(rest) => (-1.0, rest),
+        None => (1.0, token.strip_prefix('+').unwrap_or(token)),
+    };
+    let mut parts = token.split(':');
+    let hours: f64 = parts.next()?.parse().ok()?;
+    let minutes: f64 = parts.next()?.parse().ok()?;
+    let seconds: f64 = parts.next().map_or(Some(0.0), |text| text.parse().ok())?;
+    (parts.next().is_none() && minutes < 60.0 && seconds < 60.0).then_some(sign * ((hours * 60.0 + minutes) * 6e7 + seconds * 1e6))
+}
+
+fn parse_iso(text: &str) -> Option<IntervalMonthDayNano> {
+    let mut sum = Sum::default();
+    let mut time = false;
+    let mut number = String::new();
+    for c in text.chars() {
+        match c {
+            'T' if number.is_empty() => time = true,
+            '0'..='9' | '.' | '-' | '+' => number.push(c),
+            unit => {
+                let value: f64 = number.parse().ok()?;
+                number.clear();
+                match (unit, time) {
+                    ('Y', false) => sum.months(value * 12.0),
+                    ('M', false) => sum.months(value),
+                    ('W', false) => sum.days(value * 7.0),
+                    ('D', false) => sum.days(value),
+                    ('H', true) => sum.micros += value * 3.6e9,
+                    ('M', true) => sum.micros += value * 6e7,
+                    ('S', true) => sum.micros += value * 1e6,
+                    _ => return None,
+                }
+            }
+        }
+    }
+    if number.is_empty() && text.len() > 1 { sum.finish(1.0) } else { None }
+}

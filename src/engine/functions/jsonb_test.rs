@@ -1,0 +1,106 @@
+//! Asking jsonb: containment, existence of keys, order.
+
+use super::jsonb_scan::{elements, kind, member};
+use super::row::{Def, Kind, Ret, Row, Value, json_error};
+use assay_tables::jsonb::{Node, parse, unquote};
+use datafusion::common::Result;
+use std::cmp::Ordering;
+
+/// Functions of this file.
+pub(crate) const ALL: &[Def] = &[
+    Def::new("jsonb_contains", &[Kind::Jsonb, Kind::Jsonb], Ret::Bool, |row| {
+        Ok(Value::Bool(contains(&node(row.text(0))?, &node(row.text(1))?, true)))
+    }),
+    Def::new("jsonb_exists", &[Kind::Jsonb, Kind::Text], Ret::Bool, |row| Ok(Value::Bool(exists(row.text(0), row.text(1))))),
+    Def::new("jsonb_exists_any", &[Kind::Jsonb, Kind::Texts], Ret::Bool, |row| {
+        Ok(Value::Bool(row.texts(1).into_iter().flatten().any(|name| exists(row.text(0), name))))
+    }),
+    Def::new("jsonb_exists_all", &[Kind::Jsonb, Kind::Texts], Ret::Bool, |row| {
+        Ok(Value::Bool(row.texts(1).into_iter().flatten().all(|name| exists(row.text(0), name))))
+    }),
+    Def::new("jsonb_cmp", &[Kind::Jsonb, Kind::Jsonb], Ret::Int, order),
+];
+
+/// Parses canonical text.
+pub(super) fn node(text: &str) -> Result<Node> {
+    parse(text).map_err(|e| json_error(&e))
+}
+
+fn order(row: Row<'_>) -> Result<Value<'_>> {
+    Ok(Value::Int(compare(&node(row.text(0))?, &node(row.text(1))?) as i64))
+}
+
+fn exists(text: &str, name: &str) -> bool {
+    match kind(text) {
+        "object" => member(text, name).is_some(),
+        "array" => elements(text).any(|value| value.starts_with('"') && unquote(value) == name),
+        "string" => unquote(text) == name,
+        _ => false,
+    }
+}
+
+/// An array contains its elements bare only at the top.
+fn contains(whole: &Node, part: &Node, top: bool) -> bool {
+    match (whole, part) {
+        (Node::Object(_), Node::Object(members)) => {
+            members.iter().all(|(name, value)| whole.get(name).is_some_and(|found| contains(found, value, false)))
+        }
+        (Node::Array(items), Node::Array(wanted)) => {
+            wanted.iter().all(|value| items.iter().any(|item| contains(item, value, false)))
+        }
+        (Node::Array(items), scalar) if top && !matches!(scalar, Node::Object(_)) => items.iter().any(|item| equal(item, scalar)),
+        _ => equal(whole, part),
+    }
+}
+
+fn equal(a: &Node, b: &Node) -> bool {
+    compare(a, b).is_eq()
+}
+
+/// jsonb's order: Object > Array > Boolean > Number > String > Null; an empty array comes before all.
+pub(super) fn compare(a: &Node, b: &Node) -> Ordering {
+    fn rank(node: &Node) -> u8 {
+        match node {
+            Node::Null => 0,
+            Node::String(_) => 1,
+            Node::Number(_) => 2,
+            Node::Bool(_) => 3,
+            Node::Array(_) => 4,
+            Node::Object(_) => 5,
+        }
+    }
+    match (a, b) {
+        (Node::Array(x), Node::Array(y)) => x
+            .len()
+            .cmp(&y.len())
+            .then_with(|| x.iter().zip(y).map(|(a, b)| compare(a, b)).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)),
+        (Node::Object(x), Node::Object(y)) => x.len().cmp(&y.len()).then_with(|| {
+            let pairs = x.iter().zip(y).map(|((ka, va), (kb, vb))| ka.as_bytes().cmp(kb.as_bytes()).then_with(|| compare(va, vb)));
+            pairs.into_iter().find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+        }),
+        (Node::Array(x), _) if x.is_empty() => Ordering::Less,
+        (_, Node::Array(y)) if y.is_empty() => Ordering::Greater,
+        (Node::String(x), Node::String(y)) => x.as_bytes().cmp(y.as_bytes()),
+        (Node::Number(x), Node::Number(y)) => compare_numbers(x, y),
+        (Node::Bool(x), Node::Bool(y)) => x.cmp(y),
+        _ => rank(a).cmp(&rank(b)),
+    }
+}
+
+fn compare_numbers(a: &str, b: &str) -> Ordering {
+    let parts = |text: &str| {
+        let (negative, digits) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+        let (whole, fraction) = (whole.trim_start_matches('0').to_string(), fraction.trim_end_matches('0').to_string());
+        (negative && !(whole.is_empty() && fraction.is_empty()), whole, fraction)
+    };
+    let (negative, whole, fraction) = parts(a);
+    let (other_negative, other_whole, other_fraction) = parts(b);
+    let magnitude = whole.len().cmp(&other_whole.len()).then_with(|| whole.cmp(&other_whole)).then_with(|| fraction.cmp(&other_fraction));
+    match (negative, other_negative) {
+        (false, true) => Ordering::Greater,
+        (true, false) => Ordering::Less,
+        (false, false) => magnitude,
+        (true, true) => magnitude.reverse(),
+    }
+}

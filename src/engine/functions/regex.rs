@@ -1,0 +1,264 @@
+//! Regular expressions: `~ ~* !~ !~*`, `similar to`, `regexp_*`, with look-around.
+
+use super::row::{Def, Kind, Ret, Row, Value, fail};
+use datafusion::common::{DataFusionError, Result};
+use fancy_regex::Regex;
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// Functions of this file.
+pub(crate) const ALL: &[Def] = &[
+    Def::new("regex_is_match", &[Kind::Text, Kind::Text, Kind::Text], Ret::Bool, |row| {
+        Ok(Value::Bool(is_match(compiled(row.text(1), flags(row, 2))?.as_ref(), row.text(0))?))
+    })
+    .required(2),
+    Def::new("regexp_like", &[Kind::Text, Kind::Text, Kind::Text], Ret::Bool, |row| {
+        Ok(Value::Bool(is_match(compiled(row.text(1), flags(row, 2))?.as_ref(), row.text(0))?))
+    })
+    .required(2),
+    Def::new("similar_to", &[Kind::Text, Kind::Text, Kind::Text], Ret::Bool, |row| {
+        let pattern = similar(row.text(1), if row.len() > 2 { row.text(2) } else { "\\" })?;
+        Ok(Value::Bool(is_match(compiled(&pattern, "")?.as_ref(), row.text(0))?))
+    })
+    .required(2),
+    // `x [i]like any/all (array)` over an array that is no literal.
+    Def::new("like_any", &[Kind::Text, Kind::Texts, Kind::Text], Ret::Bool, |row| like(row, true)),
+    Def::new("like_all", &[Kind::Text, Kind::Texts, Kind::Text], Ret::Bool, |row| like(row, false)),
+    Def::new("regexp_match", &[Kind::Text, Kind::Text, Kind::Text], Ret::Texts, |row| {
+        let regex = compiled(row.text(1), flags(row, 2))?;
+        let found = regex.captures(row.text(0)).map_err(broken)?;
+        Ok(found.map_or(Value::Null, |captures| Value::Texts(groups(&captures))))
+    })
+    .required(2),
+    Def::new("regexp_substr", &[Kind::Text, Kind::Text], Ret::Text, |row| {
+        let regex = compiled(row.text(1), "")?;
+        Ok(regex.find(row.text(0)).map_err(broken)?.map(|found| found.as_str()).into())
+    }),
+    Def::new("substring_regex", &[Kind::Text, Kind::Text], Ret::Text, |row| {
+        let regex = compiled(row.text(1), "")?;
+        let captures = regex.captures(row.text(0)).map_err(broken)?;
+        // With a group, PostgreSQL gives the first group.
+        let group = usize::from(regex.captures_len() > 1);
+        Ok(captures.and_then(|captures| captures.get(group)).map(|found| found.as_str()).into())
+    }),
+    Def::new("regexp_count", &[Kind::Text, Kind::Text], Ret::Int, |row| {
+        let regex = compiled(row.text(1), "")?;
+        let mut count = 0;
+        for found in regex.find_iter(row.text(0)) {
+            found.map_err(broken)?;
+            count += 1;
+        }
+        Ok(Value::Int(count))
+    }),
+    Def::new("regexp_replace", &[Kind::Text, Kind::Text, Kind::Text, Kind::Text], Ret::Text, replace).required(3),
+    Def::new("regexp_split_to_array", &[Kind::Text, Kind::Text, Kind::Text], Ret::Texts, split).required(2),
+    Def::new("regexp_split_to_table", &[Kind::Text, Kind::Text, Kind::Text], Ret::Texts, split).required(2),
+];
+
+fn flags(row: Row<'_>, k: usize) -> &str {
+    if row.len() > k { row.text(k) } else { "" }
+}
+
+fn broken(error: fancy_regex::Error) -> DataFusionError {
+    DataFusionError::Execution(format!("regular expression failed: {error}"))
+}
+
+fn is_match(regex: &Regex, text: &str) -> Result<bool> {
+    regex.is_match(text).map_err(broken)
+}
+
+fn groups<'a>(captures: &fancy_regex::Captures<'a>) -> Vec<Option<Cow<'a, str>>> {
+    let from = usize::from(captures.len() > 1);
+    (from..captures.len()).map(|group| captures.get(group).map(|found| Cow::Borrowed(found.as_str()))).collect()
+}
+
+thread_local! {
+    /// Patterns are few and constant: compiled once a thread, dropped when they become many.
+    static COMPILED: RefCell<HashMap<(String, String), Rc<Regex>>> = RefCell::new(HashMap::new());
+}
+
+fn compiled(pattern: &str, flags: &str) -> Result<Rc<Regex>> {
+    let key = (pattern.to_string(), flags.to_string());
+    if let Some(regex) = COMPILED.with_borrow(|all| all.get(&key).cloned()) {
+        return Ok(regex);
+    }
+    let mut options = String::from("s");
+    let mut literal = false;
+    for flag in flags.chars() {
+        match flag {
+            'i' => options.push('i'),
+            'n' | 'm' => options = options.replace('s', "") + "m",
+            'x' => options.push('x'),
+            'q' => literal = true,
+            'g' | 's' | 'c' | 'p' | 'w' => {}
+            other => return fail(format!("invalid regular expression option: \"{other}\"")),
+        }
+    }
+    let body = if literal { fancy_regex::escape(pattern).into_owned() } else { translate(pattern) };
+    let regex = Regex::new(&format!("(?{options}){body}"))
+        .map(Rc::new)
+        .map_err(|error| DataFusionError::Execution(format!("invalid regular expression: {}", first_line(&error.to_string()))))?;
+    COMPILED.with_borrow_mut(|all| {
+        if all.len() > 256 {
+            all.clear();
+        }
+        all.insert(key, Rc::clone(&regex));
+    });
+    Ok(regex)
+}
+
+fn first_line(text: &str) -> String {
+    text.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default().to_string()
+}
+
+/// PostgreSQL's escapes that Rust's syntax spells differently.
+fn translate(pattern: &str) -> String {
+    let mut out = String::with_capacity(pattern.len());
+    let mut chars = pattern.strip_prefix("***:").unwrap_or(pattern).chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => match chars.next() {
+                Some('y') => out.push_str("\\b"),
+                Some('Y') => out.push_str("\\B"),
+                Some('m') => out.push_str("\\b(?=\\w)"),
+                Some('M') => out.push_str("\\b(?<=\\w)"),
+                Some('Z') => out.push_str("\\z"),
+                Some(other) => {
+                    out.push('\\');
+                    out.push(other);
+                }
+                None => out.push('\\'),
+            },
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+/// Whether any, or all, of the patterns fit; NULL patterns leave it unknown.
+fn like(row: Row<'_>, any: bool) -> Result<Value<'_>> {
+    let mut unknown = false;
+    for pattern in row.texts(1) {
+        match pattern {
+            None => unknown = true,
+            Some(pattern) => {
+                let mut body = String::from("^(?:");
+                let mut chars = pattern.chars();
+                while let Some(c) = chars.next() {
+                    match c {
+                        '%' => body.push_str(".*"),
+                        '_' => body.push('.'),
+                        '\\' => chars.next().into_iter().for_each(|c| body.push_str(&fancy_regex::escape(&c.to_string()))),
+                        other => body.push_str(&fancy_regex::escape(&other.to_string())),
+                    }
+                }
+                body.push_str(")$");
+                if is_match(compiled(&body, row.text(2))?.as_ref(), row.text(0))? == any {
+                    return Ok(Value::Bool(any));
+                }
+            }
+        }
+    }
+    Ok(if unknown { Value::Null } else { Value::Bool(!any) })
+}
+
+/// SQL's SIMILAR TO pattern as a regular expression over the whole text.
+fn similar(pattern: &str, escape: &str) -> Result<String> {
+    let mut escapes = escape.chars();
+    let escape = escapes.next();
+    if escapes.next().is_some() {
+        return fail("invalid escape string");
+    }
+    let mut out = String::from("^(?:");
+    let mut bracket = false;
+    let mut chars = pattern.chars();
+    while let Some(c) = chars.next() {
+        if Some(c) == escape {
+            if let Some(next) = chars.next() {
+                out.push_str(&fancy_regex::escape(&next.to_string()));
+            }
+        } else if bracket {
+            bracket = c != ']';
+            if c == '\\' {
+                out.push('\\');
+            }
+            out.push(c);
+        } else {
+            match c {
+                '[' => {
+                    bracket = true;
+                    out.push('[');
+                }
+                '%' => out.push_str(".*"),
+                '_' => out.push('.'),
+                '(' => out.push_str("(?:"),
+                '\\' | '.' | '^' | '$' => {
+                    out.push('\\');
+                    out.push(c);
+                }
+                other => out.push(other),
+            }
+        }
+    }
+    out.push_str(")$");
+    Ok(out)
+}
+
+fn replace(row: Row<'_>) -> Result<Value<'_>> {
+    let (text, template, flags) = (row.text(0), row.text(2), flags(row, 3));
+    let regex = compiled(row.text(1), flags)?;
+    let mut out = String::with_capacity(text.len());
+    let mut last = 0;
+    for captures in regex.captures_iter(text) {
+        let captures = captures.map_err(broken)?;
+        let Some(whole) = captures.get(0) else { break };
+        out.push_str(&text[last..whole.start()]);
+        let mut chars = template.chars();
+        while let Some(c) = chars.next() {
+            if c != '\\' {
+                out.push(c);
+                continue;
+            }
+            match chars.next() {
+                Some('&') => out.push_str(whole.as_str()),
+                Some(digit @ '0'..='9') => {
+                    let group = digit.to_digit(10).unwrap_or(0) as usize;
+                    out.push_str(captures.get(group).map_or("", |found| found.as_str()));
+                }
+                Some('\\') | None => out.push('\\'),
+                Some(other) => {
+                    out.push('\\');
+                    out.push(other);
+                }
+            }
+        }
+        last = whole.end();
+        if !flags.contains('g') {
+            break;
+        }
+    }
+    out.push_str(&text[last..]);
+    Ok(out.into())
+}
+
+fn split(row: Row<'_>) -> Result<Value<'_>> {
+    let text = row.text(0);
+    let regex = compiled(row.text(1), flags(row, 2))?;
+    let mut parts = Vec::new();
+    let mut last = 0;
+    for found in regex.find_iter(text) {
+        let found = found.map_err(broken)?;
+        // A match of nothing splits only between characters.
+        if found.end() == found.start() && (found.start() == last || found.start() >= text.len()) {
+            if found.start() == 0 || found.start() >= text.len() {
+                continue;
+            }
+        }
+        parts.push(Some(Cow::Borrowed(&text[last..found.start()])));
+        last = found.end();
+    }
+    parts.push(Some(Cow::Borrowed(&text[last..])));
+    Ok(Value::Texts(parts))
+}
