@@ -89,15 +89,10 @@ def patch_root():
         return "\n".join([head, ",".join(cells + ["false", "N/A", "false", "N/A"]), rest])
 
     iam_models.IAMBackend.get_credential_report = report
-    init = iam_models.AccountSummary.__init__
-
-    def summary(self, backend):
-        init(self, backend)
-        root = root_of(backend.account_id)
-        self._account_mfa_enabled = int(root.mfa)
-        self._account_access_keys_present = int(any(active for active, _, _ in root.keys))
-
-    iam_models.AccountSummary.__init__ = summary
+    # the summary is made with its backend, before the estate decides; so it looks the root up when it is asked
+    iam_models.AccountSummary._account_mfa_enabled = property(lambda self: int(root_of(self._iam_backend.account_id).mfa), lambda self, _: None)
+    iam_models.AccountSummary._account_access_keys_present = property(
+        lambda self: int(any(active for active, _, _ in root_of(self._iam_backend.account_id).keys)), lambda self, _: None)
 
 
 def patch_certificates():

@@ -10,7 +10,7 @@ about: Keys.
 scope: account
 get:
   call: iam.GetThing
-  in: { Id: id || split(arn, '/')[-1] }
+  in: { Id: \"id || split(arn, '/')[-1]\" }
 rows:
   - { call: iam.ListUsers, each: Users, as: user, unless: user_name }
   - { call: iam.ListKeys, in: { UserName: user.UserName }, each: Keys }
@@ -191,7 +191,7 @@ fn required_keys_name_the_fix() {
     let error = table.plan(&Request::default()).unwrap_err().to_string();
     assert_eq!(error, "t needs user_name: add where user_name = '…' or join on it");
     assert!(table.plan(&Request { projection: vec![], filters: vec![one_of("user_name", &["a"])] }).is_ok());
-    let source = "table: t\nabout: x\nscope: account\nget: { call: iam.GetThing, in: { Id: id || split(arn, '/')[-1] } }\nkeys: { id: {}, arn: {} }\ncolumns: { id: text, arn: text }\n";
+    let source = "table: t\nabout: x\nscope: account\nget: { call: iam.GetThing, in: { Id: \"id || split(arn, '/')[-1]\" } }\nkeys: { id: {}, arn: {} }\ncolumns: { id: text, arn: text }\n";
     let error = Table::load("t.yaml", source).unwrap().plan(&Request::default()).unwrap_err().to_string();
     assert_eq!(error, "t needs id or arn: add where id = '…' or join on it");
 }
