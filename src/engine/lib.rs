@@ -17,6 +17,7 @@ mod scan;
 mod schemas;
 mod scopes;
 mod session;
+pub mod shapes;
 
 #[cfg(test)]
 mod tests;
