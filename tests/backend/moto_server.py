@@ -111,6 +111,21 @@ def patch_certificates():
     iam_responses.IamResponse.list_server_certificates = listed
 
 
+def patch_tags_of_devices():
+    """moto has no ListMFADeviceTags; devices here have no tags."""
+    iam_responses.IamResponse.list_mfa_device_tags = lambda self: ActionResult({"Tags": [], "IsTruncated": False})
+
+
+# of AWS's 1,300 managed policies, those that controls name or the estate attaches, and a few more
+MANAGED = {"AdministratorAccess", "AWSSupportAccess", "AWSCloudShellFullAccess", "PowerUserAccess", "ReadOnlyAccess", "SecurityAudit", "ViewOnlyAccess",
+           "IAMFullAccess", "IAMReadOnlyAccess", "IAMUserChangePassword", "AmazonS3FullAccess", "AmazonS3ReadOnlyAccess", "AmazonEC2ReadOnlyAccess"}
+
+
+def patch_managed_policies():
+    data = json.loads(iam_models.aws_managed_policies_data)
+    iam_models.aws_managed_policies_data = json.dumps({name: policy for name, policy in data.items() if name in MANAGED})
+
+
 def answer_json(start_response, status, body, code=None):
     headers = [("Content-Type", "application/json"), ("x-amzn-RequestId", "00000000-0000-4000-8000-000000000000")]
     if code:
@@ -149,6 +164,8 @@ def start(page=100, port=0):
     """Starts the server; gives (server, url). Stop it with `server.stop()`."""
     import logging
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    patch_managed_policies()
+    patch_tags_of_devices()
     patch_certificates()
     patch_paging(page)
     patch_root()
