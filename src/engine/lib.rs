@@ -19,6 +19,9 @@ mod scopes;
 mod session;
 pub mod shapes;
 
+#[cfg(test)]
+mod tests;
+
 pub use error::EngineError;
 pub use query_log::{Failure, QueryLog, TableRead};
 pub use session::{Arg, Engine, Query, Settings};

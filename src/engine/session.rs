@@ -80,10 +80,7 @@ impl Engine {
         let context = SessionContext::new_with_state(builder.build());
         dialect::install(&context);
         let base = context.state();
-        let mut functions: BTreeSet<String> = base.scalar_functions().keys().cloned().collect();
-        functions.extend(base.aggregate_functions().keys().cloned());
-        functions.extend(base.window_functions().keys().cloned());
-        functions.extend(base.table_functions().keys().cloned());
+        let functions: BTreeSet<String> = dialect::functions(&base).into_iter().collect();
         Ok(Engine { shared: Arc::new(Shared { cloud, catalog, base, default_schema, search_path, functions }) })
     }
 

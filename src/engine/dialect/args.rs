@@ -2,10 +2,8 @@
 
 use super::ast::literal;
 use crate::{Arg, EngineError};
-use datafusion::sql::sqlparser::ast::{
-    Array, CastKind, DataType, Expr, Statement, UnaryOperator, Value, VisitMut, VisitorMut,
-};
 use datafusion::sql::sqlparser::ast::ArrayElemTypeDef;
+use datafusion::sql::sqlparser::ast::{Array, CastKind, DataType, Expr, Statement, UnaryOperator, Value, VisitMut, VisitorMut};
 use std::ops::ControlFlow;
 
 /// Replaces placeholders by their arguments.
@@ -57,9 +55,10 @@ fn to_literal(value: &serde_json::Value) -> Result<Expr, String> {
             let text = number.to_string();
             let text = assay_tables::jsonb::canonical_number(&text).unwrap_or(text);
             match text.strip_prefix('-') {
-                Some(positive) => {
-                    Expr::Nested(Box::new(Expr::UnaryOp { op: UnaryOperator::Minus, expr: Box::new(literal(Value::Number(positive.into(), false))) }))
-                }
+                Some(positive) => Expr::Nested(Box::new(Expr::UnaryOp {
+                    op: UnaryOperator::Minus,
+                    expr: Box::new(literal(Value::Number(positive.into(), false))),
+                })),
                 None => literal(Value::Number(text, false)),
             }
         }

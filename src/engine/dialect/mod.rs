@@ -6,7 +6,6 @@
 mod args;
 mod ast;
 mod casts;
-mod errors;
 mod names;
 mod operators;
 mod parse;
@@ -17,6 +16,8 @@ mod srf;
 mod subquery;
 mod types;
 
+#[cfg(test)]
+mod control_answers;
 #[cfg(test)]
 mod oracle;
 #[cfg(test)]
@@ -30,8 +31,6 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement;
 use std::sync::Arc;
-
-pub(crate) use errors::of_datafusion;
 
 /// Registers planners and settings that go into the state's builder.
 pub(crate) fn builder(mut builder: SessionStateBuilder) -> SessionStateBuilder {
@@ -56,6 +55,48 @@ pub(crate) fn install(ctx: &SessionContext) {
     debug_assert!(registered.is_ok(), "relation planners are part of DataFusion's sql feature");
 }
 
+/// Names of all functions a statement may call, sorted, without those that only the dialect itself plans.
+pub(crate) fn functions(state: &SessionState) -> Vec<String> {
+    let internal = |name: &str| {
+        const PREFIXES: [&str; 7] = ["cast_", "any_", "all_", "jsonb_get", "jsonb_delete", "timestamp_", "timestamptz_"];
+        const NAMES: [&str; 14] = [
+            "array_or_empty",
+            "date_add_days",
+            "date_diff_days",
+            "date_sub_days",
+            "interval_add",
+            "interval_div",
+            "interval_key",
+            "interval_mul",
+            "interval_sub",
+            "jsonb_array_of",
+            "jsonb_cmp",
+            "jsonb_object_of",
+            "jsonb_pair",
+            "jsonb_tag",
+        ];
+        PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+            || NAMES.contains(&name)
+            || name.contains("_each_") && !name.ends_with("each_text")
+    };
+    let mut names: Vec<String> = state
+        .scalar_functions()
+        .keys()
+        .chain(state.aggregate_functions().keys())
+        .chain(state.window_functions().keys())
+        .filter(|name| !internal(name))
+        .cloned()
+        .chain(srf::names().map(str::to_string))
+        .chain(
+            ["current_date", "current_timestamp", "extract", "jsonb_agg", "json_agg", "jsonb_object_agg", "json_object_agg"]
+                .map(str::to_string),
+        )
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
 /// Splits a text into statements, without their semicolons; empty ones are left out.
 pub(crate) fn split(sql: &str) -> Result<Vec<String>, EngineError> {
     parse::split(sql)
@@ -75,12 +116,12 @@ pub(crate) async fn plan(state: &SessionState, sql: &str, args: &[Arg]) -> Resul
         // Casts with a length or scale are functions of their own; they live as long as the plan.
         let mut state = state.clone();
         for udf in parametric {
-            datafusion::execution::FunctionRegistry::register_udf(&mut state, udf).map_err(of_datafusion)?;
+            datafusion::execution::FunctionRegistry::register_udf(&mut state, udf)?;
         }
         state.statement_to_plan(statement).await
     };
-    let plan = plan.and_then(relation::retag).and_then(|plan| subquery::rewrite(plan, state)).and_then(names::restore);
-    plan.map_err(of_datafusion)
+    let plan = subquery::rewrite(relation::retag(plan?)?, state)?;
+    Ok(names::restore(plan)?)
 }
 
 fn rewrite(

@@ -7,9 +7,7 @@ use super::casts;
 use datafusion::common::{Column, Result, TableReference};
 use datafusion::logical_expr::expr::Alias;
 use datafusion::logical_expr::{Expr as LogicalExpr, LogicalPlan, LogicalPlanBuilder};
-use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArguments, Ident, Query, Select, SelectItem, SetExpr, TrimWhereField, Value,
-};
+use datafusion::sql::sqlparser::ast::{Expr, FunctionArguments, Ident, Query, Select, SelectItem, SetExpr, TrimWhereField, Value};
 use std::collections::HashMap;
 
 /// Separates a name from its number; no identifier holds it.

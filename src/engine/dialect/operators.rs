@@ -102,7 +102,9 @@ fn typed(expr: Expr, ty: &PgType) -> Result<Expr> {
             let value = match target {
                 Target::Numeric => return Ok(target.call(expr, false)),
                 // A bigint column may meet a literal with a point only as numeric.
-                _ => scalar(target, text).map_err(|error| DataFusionError::Plan(error.strip_backtrace().replace("Execution error: ", "")))?,
+                _ => {
+                    scalar(target, text).map_err(|error| DataFusionError::Plan(error.strip_backtrace().replace("Execution error: ", "")))?
+                }
             };
             let metadata = target.field("").metadata().clone();
             let metadata = (!metadata.is_empty()).then(|| datafusion::logical_expr::expr::FieldMetadata::from(metadata));

@@ -32,9 +32,9 @@ pub(super) fn state(ctx: &SessionContext) -> SessionState {
 pub(super) async fn run(ctx: &SessionContext, sql: &str, args: &[crate::Arg]) -> Result<(Arc<Schema>, Vec<RecordBatch>), EngineError> {
     let state = state(ctx);
     let plan = plan(&state, sql, args).await?;
-    let schema = Arc::clone(plan.schema().inner());
-    let physical = state.create_physical_plan(&plan).await.map_err(super::of_datafusion)?;
-    let batches = datafusion::physical_plan::collect(physical, state.task_ctx()).await.map_err(super::of_datafusion)?;
+    let physical = state.create_physical_plan(&plan).await?;
+    let schema = physical.schema();
+    let batches = datafusion::physical_plan::collect(physical, state.task_ctx()).await?;
     Ok((schema, batches))
 }
 
@@ -50,7 +50,7 @@ pub(super) fn lines(schema: &Schema, batches: &[RecordBatch]) -> Vec<String> {
                 if *array.data_type() == DataType::Boolean {
                     return array.as_boolean().iter().map(|value| value.map(|value| if value { "t" } else { "f" }.to_string())).collect();
                 }
-                let texts = text_out::texts(array, field).unwrap();
+                let texts = text_out::texts(array).unwrap();
                 texts.iter().map(|text| text.map(str::to_string)).collect()
             })
             .collect();
@@ -64,7 +64,12 @@ pub(super) fn lines(schema: &Schema, batches: &[RecordBatch]) -> Vec<String> {
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('\n', "\\n").replace('\t', "\\t").replace('\r', "\\r").replace('\u{8}', "\\b").replace('\u{c}', "\\f")
+    text.replace('\\', "\\\\")
+        .replace('\n', "\\n")
+        .replace('\t', "\\t")
+        .replace('\r', "\\r")
+        .replace('\u{8}', "\\b")
+        .replace('\u{c}', "\\f")
 }
 
 async fn table(ctx: &SessionContext, name: &str, sql: &str) {
@@ -99,7 +104,11 @@ async fn differences(path: &Path) -> (usize, Vec<String>) {
         };
         if same == head.contains("differs") {
             let note = if same { "is declared to differ, and does not" } else { "differs" };
-            wrong.push(format!("{note}: {sql}\n  PostgreSQL: {}\n  ours:       {}", expected.join("\n              "), got.join("\n              ")));
+            wrong.push(format!(
+                "{note}: {sql}\n  PostgreSQL: {}\n  ours:       {}",
+                expected.join("\n              "),
+                got.join("\n              ")
+            ));
         }
     }
     (count, wrong)

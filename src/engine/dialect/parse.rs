@@ -116,7 +116,7 @@ fn of_parser(error: DataFusionError, sql: &str) -> EngineError {
             ParserError::TokenizerError(text) | ParserError::ParserError(text) => text.clone(),
             ParserError::RecursionLimitExceeded => return syntax("the statement is nested too deeply", None),
         },
-        other => other.strip_backtrace(),
+        _ => return EngineError::from(error),
     };
     let (text, at) = match text.rfind(" at Line: ") {
         Some(split) => (text[..split].to_string(), location(&text[split..])),

@@ -11,8 +11,8 @@ use crate::functions::cast::Target;
 use chrono::{DateTime, Utc};
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Interval, Join, JoinConstraint, JoinOperator,
-    Query, Select, SelectItem, Statement, TableAliasColumnDef, TableFactor, TableWithJoins, Value, VisitMut, VisitorMut,
+    BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Interval, Join, JoinConstraint,
+    JoinOperator, Query, Select, SelectItem, Statement, TableAliasColumnDef, TableFactor, TableWithJoins, Value, VisitMut, VisitorMut,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -94,7 +94,10 @@ fn is_wildcard(item: &SelectItem) -> bool {
 /// With `*` in the select list the functions' columns must be exactly PostgreSQL's: a bare alias is resolved here instead.
 fn name_values(select: &mut Select) -> BTreeMap<String, Ident> {
     let mut values = BTreeMap::new();
-    let relations = select.from.iter_mut().flat_map(|item| std::iter::once(&mut item.relation).chain(item.joins.iter_mut().map(|join| &mut join.relation)));
+    let relations = select
+        .from
+        .iter_mut()
+        .flat_map(|item| std::iter::once(&mut item.relation).chain(item.joins.iter_mut().map(|join| &mut join.relation)));
     for relation in relations {
         let Some(call) = Call::of(relation) else { continue };
         let Some(column) = call.value_column() else { continue };
@@ -113,9 +116,10 @@ fn fold(select: &mut Select) {
     let mut items = std::mem::take(&mut select.from).into_iter();
     let Some(mut base) = items.next() else { return };
     for item in items {
-        let outer = item.joins.iter().any(|join| {
-            matches!(join.join_operator, JoinOperator::Right(_) | JoinOperator::RightOuter(_) | JoinOperator::FullOuter(_))
-        });
+        let outer = item
+            .joins
+            .iter()
+            .any(|join| matches!(join.join_operator, JoinOperator::Right(_) | JoinOperator::RightOuter(_) | JoinOperator::FullOuter(_)));
         let (relation, joins) = if outer { (nested(item), Vec::new()) } else { (item.relation, item.joins) };
         base.joins.push(Join { relation, global: false, join_operator: JoinOperator::CrossJoin(JoinConstraint::None) });
         base.joins.extend(joins);
@@ -184,7 +188,9 @@ impl Prepass {
             Expr::Extract { field, expr: inner, .. } => {
                 Some(call("extract", vec![text(field.to_string().to_lowercase()), inner.as_ref().clone()]))
             }
-            Expr::AtTimeZone { timestamp, time_zone } => Some(call("timezone", vec![time_zone.as_ref().clone(), timestamp.as_ref().clone()])),
+            Expr::AtTimeZone { timestamp, time_zone } => {
+                Some(call("timezone", vec![time_zone.as_ref().clone(), timestamp.as_ref().clone()]))
+            }
             Expr::Between { expr: inner, negated, low, high } => {
                 let low = binary(inner.as_ref().clone(), BinaryOperator::GtEq, low.as_ref().clone());
                 let high = binary(inner.as_ref().clone(), BinaryOperator::LtEq, high.as_ref().clone());

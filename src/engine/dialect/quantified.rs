@@ -3,8 +3,8 @@
 use super::ast::{binary, call, negate, text};
 use crate::functions::arrays::{Op, quantified_name};
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, Function, FunctionArgumentClause, FunctionArguments, LimitClause, OrderByExpr, OrderByKind, Query, Select, SelectItem,
-    SetExpr, Statement, TableFactor, Value, ValueWithSpan,
+    BinaryOperator, Expr, Function, FunctionArgumentClause, FunctionArguments, LimitClause, OrderByExpr, OrderByKind, Query, Select,
+    SelectItem, SetExpr, Statement, TableFactor, Value, ValueWithSpan,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -126,7 +126,7 @@ pub(super) fn array_of(query: &Query) -> Option<Expr> {
             let mut outer = template("select array_agg(__v) from (select 1) as __q(__v)")?;
             let select = select_of(&mut outer)?;
             match &mut select.from.first_mut()?.relation {
-                TableFactor::Derived { subquery, .. } => *subquery = Box::new(query.clone()),
+                TableFactor::Derived { subquery, .. } => **subquery = query.clone(),
                 _ => return None,
             }
             outer
@@ -169,7 +169,8 @@ fn argument_of(expr: &Expr, name: &str) -> Option<Expr> {
 /// The order of the query moves into the aggregate, which alone keeps it.
 fn ordered(query: &Query) -> Option<Query> {
     let mut query = query.clone();
-    let limited = matches!(&query.limit_clause, Some(LimitClause::LimitOffset { limit: Some(_), .. }) | Some(LimitClause::OffsetCommaLimit { .. }));
+    let limited =
+        matches!(&query.limit_clause, Some(LimitClause::LimitOffset { limit: Some(_), .. }) | Some(LimitClause::OffsetCommaLimit { .. }));
     if limited || query.fetch.is_some() {
         return None;
     }

@@ -9,12 +9,14 @@ use super::types::{of_expr, of_field, tag_of};
 use super::{quantified, types};
 use crate::functions;
 use assay_tables::EXTENSION;
-use datafusion::common::{Column, DFSchema, DataFusionError, NullHandling, Result, ScalarValue, TableReference, UnnestOptions, not_impl_err};
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::{
+    Column, DFSchema, DataFusionError, NullHandling, Result, ScalarValue, TableReference, UnnestOptions, not_impl_err,
+};
 use datafusion::functions_nested::expr_fn::{cardinality, gen_series};
 use datafusion::logical_expr::expr::{FieldMetadata, ScalarFunction};
 use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
 use datafusion::logical_expr::{Distinct, Expr, JoinType, LogicalPlan, LogicalPlanBuilder, lit};
-use datafusion::arrow::datatypes::DataType;
 use datafusion::sql::sqlparser::ast::{self, JoinConstraint, JoinOperator, TableFactor, TableWithJoins, Value};
 use std::collections::BTreeMap;
 
@@ -51,7 +53,9 @@ fn fold(item: TableWithJoins, cx: &mut dyn RelationPlannerContext) -> Result<Log
     };
     for join in item.joins {
         let (kind, constraint) = match join.join_operator {
-            JoinOperator::CrossJoin(constraint) | JoinOperator::Inner(constraint) | JoinOperator::Join(constraint) => (JoinType::Inner, constraint),
+            JoinOperator::CrossJoin(constraint) | JoinOperator::Inner(constraint) | JoinOperator::Join(constraint) => {
+                (JoinType::Inner, constraint)
+            }
             JoinOperator::LeftOuter(constraint) | JoinOperator::Left(constraint) => (JoinType::Left, constraint),
             JoinOperator::RightOuter(constraint) | JoinOperator::Right(constraint) => (JoinType::Right, constraint),
             JoinOperator::FullOuter(constraint) => (JoinType::Full, constraint),
@@ -82,7 +86,7 @@ fn join_srf(
     match (kind, condition) {
         (JoinType::Inner, None) => unnest(left, relation, call, Outer::No, cx),
         (JoinType::Left, None) => unnest(left, relation, call, Outer::Yes, cx),
-        (JoinType::Left, Some(condition)) => unnest(left, relation, call, Outer::Where(condition), cx),
+        (JoinType::Left, Some(condition)) => unnest(left, relation, call, Outer::Where(Box::new(condition)), cx),
         (JoinType::Inner, Some(condition)) => {
             let plan = unnest(left, relation, call, Outer::No, cx)?;
             let condition = cx.sql_to_expr(condition, &DFSchema::clone(plan.schema()))?;
@@ -131,15 +135,23 @@ enum Outer {
     No,
     Yes,
     /// It stays, and so does one for which no row meets the condition.
-    Where(ast::Expr),
+    Where(Box<ast::Expr>),
 }
 
-fn unnest(left: LogicalPlan, relation: &TableFactor, call: &Call, outer: Outer, cx: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
+fn unnest(
+    left: LogicalPlan,
+    relation: &TableFactor,
+    call: &Call,
+    outer: Outer,
+    cx: &mut dyn RelationPlannerContext,
+) -> Result<LogicalPlan> {
     let schema = DFSchema::clone(left.schema());
     let qualifier = cx.normalize_ident(call.qualifier());
     let preserve = !matches!(outer, Outer::No);
     let (lists, tags) = match outer {
-        Outer::Where(condition) => (vec![filtered(relation, call, condition, &schema, cx)?], call.srf.tags.iter().map(|tag| tag.map(str::to_string)).collect()),
+        Outer::Where(condition) => {
+            (vec![filtered(relation, call, *condition, &schema, cx)?], call.srf.tags.iter().map(|tag| tag.map(str::to_string)).collect())
+        }
         Outer::No | Outer::Yes => lists(call, &schema, cx)?,
     };
     let at = schema.fields().len();
@@ -232,7 +244,10 @@ fn filtered(
     }
     let column = call.value_column().unwrap_or_else(|| call.qualifier());
     let value = ast::Expr::CompoundIdentifier(vec![call.qualifier(), column]);
-    let relation = TableFactor::NestedJoin { table_with_joins: Box::new(TableWithJoins { relation: relation.clone(), joins: Vec::new() }), alias: None };
+    let relation = TableFactor::NestedJoin {
+        table_with_joins: Box::new(TableWithJoins { relation: relation.clone(), joins: Vec::new() }),
+        alias: None,
+    };
     match quantified::filtered_array(relation, value, condition) {
         Some(array) => cx.sql_to_expr(array, schema),
         None => Err(DataFusionError::Internal("the array template does not parse".into())),

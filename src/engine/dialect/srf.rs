@@ -18,7 +18,12 @@ pub(super) struct Srf {
     pub(super) single: bool,
 }
 
-const fn list(name: &'static str, lists: &'static [&'static str], columns: &'static [&'static str], tags: &'static [Option<&'static str>]) -> Srf {
+const fn list(
+    name: &'static str,
+    lists: &'static [&'static str],
+    columns: &'static [&'static str],
+    tags: &'static [Option<&'static str>],
+) -> Srf {
     Srf { name, lists, columns, tags, single: false }
 }
 
@@ -43,6 +48,11 @@ const ALL: &[Srf] = &[
 
 /// `unnest` takes any arrays; it has no list function.
 const UNNEST: Srf = list("unnest", &[], &[], &[]);
+
+/// The names of all of them.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    ALL.iter().map(|srf| srf.name).chain([UNNEST.name])
+}
 
 /// The set-returning function of that name.
 pub(super) fn named(name: &str) -> Option<&'static Srf> {

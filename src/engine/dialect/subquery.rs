@@ -15,8 +15,8 @@ use datafusion::execution::context::SessionState;
 use datafusion::functions_aggregate::expr_fn::{array_agg, count};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, LogicalPlan, LogicalPlanBuilder, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Subquery,
-    TypeSignature, Volatility, lit, not,
+    ColumnarValue, Expr, LogicalPlan, LogicalPlanBuilder, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Subquery, TypeSignature, Volatility, lit, not,
 };
 use datafusion::physical_plan::execution_plan::reset_plan_states;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
@@ -88,8 +88,13 @@ impl Rewriter<'_> {
                 }
                 let inner = Arc::unwrap_or_clone(within.subquery.subquery);
                 let column = Column::from(inner.schema().qualified_field(0));
-                let listed = LogicalPlanBuilder::from(inner).aggregate(Vec::<Expr>::new(), vec![array_agg(Expr::Column(column))])?.build()?;
-                let subquery = Subquery { subquery: Arc::new(listed), outer_ref_columns: within.subquery.outer_ref_columns, spans: within.subquery.spans };
+                let listed =
+                    LogicalPlanBuilder::from(inner).aggregate(Vec::<Expr>::new(), vec![array_agg(Expr::Column(column))])?.build()?;
+                let subquery = Subquery {
+                    subquery: Arc::new(listed),
+                    outer_ref_columns: within.subquery.outer_ref_columns,
+                    spans: within.subquery.spans,
+                };
                 let list = if local { self.function(Kind::Scalar, &subquery, schema)? } else { Expr::ScalarSubquery(subquery) };
                 let any = quantified(Op::Eq, false).call(vec![*within.expr, call("array_or_empty", vec![list])?]);
                 Ok(Transformed::yes(if within.negated { not(any) } else { any }))
@@ -259,7 +264,8 @@ impl ScalarUDFImpl for Cell {
     }
 
     fn invoke_with_args(&self, _: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let value = ROWS.with_borrow(|rows| rows.iter().rev().find(|(id, _)| *id == self.id).and_then(|(_, row)| row.get(self.index).cloned()));
+        let value =
+            ROWS.with_borrow(|rows| rows.iter().rev().find(|(id, _)| *id == self.id).and_then(|(_, row)| row.get(self.index).cloned()));
         value.map(ColumnarValue::Scalar).ok_or_else(|| DataFusionError::Internal(format!("{} read outside its subquery", self.name)))
     }
 }
@@ -340,7 +346,10 @@ impl ScalarUDFImpl for RowSubquery {
         let mut values = Vec::with_capacity(args.number_rows);
         for at in 0..args.number_rows {
             // Constant arguments give arrays of one.
-            let row = arrays.iter().map(|array| ScalarValue::try_from_array(array, at.min(array.len().saturating_sub(1)))).collect::<Result<_>>()?;
+            let row = arrays
+                .iter()
+                .map(|array| ScalarValue::try_from_array(array, at.min(array.len().saturating_sub(1))))
+                .collect::<Result<_>>()?;
             values.push(with_row(self.id, row, || self.value())?);
         }
         if values.is_empty() {
@@ -349,4 +358,3 @@ impl ScalarUDFImpl for RowSubquery {
         Ok(ColumnarValue::Array(ScalarValue::iter_to_array(values)?))
     }
 }
-

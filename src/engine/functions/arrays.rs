@@ -36,12 +36,12 @@ pub(crate) fn typed() -> Vec<ScalarUDF> {
 }
 
 /// Any list as `text[]`; a text is read as an array literal.
-pub(crate) fn text_lists(array: &ArrayRef, field: &Field) -> Result<ArrayRef> {
-    cast_list(array, field, Target::Text)
+pub(crate) fn text_lists(array: &ArrayRef) -> Result<ArrayRef> {
+    cast_list(array, Target::Text)
 }
 
 /// Casts a list's elements, or reads array literals.
-pub(crate) fn cast_list(array: &ArrayRef, field: &Field, target: Target) -> Result<ArrayRef> {
+pub(crate) fn cast_list(array: &ArrayRef, target: Target) -> Result<ArrayRef> {
     let item = Arc::new(target.field(Field::LIST_FIELD_DEFAULT_NAME));
     match array.data_type() {
         DataType::List(from) => {
@@ -55,11 +55,11 @@ pub(crate) fn cast_list(array: &ArrayRef, field: &Field, target: Target) -> Resu
         }
         DataType::LargeList(from) | DataType::FixedSizeList(from, _) | DataType::ListView(from) => {
             let list = cast(array, &DataType::List(Arc::clone(from)))?;
-            cast_list(&list, field, target)
+            cast_list(&list, target)
         }
         DataType::Null => Ok(cast(array, &DataType::List(item))?),
         _ => {
-            let texts = text_out::texts(array, field)?;
+            let texts = text_out::texts(array)?;
             let mut elements: Vec<Option<String>> = Vec::new();
             let mut lengths = Vec::with_capacity(texts.len());
             for text in &texts {
@@ -130,20 +130,22 @@ fn array_to_string<'a>(row: Row<'a>) -> Result<Value<'a>> {
     let (col, at) = row.col(0);
     let null_text = if row.null(2) { None } else { Some(row.text(2)) };
     let mut parts = Vec::new();
-    flatten(&col.array.slice(at, 1), &col.field, &mut parts)?;
+    flatten(&col.array.slice(at, 1), &mut parts)?;
     let shown: Vec<&str> = parts.iter().filter_map(|part| part.as_deref().or(null_text)).collect();
     Ok(Value::from(shown.join(row.text(1))))
 }
 
-fn flatten(array: &ArrayRef, field: &Field, parts: &mut Vec<Option<String>>) -> Result<()> {
+fn flatten(array: &ArrayRef, parts: &mut Vec<Option<String>>) -> Result<()> {
     match array.data_type() {
-        DataType::List(item) => {
+        DataType::List(_) => {
             for value in array.as_list::<i32>().iter().flatten() {
-                flatten(&value, item, parts)?;
+                flatten(&value, parts)?;
             }
         }
-        DataType::Boolean => parts.extend(array.as_boolean().iter().map(|value| value.map(|value| if value { "t" } else { "f" }.to_string()))),
-        _ => parts.extend(text_out::texts(array, field)?.iter().map(|text| text.map(str::to_string))),
+        DataType::Boolean => {
+            parts.extend(array.as_boolean().iter().map(|value| value.map(|value| if value { "t" } else { "f" }.to_string())))
+        }
+        _ => parts.extend(text_out::texts(array)?.iter().map(|text| text.map(str::to_string))),
     }
     Ok(())
 }
@@ -200,7 +202,8 @@ impl ScalarUDFImpl for OrEmpty {
                     let parts: Vec<ArrayRef> = list.iter().flatten().collect();
                     let lengths: Vec<usize> = list.iter().map(|value| value.map_or(0, |value| value.len())).collect();
                     let refs: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
-                    let values = if refs.is_empty() { Ok(new_empty_array(item.data_type())) } else { datafusion::arrow::compute::concat(&refs) };
+                    let values =
+                        if refs.is_empty() { Ok(new_empty_array(item.data_type())) } else { datafusion::arrow::compute::concat(&refs) };
                     match values {
                         Ok(values) => Arc::new(ListArray::new(Arc::clone(item), OffsetBuffer::from_lengths(lengths), values, None)),
                         Err(_) => Arc::clone(array),
@@ -310,16 +313,18 @@ impl ScalarUDFImpl for Quantified {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let [needle, haystack] = args.args.as_slice() else { return fail("ANY and ALL need a value and an array") };
-        let [needle_field, haystack_field] = args.arg_fields.as_slice() else { return fail("ANY and ALL need a value and an array") };
+        let [needle_field, _] = args.arg_fields.as_slice() else { return fail("ANY and ALL need a value and an array") };
         let scalar = matches!((needle, haystack), (ColumnarValue::Scalar(_), ColumnarValue::Scalar(_)));
         let rows = if scalar { 1 } else { args.number_rows };
         let needles = needle.to_array(rows)?;
         let lists = haystack.to_array(rows)?;
         let lists = match lists.data_type() {
             DataType::List(_) => lists,
-            DataType::LargeList(item) | DataType::FixedSizeList(item, _) | DataType::ListView(item) => cast(&lists, &DataType::List(Arc::clone(item)))?,
+            DataType::LargeList(item) | DataType::FixedSizeList(item, _) | DataType::ListView(item) => {
+                cast(&lists, &DataType::List(Arc::clone(item)))?
+            }
             // An untyped array literal takes the type of the value.
-            _ => text_lists(&lists, haystack_field)?,
+            _ => text_lists(&lists)?,
         };
         let list = lists.as_list::<i32>();
         let (needles, values) = same_type(needles, needle_field, list.values())?;

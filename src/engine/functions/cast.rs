@@ -124,7 +124,7 @@ impl Target {
         let json = tag(field) == Some("jsonb");
         let text = matches!(from, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
         match self {
-            Target::Text => return Ok(Arc::new(text_out::texts(array, field)?)),
+            Target::Text => return Ok(Arc::new(text_out::texts(array)?)),
             Target::Numeric if !text => {
                 // Literals and sums keep their scale; the rest is double precision.
                 return Ok(arrow_cast(array, target.data_type())?);
@@ -149,9 +149,9 @@ impl Target {
             return fail(format!("cannot cast type {} to {}", text_out::type_name(field), self.sql_name()));
         }
         if json && !matches!(self, Target::Varchar(_)) {
-            return self.from_jsonb(array, field);
+            return self.of_jsonb(array);
         }
-        let texts = text_out::texts(array, field)?;
+        let texts = text_out::texts(array)?;
         let values = texts.iter().map(|text| match text {
             None => Ok(row::Value::Null),
             Some(text) => self.parse(text),
@@ -193,8 +193,12 @@ impl Target {
                 _ if is_integer(trimmed) => return fail(format!("value \"{text}\" is out of range for type {}", self.sql_name())),
                 _ => return self.invalid(text),
             },
-            Target::Float4 | Target::Float8 | Target::Numeric => row::Value::Float(parse_float(trimmed).map_or_else(|| self.invalid(text), Ok)?),
-            Target::Decimal(precision, scale) => row::Value::Decimal(parse_decimal(trimmed, precision, scale).map_or_else(|| self.invalid(text), Ok)?),
+            Target::Float4 | Target::Float8 | Target::Numeric => {
+                row::Value::Float(parse_float(trimmed).map_or_else(|| self.invalid(text), Ok)?)
+            }
+            Target::Decimal(precision, scale) => {
+                row::Value::Decimal(parse_decimal(trimmed, precision, scale).map_or_else(|| self.invalid(text), Ok)?)
+            }
             Target::Text => row::Value::from(text.to_string()),
             Target::Varchar(length) => row::Value::from(text.chars().take(length as usize).collect::<String>()),
             Target::Date => row::Value::Date(time_in::date(text)?),
@@ -209,8 +213,8 @@ impl Target {
     }
 
     /// jsonb casts only to the types its scalars have.
-    fn from_jsonb(self, array: &ArrayRef, field: &Field) -> Result<ArrayRef> {
-        let texts = text_out::texts(array, field)?;
+    fn of_jsonb(self, array: &ArrayRef) -> Result<ArrayRef> {
+        let texts = text_out::texts(array)?;
         let values = texts.iter().map(|text| {
             let Some(text) = text else { return Ok(row::Value::Null) };
             let kind = super::jsonb_scan::kind(text);
@@ -257,7 +261,13 @@ impl Target {
                 arrow_cast(&arrow_cast(array, &DataType::Timestamp(TimeUnit::Microsecond, zone.clone()))?, &DataType::Int64)?
             }
             DataType::Date32 | DataType::Date64 => arrow_cast(&arrow_cast(array, &timestamp_type(false))?, &DataType::Int64)?,
-            other => return fail(format!("cannot cast type {} to {}", text_out::type_name(&Field::new("", other.clone(), true)), self.sql_name())),
+            other => {
+                return fail(format!(
+                    "cannot cast type {} to {}",
+                    text_out::type_name(&Field::new("", other.clone(), true)),
+                    self.sql_name()
+                ));
+            }
         };
         match self {
             Target::Date => {
@@ -320,7 +330,9 @@ fn parse_float(text: &str) -> Option<f64> {
         "nan" => Some(f64::NAN),
         "infinity" | "inf" | "+infinity" => Some(f64::INFINITY),
         "-infinity" | "-inf" => Some(f64::NEG_INFINITY),
-        lower if lower.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.')) && !lower.contains("in") => lower.parse().ok(),
+        lower if lower.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.')) && !lower.contains("in") => {
+            lower.parse().ok()
+        }
         _ => None,
     }
 }
@@ -354,7 +366,11 @@ pub(crate) fn to_int(array: &ArrayRef) -> Result<ArrayRef> {
                 value
                     .map(|value| {
                         let rounded = value.round_ties_even();
-                        if rounded >= -9.223_372_036_854_776e18 && rounded < 9.223_372_036_854_776e18 { Ok(rounded as i64) } else { Err(out_of_range()) }
+                        if (-9.223_372_036_854_776e18..9.223_372_036_854_776e18).contains(&rounded) {
+                            Ok(rounded as i64)
+                        } else {
+                            Err(out_of_range())
+                        }
                     })
                     .transpose()
             });
@@ -373,7 +389,9 @@ pub(crate) fn to_int(array: &ArrayRef) -> Result<ArrayRef> {
             });
             Arc::new(ints.collect::<Result<Int64Array>>()?)
         }
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Target::Int8.cast(array, &Field::new("", array.data_type().clone(), true))?,
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
+            Target::Int8.cast(array, &Field::new("", array.data_type().clone(), true))?
+        }
         _ => arrow_cast(array, &DataType::Int64)?,
     })
 }
@@ -444,7 +462,10 @@ impl ScalarUDFImpl for Cast {
         let [arg] = args.as_slice() else { return Ok(ExprSimplifyResult::Original(args)) };
         let field = arg.to_field(info.schema().as_ref())?.1;
         let target = self.target.field("");
-        let same = !self.array && !matches!(self.target, Target::Varchar(_)) && field.data_type() == target.data_type() && tag(&field) == tag(&target);
+        let same = !self.array
+            && !matches!(self.target, Target::Varchar(_))
+            && field.data_type() == target.data_type()
+            && tag(&field) == tag(&target);
         match args.pop() {
             Some(arg) if same => Ok(ExprSimplifyResult::Simplified(arg)),
             arg => Ok(ExprSimplifyResult::Original(arg.into_iter().collect())),
@@ -457,7 +478,7 @@ impl ScalarUDFImpl for Cast {
         };
         let run = |array: &ArrayRef| -> Result<ArrayRef> {
             if self.array {
-                return arrays::cast_list(array, field, self.target);
+                return arrays::cast_list(array, self.target);
             }
             if let (Target::Numeric, DataType::Decimal128(..)) = (self.target, args.return_field.data_type()) {
                 return numeric(array, field, args.return_field.data_type());

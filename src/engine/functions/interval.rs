@@ -5,7 +5,9 @@ use super::text_out::{clock, moment};
 use chrono::{Datelike, Months, NaiveDate, NaiveDateTime, Timelike};
 use datafusion::arrow::array::{Array, AsArray};
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Date32Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, TimestampMicrosecondType};
+use datafusion::arrow::datatypes::{
+    DataType, Date32Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, TimestampMicrosecondType,
+};
 use datafusion::common::Result;
 use std::fmt::Write;
 
@@ -28,20 +30,17 @@ pub(crate) const ALL: &[Def] = &[
     Def::new("timestamp_sub_interval", &[Kind::Any, Kind::Any], Ret::Timestamp, |row| shift(micros(row, 0)?, arg(row, 1)?, -1)),
     Def::new("timestamptz_add_interval", &[Kind::Any, Kind::Any], Ret::Timestamptz, |row| shift(micros(row, 0)?, arg(row, 1)?, 1)),
     Def::new("timestamptz_sub_interval", &[Kind::Any, Kind::Any], Ret::Timestamptz, |row| shift(micros(row, 0)?, arg(row, 1)?, -1)),
-    Def::new("age", &[Kind::Any, Kind::Any], Ret::Interval, |row| Ok(Value::Interval(age(moment(micros(row, 0)?), moment(micros(row, 1)?))))),
-    Def::new(
-        "make_interval",
-        &[Kind::Int, Kind::Int, Kind::Int, Kind::Int, Kind::Int, Kind::Int, Kind::Float],
-        Ret::Interval,
-        |row| {
-            let int = |k: usize| if k < row.len() { row.int(k) } else { 0 };
-            let seconds = if row.len() > 6 { row.float(6) } else { 0.0 };
-            let months = int(0) * 12 + int(1);
-            let days = int(2) * 7 + int(3);
-            let micros = (int(4) * 60 + int(5)) * 60_000_000 + (seconds * 1e6).round() as i64;
-            Ok(Value::Interval(IntervalMonthDayNano::new(months as i32, days as i32, micros * 1000)))
-        },
-    )
+    Def::new("age", &[Kind::Any, Kind::Any], Ret::Interval, |row| {
+        Ok(Value::Interval(age(moment(micros(row, 0)?), moment(micros(row, 1)?))))
+    }),
+    Def::new("make_interval", &[Kind::Int, Kind::Int, Kind::Int, Kind::Int, Kind::Int, Kind::Int, Kind::Float], Ret::Interval, |row| {
+        let int = |k: usize| if k < row.len() { row.int(k) } else { 0 };
+        let seconds = if row.len() > 6 { row.float(6) } else { 0.0 };
+        let months = int(0) * 12 + int(1);
+        let days = int(2) * 7 + int(3);
+        let micros = (int(4) * 60 + int(5)) * 60_000_000 + (seconds * 1e6).round() as i64;
+        Ok(Value::Interval(IntervalMonthDayNano::new(months as i32, days as i32, micros * 1000)))
+    })
     .required(0),
     Def::new("justify_days", &[Kind::Any], Ret::Interval, |row| {
         let i = arg(row, 0)?;
@@ -136,7 +135,8 @@ fn age(later: NaiveDateTime, earlier: NaiveDateTime) -> IntervalMonthDayNano {
         let i = age(earlier, later);
         return IntervalMonthDayNano::new(-i.months, -i.days, -i.nanoseconds);
     }
-    let of_day = |at: NaiveDateTime| i64::from(at.num_seconds_from_midnight()) * 1_000_000 + i64::from(at.and_utc().timestamp_subsec_micros());
+    let of_day =
+        |at: NaiveDateTime| i64::from(at.num_seconds_from_midnight()) * 1_000_000 + i64::from(at.and_utc().timestamp_subsec_micros());
     let mut months = (later.year() - earlier.year()) * 12 + later.month() as i32 - earlier.month() as i32;
     let mut days = later.day() as i32 - earlier.day() as i32;
     let mut time = of_day(later) - of_day(earlier);
@@ -173,7 +173,13 @@ pub(crate) fn write(i: IntervalMonthDayNano, out: &mut String) {
         if out.len() > start {
             out.push(' ');
         }
-        out.push_str(if micros < 0 { "-" } else if before { "+" } else { "" });
+        out.push_str(if micros < 0 {
+            "-"
+        } else if before {
+            "+"
+        } else {
+            ""
+        });
         clock(micros.abs(), out);
     }
 }

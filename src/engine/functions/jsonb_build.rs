@@ -49,7 +49,9 @@ pub(crate) const ALL: &[Def] = &[
         pretty(&node(row.text(0))?, 0, &mut out);
         Ok(out.into())
     }),
-    Def::new("jsonb_concat", &[Kind::Jsonb, Kind::Jsonb], Ret::Jsonb, |row| Ok(concat(node(row.text(0))?, node(row.text(1))?).to_text().into())),
+    Def::new("jsonb_concat", &[Kind::Jsonb, Kind::Jsonb], Ret::Jsonb, |row| {
+        Ok(concat(node(row.text(0))?, node(row.text(1))?).to_text().into())
+    }),
     Def::new("jsonb_delete", &[Kind::Jsonb, Kind::Text], Ret::Jsonb, |row| delete(row, &[Some(row.text(1))])),
     Def::new("jsonb_delete_keys", &[Kind::Jsonb, Kind::Texts], Ret::Jsonb, |row| delete(row, &row.texts(1))),
     Def::new("jsonb_delete_index", &[Kind::Jsonb, Kind::Int], Ret::Jsonb, |row| match node(row.text(0))? {
@@ -92,7 +94,7 @@ fn value(array: &ArrayRef, field: &Field, at: usize) -> Result<Node> {
         return Ok(Node::Null);
     }
     let one = array.slice(at, 1);
-    let text = |array: &ArrayRef| -> Result<String> { Ok(text_out::texts(array, field)?.value(0).to_string()) };
+    let text = |array: &ArrayRef| -> Result<String> { Ok(text_out::texts(array)?.value(0).to_string()) };
     Ok(match array.data_type() {
         _ if tag(field) == Some("jsonb") => node(&text(&one)?)?,
         DataType::Boolean => Node::Bool(array.as_boolean().value(at)),

@@ -45,9 +45,7 @@ fn contains(whole: &Node, part: &Node, top: bool) -> bool {
         (Node::Object(_), Node::Object(members)) => {
             members.iter().all(|(name, value)| whole.get(name).is_some_and(|found| contains(found, value, false)))
         }
-        (Node::Array(items), Node::Array(wanted)) => {
-            wanted.iter().all(|value| items.iter().any(|item| contains(item, value, false)))
-        }
+        (Node::Array(items), Node::Array(wanted)) => wanted.iter().all(|value| items.iter().any(|item| contains(item, value, false))),
         (Node::Array(items), scalar) if top && !matches!(scalar, Node::Object(_)) => items.iter().any(|item| equal(item, scalar)),
         _ => equal(whole, part),
     }

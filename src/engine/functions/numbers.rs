@@ -33,7 +33,7 @@ fn round_type(args: &ReturnFieldArgs<'_>) -> Result<Ret> {
 fn round(row: Row<'_>) -> Result<Value<'_>> {
     let (col, at) = row.col(0);
     let decimal = matches!(col.array.data_type(), DataType::Decimal128(..) | DataType::Decimal256(..));
-    let text = text_out::texts(&col.array.slice(at, 1), &col.field)?;
+    let text = text_out::texts(&col.array.slice(at, 1))?;
     let text = text.value(0);
     if row.len() == 1 && !decimal {
         return match text.parse::<f64>() {

@@ -250,11 +250,9 @@ fn split(row: Row<'_>) -> Result<Value<'_>> {
     let mut last = 0;
     for found in regex.find_iter(text) {
         let found = found.map_err(broken)?;
-        // A match of nothing splits only between characters.
+        // A match of nothing splits only between characters, and not right after another match.
         if found.end() == found.start() && (found.start() == last || found.start() >= text.len()) {
-            if found.start() == 0 || found.start() >= text.len() {
-                continue;
-            }
+            continue;
         }
         parts.push(Some(Cow::Borrowed(&text[last..found.start()])));
         last = found.end();

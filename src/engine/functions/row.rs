@@ -9,9 +9,7 @@ use datafusion::arrow::array::{
     IntervalMonthDayNanoBuilder, ListBuilder, StringArray, StringBuilder, Time64MicrosecondBuilder, TimestampMicrosecondBuilder,
 };
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{
-    DataType, Field, FieldRef, Float64Type, Int64Type, IntervalMonthDayNano, IntervalUnit, TimeUnit,
-};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Float64Type, Int64Type, IntervalMonthDayNano, IntervalUnit, TimeUnit};
 use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
@@ -49,7 +47,6 @@ pub(crate) enum Ret {
     Texts,
     Jsonbs,
     Date,
-    Time,
     Timestamp,
     Timestamptz,
     Interval,
@@ -276,7 +273,6 @@ impl Ret {
             Ret::Texts => plain(DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true)))),
             Ret::Jsonbs => plain(DataType::List(Arc::new(tagged(Field::LIST_FIELD_DEFAULT_NAME, DataType::Utf8, "jsonb")))),
             Ret::Date => plain(DataType::Date32),
-            Ret::Time => plain(DataType::Time64(TimeUnit::Microsecond)),
             Ret::Timestamp => plain(timestamp_type(false)),
             Ret::Timestamptz => plain(timestamp_type(true)),
             Ret::Interval => plain(DataType::Interval(IntervalUnit::MonthDayNano)),
@@ -331,9 +327,9 @@ impl ScalarUDFImpl for RowFunction {
 fn convert(kind: Kind, array: ArrayRef, field: &Field) -> Result<ArrayRef> {
     Ok(match kind {
         Kind::Any => array,
-        Kind::Text => Arc::new(text_out::texts(&array, field)?),
+        Kind::Text => Arc::new(text_out::texts(&array)?),
         Kind::Jsonb => {
-            let texts = text_out::texts(&array, field)?;
+            let texts = text_out::texts(&array)?;
             if tag(field) == Some("jsonb") {
                 Arc::new(texts)
             } else {
@@ -347,12 +343,12 @@ fn convert(kind: Kind, array: ArrayRef, field: &Field) -> Result<ArrayRef> {
             DataType::Boolean => array,
             DataType::Null => Arc::new(BooleanArray::new_null(array.len())),
             _ => {
-                let texts = text_out::texts(&array, field)?;
+                let texts = text_out::texts(&array)?;
                 let bools = texts.iter().map(|text| text.map(super::cast::parse_bool).transpose());
                 Arc::new(bools.collect::<Result<BooleanArray>>()?)
             }
         },
-        Kind::Texts => super::arrays::text_lists(&array, field)?,
+        Kind::Texts => super::arrays::text_lists(&array)?,
     })
 }
 
@@ -390,6 +386,7 @@ pub(crate) fn collect<'a>(ty: &DataType, rows: usize, values: impl Iterator<Item
         DataType::Int64 => primitive!(Int64Builder::with_capacity(rows), Value::Int),
         DataType::Float64 => primitive!(Float64Builder::with_capacity(rows), Value::Float),
         DataType::Date32 => primitive!(Date32Builder::with_capacity(rows), Value::Date),
+        // Casts collect times.
         DataType::Time64(_) => primitive!(Time64MicrosecondBuilder::with_capacity(rows), Value::Micros),
         DataType::Timestamp(_, _) => {
             primitive!(TimestampMicrosecondBuilder::with_capacity(rows).with_data_type(ty.clone()), Value::Micros)

@@ -29,7 +29,7 @@ fn output(row: Row<'_>, k: usize) -> Result<String> {
     if *col.array.data_type() == DataType::Boolean {
         return Ok(if col.array.as_boolean().value(at) { "t" } else { "f" }.to_string());
     }
-    Ok(text_out::texts(&col.array.slice(at, 1), &col.field)?.value(0).to_string())
+    Ok(text_out::texts(&col.array.slice(at, 1))?.value(0).to_string())
 }
 
 fn format(row: Row<'_>) -> Result<Value<'_>> {

@@ -39,7 +39,7 @@ pub(crate) fn type_name(field: &Field) -> String {
 }
 
 /// The text of every value.
-pub(crate) fn texts(array: &ArrayRef, field: &Field) -> Result<StringArray> {
+pub(crate) fn texts(array: &ArrayRef) -> Result<StringArray> {
     match array.data_type() {
         DataType::Utf8 => return Ok(array.as_string::<i32>().clone()),
         DataType::LargeUtf8 | DataType::Utf8View | DataType::Dictionary(..) | DataType::Null => {
@@ -47,7 +47,7 @@ pub(crate) fn texts(array: &ArrayRef, field: &Field) -> Result<StringArray> {
         }
         _ => {}
     }
-    let write = writer(array, field)?;
+    let write = writer(array)?;
     let mut out = String::new();
     Ok((0..array.len())
         .map(|i| {
@@ -64,7 +64,7 @@ pub(crate) fn texts(array: &ArrayRef, field: &Field) -> Result<StringArray> {
 type Writer = Box<dyn Fn(usize, &mut String)>;
 
 /// A writer of an array's values, by index.
-fn writer(array: &ArrayRef, field: &Field) -> Result<Writer> {
+fn writer(array: &ArrayRef) -> Result<Writer> {
     let as_type = |ty: &DataType| cast(array, ty);
     Ok(match array.data_type() {
         DataType::Boolean => {
@@ -98,7 +98,8 @@ fn writer(array: &ArrayRef, field: &Field) -> Result<Writer> {
         }
         DataType::Timestamp(_, zone) => {
             let zoned = zone.is_some();
-            let values = as_type(&DataType::Timestamp(TimeUnit::Microsecond, zone.clone()))?.as_primitive::<TimestampMicrosecondType>().clone();
+            let values =
+                as_type(&DataType::Timestamp(TimeUnit::Microsecond, zone.clone()))?.as_primitive::<TimestampMicrosecondType>().clone();
             Box::new(move |i, out| timestamp(values.value(i), zoned, out))
         }
         DataType::Time32(_) | DataType::Time64(_) => {
@@ -124,7 +125,7 @@ fn writer(array: &ArrayRef, field: &Field) -> Result<Writer> {
             let nested = matches!(item.data_type(), DataType::List(_));
             let is_bool = *item.data_type() == DataType::Boolean;
             let values = list.values();
-            let strings = texts(values, item)?;
+            let strings = texts(values)?;
             Box::new(move |i, out| {
                 let (from, to) = (list.value_offsets()[i] as usize, list.value_offsets()[i + 1] as usize);
                 out.push('{');
@@ -147,7 +148,7 @@ fn writer(array: &ArrayRef, field: &Field) -> Result<Writer> {
         }
         DataType::LargeList(item) | DataType::FixedSizeList(item, _) | DataType::ListView(item) => {
             let list = as_type(&DataType::List(std::sync::Arc::clone(item)))?;
-            return writer(&list, field);
+            return writer(&list);
         }
         _ => {
             let values = as_type(&DataType::Utf8)?.as_string::<i32>().clone();
@@ -192,13 +193,6 @@ fn float(shortest: String, value: f64, digits: i32, out: &mut String) {
     }
 }
 
-/// A float8's text.
-pub(crate) fn float8(value: f64) -> String {
-    let mut out = String::new();
-    float(value.to_string(), value, 15, &mut out);
-    out
-}
-
 /// A decimal's text, its scale kept.
 pub(crate) fn decimal(value: i128, scale: i8, out: &mut String) {
     if scale <= 0 {
@@ -218,7 +212,8 @@ pub(crate) fn date_of_days(days: i32) -> NaiveDate {
 
 /// The moment so many microseconds after 1970; out of range, the nearest there is.
 pub(crate) fn moment(micros: i64) -> NaiveDateTime {
-    DateTime::from_timestamp_micros(micros).map_or(if micros < 0 { NaiveDateTime::MIN } else { NaiveDateTime::MAX }, |moment| moment.naive_utc())
+    DateTime::from_timestamp_micros(micros)
+        .map_or(if micros < 0 { NaiveDateTime::MIN } else { NaiveDateTime::MAX }, |moment| moment.naive_utc())
 }
 
 fn era(date: NaiveDate) -> (String, &'static str) {
@@ -253,10 +248,18 @@ mod tests {
 
     #[test]
     fn floats_are_shortest() {
-        for (value, want) in
-            [(2.0, "2"), (0.1, "0.1"), (1e15, "1e+15"), (1e14, "100000000000000"), (1e-5, "1e-05"), (0.0001, "0.0001"), (-1.5e300, "-1.5e+300")]
-        {
-            assert_eq!(float8(value), want);
+        for (value, want) in [
+            (2.0, "2"),
+            (0.1, "0.1"),
+            (1e15, "1e+15"),
+            (1e14, "100000000000000"),
+            (1e-5, "1e-05"),
+            (0.0001, "0.0001"),
+            (-1.5e300, "-1.5e+300"),
+        ] {
+            let mut out = String::new();
+            float(value.to_string(), value, 15, &mut out);
+            assert_eq!(out, want);
         }
     }
 

@@ -97,7 +97,16 @@ fn parse(text: &str) -> Option<Parts> {
                 let clock = parts.clock?;
                 let hour = clock / 3_600_000_000;
                 let pm = word.eq_ignore_ascii_case("pm");
-                parts.clock = Some(clock + if pm && hour < 12 { 43_200_000_000 } else if !pm && hour == 12 { -43_200_000_000 } else { 0 });
+                parts.clock = Some(
+                    clock
+                        + if pm && hour < 12 {
+                            43_200_000_000
+                        } else if !pm && hour == 12 {
+                            -43_200_000_000
+                        } else {
+                            0
+                        },
+                );
             } else {
                 loose.push(word);
             }
@@ -119,7 +128,11 @@ fn weekday(word: &str) -> bool {
 /// `2024-03-05T10:00:00Z` has its parts joined by a `T`.
 fn split_t(word: &str) -> (&str, Option<&str>) {
     match word.find(['T', 't']) {
-        Some(at) if at >= 8 && word[..at].ends_with(|c: char| c.is_ascii_digit()) && word[at + 1..].starts_with(|c: char| c.is_ascii_digit()) => {
+        Some(at)
+            if at >= 8
+                && word[..at].ends_with(|c: char| c.is_ascii_digit())
+                && word[at + 1..].starts_with(|c: char| c.is_ascii_digit()) =>
+        {
             (&word[..at], Some(&word[at + 1..]))
         }
         _ => (word, None),

@@ -14,7 +14,7 @@ pub(crate) const ALL: &[Def] = &[
         match col.array.data_type() {
             DataType::Interval(_) | DataType::Duration(_) => Ok(of_interval(interval::arg(row, 0)?, row.text(1)).into()),
             ty if ty.is_numeric() => {
-                let text = text_out::texts(&col.array.slice(at, 1), &col.field)?;
+                let text = text_out::texts(&col.array.slice(at, 1))?;
                 to_char_number::format(text.value(0), row.text(1)).map(Value::from)
             }
             _ => {
@@ -23,19 +23,14 @@ pub(crate) const ALL: &[Def] = &[
             }
         }
     }),
-    Def::new(
-        "to_timestamp",
-        &[Kind::Any, Kind::Text],
-        Ret::Timestamptz,
-        |row| {
-            if row.len() > 1 {
-                let (col, at) = row.col(0);
-                let text = text_out::texts(&col.array.slice(at, 1), &col.field)?;
-                return Ok(Value::Micros(read(text.value(0), row.text(1))?));
-            }
-            seconds(row)
-        },
-    )
+    Def::new("to_timestamp", &[Kind::Any, Kind::Text], Ret::Timestamptz, |row| {
+        if row.len() > 1 {
+            let (col, at) = row.col(0);
+            let text = text_out::texts(&col.array.slice(at, 1))?;
+            return Ok(Value::Micros(read(text.value(0), row.text(1))?));
+        }
+        seconds(row)
+    })
     .required(1),
     Def::new("to_date", &[Kind::Text, Kind::Text], Ret::Date, |row| {
         Ok(Value::Date(read(row.text(0), row.text(1))?.div_euclid(86_400_000_000) as i32))
@@ -55,7 +50,12 @@ fn seconds(row: Row<'_>) -> Result<Value<'_>> {
 enum Piece {
     Literal(String),
     /// Field, without padding, with an ordinal suffix (lower or upper case).
-    Field { name: &'static str, spelled: String, fill: bool, ordinal: Option<bool> },
+    Field {
+        name: &'static str,
+        spelled: String,
+        fill: bool,
+        ordinal: Option<bool>,
+    },
 }
 
 /// Longest first, so that `YYYY` is not read as two `YY`.

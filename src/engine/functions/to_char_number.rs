@@ -24,7 +24,7 @@ pub(crate) fn format(number: &str, pattern: &str) -> Result<String> {
     let (negative, before, after) = rounded(number, places)?;
     let slots = whole.chars().filter(|c| matches!(c, '9' | '0')).count();
     let sign_given = body.contains('S') || body.contains("MI") || body.contains("PL");
-    let overflow = before.len() > slots && !(before == "0");
+    let overflow = before.len() > slots && before != "0";
     let mut out = String::new();
     let first_zero = whole.find('0').map(|at| whole[..at].chars().filter(|c| matches!(c, '9' | '0')).count());
     let digits: Vec<char> = format!("{before:>slots$}").chars().collect();
@@ -83,11 +83,39 @@ pub(crate) fn format(number: &str, pattern: &str) -> Result<String> {
         let sign = if negative { "-" } else { "+" };
         if body.ends_with('S') { out = format!("{shown}{sign}") } else { push_signed(sign, &shown, &mut out) }
     } else if body.ends_with("MI") {
-        out = format!("{shown}{}", if negative { "-" } else if fill { " " } else { "" });
+        out = format!(
+            "{shown}{}",
+            if negative {
+                "-"
+            } else if fill {
+                " "
+            } else {
+                ""
+            }
+        );
     } else if body.starts_with("MI") || body.starts_with("PL") {
-        out = format!("{}{shown}", if negative { "-" } else if body.starts_with("PL") { "+" } else { " " });
+        out = format!(
+            "{}{shown}",
+            if negative {
+                "-"
+            } else if body.starts_with("PL") {
+                "+"
+            } else {
+                " "
+            }
+        );
     } else {
-        push_signed(if negative { sign } else if fill && !sign_given { " " } else { "" }, &shown, &mut out);
+        push_signed(
+            if negative {
+                sign
+            } else if fill && !sign_given {
+                " "
+            } else {
+                ""
+            },
+            &shown,
+            &mut out,
+        );
     }
     Ok(out)
 }
