@@ -180,7 +180,7 @@ mod tests {
             (json!({"Statement": {"Action": {"a": 1}}}), Err("policy(): expected a text, found an object".to_owned())),
             (json!({"Statement": {"Condition": {"Bool": 1}}}), Err("policy(): Bool holds an object, not a number".to_owned())),
         ] {
-            assert_eq!(call("policy", &[document.clone()]), want, "{document}");
+            assert_eq!(call("policy", std::slice::from_ref(&document)), want, "{document}");
         }
         assert!(call("policy", &[json!("{nope")]).unwrap_err().starts_with("policy(): not JSON: "));
     }

@@ -37,7 +37,7 @@ mod tests {
             (json!(0), json!("1970-01-01T00:00:00Z")),
             (json!(null), json!(null)),
         ] {
-            assert_eq!(call("epoch", &[number.clone()]), Ok(want), "{number}");
+            assert_eq!(call("epoch", std::slice::from_ref(&number)), Ok(want), "{number}");
         }
         assert_eq!(call("epoch", &[json!("x")]), Err("epoch() takes a number, not \"x\"".into()));
     }
