@@ -27,6 +27,12 @@ const PATIENCE: &[Duration] = &[Duration::from_secs(5), Duration::from_secs(15)]
 /// Codes that say the credentials are too old. Source: AWS "Common error types" and the STS and S3 API references.
 const EXPIRED: &[&str] = &["ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"];
 
+/// The call's own credentials are too old, or those that a role is assumed with: then only the chain of causes says so.
+fn expired(error: &CloudError) -> bool {
+    let base = || error.kind == ErrorKind::Credentials && EXPIRED.iter().any(|code| error.message.contains(code));
+    EXPIRED.contains(&error.code.as_str()) || base()
+}
+
 /// Makes calls for everybody in the room.
 #[derive(Debug)]
 pub(crate) struct Caller {
@@ -157,7 +163,7 @@ impl Caller {
             });
             sent += attempts.total;
             let Err(error) = result else { return result };
-            if EXPIRED.contains(&error.code.as_str()) && !renewed {
+            if expired(&error) && !renewed {
                 renewed = true;
                 login.renew(generation);
             } else if error.kind == ErrorKind::Throttled

@@ -59,6 +59,9 @@ struct Inner {
     stopped_at: Option<DateTime<Utc>>,
 }
 
+/// Profile, role and external id: connections that agree in them share a login.
+type SameCredentials = (Option<String>, Option<String>, Option<String>);
+
 /// How the accounts of a connection are found.
 enum Behind {
     /// One account, one login.
@@ -103,7 +106,7 @@ impl Cloud {
     ) -> Result<Cloud, CloudError> {
         let registry = Registry::read(&options.config)?;
         let http = crate::http::client()?;
-        let mut logins: HashMap<(Option<String>, Option<String>, Option<String>), Arc<Login>> = HashMap::new();
+        let mut logins: HashMap<SameCredentials, Arc<Login>> = HashMap::new();
         let mut by_connection: Vec<(Connection, Arc<Login>)> = Vec::new();
         for connection in registry.connections.iter().filter(|c| c.config.aggregate.is_empty()) {
             let ConnectionConfig { profile, role_arn, external_id, .. } = &connection.config;

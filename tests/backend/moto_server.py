@@ -89,15 +89,10 @@ def patch_root():
         return "\n".join([head, ",".join(cells + ["false", "N/A", "false", "N/A"]), rest])
 
     iam_models.IAMBackend.get_credential_report = report
-    init = iam_models.AccountSummary.__init__
-
-    def summary(self, backend):
-        init(self, backend)
-        root = root_of(backend.account_id)
-        self._account_mfa_enabled = int(root.mfa)
-        self._account_access_keys_present = int(any(active for active, _, _ in root.keys))
-
-    iam_models.AccountSummary.__init__ = summary
+    # the summary is made with its backend, before the estate decides; so it looks the root up when it is asked
+    iam_models.AccountSummary._account_mfa_enabled = property(lambda self: int(root_of(self._iam_backend.account_id).mfa), lambda self, _: None)
+    iam_models.AccountSummary._account_access_keys_present = property(
+        lambda self: int(any(active for active, _, _ in root_of(self._iam_backend.account_id).keys)), lambda self, _: None)
 
 
 def patch_certificates():
@@ -114,6 +109,21 @@ def patch_certificates():
         return ActionResult(body)
 
     iam_responses.IamResponse.list_server_certificates = listed
+
+
+def patch_tags_of_devices():
+    """moto has no ListMFADeviceTags; devices here have no tags."""
+    iam_responses.IamResponse.list_mfa_device_tags = lambda self: ActionResult({"Tags": [], "IsTruncated": False})
+
+
+# of AWS's 1,300 managed policies, those that controls name or the estate attaches, and a few more
+MANAGED = {"AdministratorAccess", "AWSSupportAccess", "AWSCloudShellFullAccess", "PowerUserAccess", "ReadOnlyAccess", "SecurityAudit", "ViewOnlyAccess",
+           "IAMFullAccess", "IAMReadOnlyAccess", "IAMUserChangePassword", "AmazonS3FullAccess", "AmazonS3ReadOnlyAccess", "AmazonEC2ReadOnlyAccess"}
+
+
+def patch_managed_policies():
+    data = json.loads(iam_models.aws_managed_policies_data)
+    iam_models.aws_managed_policies_data = json.dumps({name: policy for name, policy in data.items() if name in MANAGED})
 
 
 def answer_json(start_response, status, body, code=None):
@@ -154,6 +164,8 @@ def start(page=100, port=0):
     """Starts the server; gives (server, url). Stop it with `server.stop()`."""
     import logging
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    patch_managed_policies()
+    patch_tags_of_devices()
     patch_certificates()
     patch_paging(page)
     patch_root()

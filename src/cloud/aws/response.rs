@@ -157,7 +157,7 @@ fn split(text: &str, dates: bool) -> Vec<String> {
             }
             '\\' if quoted => escaped = true,
             '"' => quoted = !quoted,
-            ',' if !quoted && !(dates && is_weekday(&item)) => items.push(std::mem::take(&mut item).trim().to_owned()),
+            ',' if !(quoted || dates && is_weekday(&item)) => items.push(std::mem::take(&mut item).trim().to_owned()),
             _ => item.push(c),
         }
     }

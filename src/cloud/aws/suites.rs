@@ -57,7 +57,7 @@ fn check_input(suite: &Value, case: &Value) -> Result<(), String> {
     let input = op.input.map_or_else(|| json!({}), |shape| as_ours(shape, &case["params"]));
     let zero = || request::uuid(0, 0);
     let mut got = request::build_with(op, &input, &zero).map_err(|e| e.to_string())?;
-    let at = suite["clientEndpoint"].as_str().unwrap_or("https://example.com");
+    let at = suite["clientEndpoint"].as_str().unwrap_or("https://example.com").to_owned();
     let at = aws_smithy_types::endpoint::Endpoint::builder().url(at).build();
     op.service.official().update_endpoint(&mut got, &at, &ConfigBag::base()).map_err(|e| e.to_string())?;
     let want = &case["serialized"];
