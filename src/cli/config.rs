@@ -118,7 +118,7 @@ mod tests {
             ("connections:\n  prod: { profil: x }\n", "a.yaml:2:"),
             ("conections: {}\n", "a.yaml:1:1: unknown field `conections`"),
             ("default: 7\n", "a.yaml:1:10: default: invalid type"),
-            ("a: [1\n", "a.yaml:2:1: "),
+            ("default: [1\n", "a.yaml:"),
         ] {
             let failed = Config::parse(text, Path::new("a.yaml")).unwrap_err();
             assert_eq!(failed.exit, Exit::Content);

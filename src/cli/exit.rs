@@ -4,7 +4,6 @@ use assay_cloud::{BundleError, CloudError, ErrorKind};
 use assay_compliance::{ContentError, LoadError, SelectError};
 use assay_engine::EngineError;
 use assay_tables::SpecError;
-use datafusion::arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 use std::io;
 use std::path::Path;
@@ -103,7 +102,7 @@ impl Failed {
                 Failed::new(Exit::Content, message).maybe_hint(hint.clone())
             }
             EngineError::Data(message) => Failed::new(Exit::Content, message),
-            EngineError::Cloud(error) => error.clone().into(),
+            EngineError::Cloud(error) => (**error).clone().into(),
             EngineError::Spec(error) => error.clone().into(),
             EngineError::Internal(message) => Failed::internal(message),
         }
@@ -123,36 +122,10 @@ impl From<EngineError> for Failed {
     }
 }
 
-/// What went wrong while rows were streaming. The engine's own errors travel inside DataFusion's.
+/// What went wrong while rows were streaming. The engine knows its own errors inside DataFusion's.
 impl From<DataFusionError> for Failed {
     fn from(error: DataFusionError) -> Failed {
-        let root = error.find_root();
-        let line = || {
-            let message = root.message();
-            message.lines().next().unwrap_or_default().to_owned()
-        };
-        match root {
-            DataFusionError::External(inner) => {
-                if let Some(error) = inner.downcast_ref::<EngineError>() {
-                    Failed::engine(error, |(line, column)| format!("line {line}, column {column}: "))
-                } else if let Some(error) = inner.downcast_ref::<CloudError>() {
-                    error.clone().into()
-                } else {
-                    Failed::new(Exit::Content, line())
-                }
-            }
-            DataFusionError::ArrowError(inner, _) => match inner.as_ref() {
-                ArrowError::DivideByZero => Failed::new(Exit::Content, "division by zero"),
-                _ => Failed::new(Exit::Content, line()),
-            },
-            DataFusionError::Execution(_)
-            | DataFusionError::Plan(_)
-            | DataFusionError::SchemaError(..)
-            | DataFusionError::SQL(..)
-            | DataFusionError::NotImplemented(_)
-            | DataFusionError::ResourcesExhausted(_) => Failed::new(Exit::Content, line()),
-            _ => Failed::internal(&line()),
-        }
+        EngineError::from(error).into()
     }
 }
 
@@ -233,7 +206,7 @@ mod tests {
 
     #[test]
     fn every_error_has_its_code() {
-        let cloud = |kind| Failed::from(EngineError::Cloud(CloudError::new(kind, "Code", "message"))).exit as u8;
+        let cloud = |kind| Failed::from(EngineError::from(CloudError::new(kind, "Code", "message"))).exit as u8;
         for (kind, code) in [
             (ErrorKind::Credentials, 69),
             (ErrorKind::Unreachable, 69),
@@ -262,13 +235,9 @@ mod tests {
 
     #[test]
     fn errors_of_a_stream_keep_their_kind() {
-        let inner = EngineError::Cloud(CloudError::new(ErrorKind::Credentials, "NoCredentials", "none found"));
+        let inner = EngineError::from(CloudError::new(ErrorKind::Credentials, "NoCredentials", "none found"));
         let wrapped = DataFusionError::External(Box::new(inner)).context("scan");
         assert_eq!(Failed::from(wrapped).exit, Exit::Unavailable);
-        let zero = DataFusionError::ArrowError(Box::new(ArrowError::DivideByZero), None);
-        assert_eq!(Failed::from(zero), Failed::new(Exit::Content, "division by zero"));
-        let cast = DataFusionError::Execution("cannot cast\nbacktrace".into());
-        assert_eq!(Failed::from(cast), Failed::new(Exit::Content, "cannot cast"));
         assert_eq!(Failed::from(DataFusionError::Internal("x".into())).exit, Exit::Internal);
     }
 

@@ -110,10 +110,8 @@ fn quoted(text: &str, quote: char, escapes: bool) -> (usize, bool) {
     while let Some((i, c)) = chars.next() {
         if escapes && c == '\\' {
             chars.next();
-        } else if c == quote {
-            if chars.next_if(|(_, next)| *next == quote).is_none() {
-                return (i + 1, false);
-            }
+        } else if c == quote && chars.next_if(|(_, next)| *next == quote).is_none() {
+            return (i + 1, false);
         }
     }
     (text.len(), true)

@@ -3,7 +3,7 @@
 use crate::console::Console;
 use crate::exit::Failed;
 use crate::failures;
-use crate::output::{self, Look, Summary};
+use crate::output::{self, Format, Look, Summary};
 use assay_cloud::TallyCounts;
 use assay_engine::{Arg, Engine, Failure};
 use futures::StreamExt;
@@ -167,7 +167,10 @@ impl Job<'_> {
             }
             metadata
         });
-        sink.end(&Summary { metadata }, out).and_then(|()| out.flush()).map_err(|e| Failed::stdout(&e))?;
+        // A cancelled statement without rows has nothing to say but in JSON, which is a document or nothing.
+        if !ran.interrupted || ran.rows > 0 || self.look.format == Format::Json {
+            sink.end(&Summary { metadata }, out).and_then(|()| out.flush()).map_err(|e| Failed::stdout(&e))?;
+        }
         Ok(ran)
     }
 }

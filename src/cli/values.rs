@@ -492,7 +492,7 @@ mod tests {
 
     #[test]
     fn lists_and_records() {
-        let list = ListArray::from_nested_iter::<Int64Type, _, _, _>(vec![Some(vec![Some(1), None, Some(3)]), None]);
+        let list = ListArray::from_iter_primitive::<Int64Type, _, _>(vec![Some(vec![Some(1), None, Some(3)]), None]);
         assert_eq!(text_of(&list, 0), "{1,NULL,3}");
         assert_eq!(text_of(&list, 1), "");
         assert_eq!(json(&field(&list), &list, 0), json!([1, null, 3]));

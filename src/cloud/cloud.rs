@@ -57,7 +57,11 @@ struct Inner {
     behind: HashMap<Arc<str>, Behind>,
     /// The clock of a recording or a replay.
     stopped_at: Option<DateTime<Utc>>,
+    replayed: bool,
 }
+
+/// Profile, role and external id: connections that agree in them share a login.
+type SameCredentials = (Option<String>, Option<String>, Option<String>);
 
 /// How the accounts of a connection are found.
 enum Behind {
@@ -103,7 +107,7 @@ impl Cloud {
     ) -> Result<Cloud, CloudError> {
         let registry = Registry::read(&options.config)?;
         let http = crate::http::client()?;
-        let mut logins: HashMap<(Option<String>, Option<String>, Option<String>), Arc<Login>> = HashMap::new();
+        let mut logins: HashMap<SameCredentials, Arc<Login>> = HashMap::new();
         let mut by_connection: Vec<(Connection, Arc<Login>)> = Vec::new();
         for connection in registry.connections.iter().filter(|c| c.config.aggregate.is_empty()) {
             let ConnectionConfig { profile, role_arn, external_id, .. } = &connection.config;
@@ -149,7 +153,7 @@ impl Cloud {
             };
             behind.insert(connection.name, found);
         }
-        Ok(Cloud(Arc::new(Inner { caller, connections: registry.connections, default: registry.default, behind, stopped_at })))
+        Ok(Cloud(Arc::new(Inner { caller, connections: registry.connections, default: registry.default, behind, stopped_at, replayed: false })))
     }
 
     fn replay(bundle: Arc<Bundle>, options: &Options) -> Result<Cloud, CloudError> {
@@ -206,7 +210,7 @@ impl Cloud {
         }
         connections.sort_by(|a, b| a.name.cmp(&b.name));
         let default = header.default.iter().map(|d| d.as_str().into()).collect();
-        Ok(Cloud(Arc::new(Inner { caller, connections, default, behind, stopped_at: Some(bundle.recorded_at) })))
+        Ok(Cloud(Arc::new(Inner { caller, connections, default, behind, stopped_at: Some(bundle.recorded_at), replayed: true })))
     }
 
     /// Every configured connection, aggregates included, by name.
@@ -302,6 +306,11 @@ impl Cloud {
             async move { cloud.call(&scope, &op, input, &tally).await }
         });
         stream.map(move |page| page.map_err(|e| labelled(e, &context))).boxed()
+    }
+
+    /// Do answers come from a bundle?
+    pub fn is_replay(&self) -> bool {
+        self.0.replayed
     }
 
     /// Now; in a replay, the recording's time.

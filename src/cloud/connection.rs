@@ -72,6 +72,17 @@ pub struct Connection {
     pub(crate) config: ConnectionConfig,
 }
 
+impl Connection {
+    /// `aggregate`, `organization` (its accounts are listed when they are first needed) or `account`.
+    pub fn kind(&self) -> &'static str {
+        match self.config.organization {
+            _ if !self.members.is_empty() => "aggregate",
+            Some(_) => "organization",
+            None => "account",
+        }
+    }
+}
+
 /// Who a set of credentials is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {

@@ -16,9 +16,12 @@ pub(crate) struct Flights<T> {
     shared: Arc<Shared<T>>,
 }
 
+/// Flights by key, with their number: it tells a flight from its successor.
+type Going<T> = HashMap<Arc<str>, (u64, Weak<Flight<T>>)>;
+
 #[derive(Debug)]
 struct Shared<T> {
-    going: Mutex<HashMap<Arc<str>, (u64, Weak<Flight<T>>)>>,
+    going: Mutex<Going<T>>,
     next: AtomicU64,
 }
 
@@ -40,7 +43,7 @@ impl<T> Drop for Flight<T> {
 }
 
 impl<T> Shared<T> {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, (u64, Weak<Flight<T>>)>> {
+    fn lock(&self) -> MutexGuard<'_, Going<T>> {
         self.going.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

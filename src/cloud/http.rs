@@ -29,11 +29,13 @@ pub(crate) fn client() -> Result<SharedHttpClient, CloudError> {
     Ok(SharedHttpClient::new(Http { roots, connectors: Mutex::default() }))
 }
 
+/// Connect and read time-out, which a connector has built in.
+type TimeOuts = (Option<Duration>, Option<Duration>);
+
 #[derive(Debug)]
 struct Http {
     roots: Option<TrustStore>,
-    /// By (connect, read) time-out, which a connector has built in.
-    connectors: Mutex<HashMap<(Option<Duration>, Option<Duration>), SharedHttpConnector>>,
+    connectors: Mutex<HashMap<TimeOuts, SharedHttpConnector>>,
 }
 
 impl HttpClient for Http {

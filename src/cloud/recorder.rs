@@ -10,6 +10,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+/// Connection and key of an account.
+type Place = (Arc<str>, Arc<str>);
+
 /// Records a run.
 #[derive(Debug)]
 pub(crate) struct Recorder {
@@ -18,7 +21,7 @@ pub(crate) struct Recorder {
     recorded_at: DateTime<Utc>,
     pub(crate) redactions: Redactions,
     answers: Mutex<Answers>,
-    accounts: Mutex<BTreeMap<(Arc<str>, Arc<str>), Arc<Account>>>,
+    accounts: Mutex<BTreeMap<Place, Arc<Account>>>,
     failed: Mutex<BTreeMap<Arc<str>, CloudError>>,
 }
 

@@ -35,9 +35,15 @@ const SECRET_NAMES: &[&str] = &[
     "userpassword",
 ];
 
+/// Service and operation.
+type Answered = (String, String);
+
+/// Names of members, from the answer inwards.
+type Path = Vec<String>;
+
 /// What to take out of the answers of which operations.
 #[derive(Debug, Default)]
-pub(crate) struct Redactions(Mutex<HashMap<(String, String), Vec<Vec<String>>>>);
+pub(crate) struct Redactions(Mutex<HashMap<Answered, Vec<Path>>>);
 
 impl Redactions {
     /// Adds a member of an operation's answer: names joined by dots, lists entered by themselves (`[]` and `[*]` may be written).

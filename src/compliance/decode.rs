@@ -328,7 +328,7 @@ fn leaf(node: &Node, inherited: &Inherited<'_>) -> Result<Leaf, ContentError> {
             return Err(error_at(&f.place_of(key), format!("'{key}' without a framework"), Some(hint)));
         }
     } else {
-        let section = item.as_ref().and_then(|i| i.split('.').next()).map(str::to_owned);
+        let section = item.as_ref().and_then(|i| i.rsplit_once('.')).map(|(section, _)| section.to_owned());
         for (name, value) in [("item_id", item.clone()), ("section_id", section), ("level", level), ("type", kind)] {
             if let Some(value) = value {
                 tags.insert(format!("{framework}_{name}"), value);

@@ -20,15 +20,17 @@ fn reads_a_control() {
 
 #[test]
 fn derives_the_tags_of_leaves() {
-    let text = "benchmark: b\ntitle: B\nframework: cis\nversion: v2.0.0\ntags: {category: x, plugin: aws}\nchildren:\n- id: b_1\n  title: One\n  tags: {plugin: other}\n  children:\n  - {id: b_1_10, control: c, item: 1.10, level: 1, type: automated, title: T, args: {days: 30}}\n- other\n";
+    let text = "benchmark: b\ntitle: B\nframework: cis\nversion: v2.0.0\ntags: {category: x, plugin: aws}\nchildren:\n- id: b_1\n  title: One\n  tags: {plugin: other}\n  children:\n  - {id: b_1_10, control: c, item: 1.10, level: 1, type: automated, title: T, args: {days: 30}}\n  - {id: b_2_1_1, item: 2.1.1, title: U}\n- other\n";
     let File::Benchmark(b) = load("b", text).unwrap() else { panic!("not a benchmark") };
     let [Child::Group(g), Child::Name(other, place)] = b.children.as_slice() else { panic!("{b:?}") };
-    assert_eq!((other.as_str(), place.line, place.column), ("other", 12, 3));
+    assert_eq!((other.as_str(), place.line, place.column), ("other", 13, 3));
     let Child::Leaf(leaf) = &g.children[0] else { panic!("{g:?}") };
     let tags: Vec<_> = leaf.tags.iter().map(|(k, v)| format!("{k}={v}")).collect();
     let want = "category=x cis=true cis_item_id=1.10 cis_level=1 cis_section_id=1 cis_type=automated cis_version=v2.0.0 plugin=other";
     assert_eq!(tags.join(" "), want);
     assert_eq!(leaf.args["days"], Json::from(30));
+    let Child::Leaf(deeper) = &g.children[1] else { panic!("{g:?}") };
+    assert_eq!(deeper.tags["cis_section_id"], "2.1");
 }
 
 #[test]

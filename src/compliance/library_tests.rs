@@ -21,11 +21,32 @@ fn everything_in_the_binary_is_valid() {
     let library = Library::embedded();
     let problems: Vec<String> = library.check().iter().map(|e| format!("{e} ({})", e.hint.as_deref().unwrap_or(""))).collect();
     assert!(problems.is_empty(), "{}", problems.join("\n"));
-    if library.benchmark_ids().contains(&"cis_v200") {
-        let Item::Group(_) = library.find("cis_v200").unwrap() else { panic!("cis_v200 is not a benchmark") };
-        let leaves = library.leaves().unwrap();
-        assert_eq!(leaves.iter().filter(|l| l.id.starts_with("cis_v200_")).count(), 64);
+    let Item::Group(root) = library.find("cis_v200").unwrap() else { panic!("cis_v200 is not a benchmark") };
+    assert!(root.is_file);
+    let plan = library.plan(&crate::Request::new(TargetKind::Benchmark, ["aws_compliance.benchmark.cis_v200"])).unwrap();
+    assert_eq!(plan.root.controls().len(), 64);
+}
+
+#[test]
+fn the_seed_control_says_what_it_is() {
+    let library = Library::embedded();
+    let plan = library.plan(&crate::Request::new(TargetKind::Control, ["aws_compliance.control.cis_v200_1_14"])).unwrap();
+    let leaf = plan.root.controls()[0];
+    assert_eq!(leaf.query, "iam_user_access_key_age_90");
+    for (tag, want) in [
+        ("cis", "true"),
+        ("cis_version", "v2.0.0"),
+        ("cis_section_id", "1"),
+        ("cis_item_id", "1.14"),
+        ("cis_level", "1"),
+        ("cis_type", "automated"),
+        ("service", "AWS/IAM"),
+    ] {
+        assert_eq!(leaf.tags.get(tag).map(String::as_str), Some(want), "{tag}");
     }
+    let args = &plan.evaluations[0].named;
+    assert_eq!((args[0].name.as_str(), &args[0].value), ("max_age_days", &90.into()));
+    assert!(leaf.documentation.contains("aws iam"));
 }
 
 #[test]

@@ -2,13 +2,27 @@
 //!
 //! A failed call goes into the query's log and leaves rows or columns out; it never fails the stream.
 
-use crate::QueryLog;
-use assay_cloud::{Cloud, Scope, Tally};
-use assay_tables::{CallPlan, Table};
+mod hydrate;
+mod rows;
+#[cfg(test)]
+mod tests;
+
+use crate::{Failure, QueryLog};
+use assay_cloud::{Cloud, CloudError, ErrorKind, ReadOp, Scope, Tally};
+use assay_tables::run::{Ask, BatchBuilder, Facts, Row};
+use assay_tables::{CallPlan, ScopeKind, Start, Table};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::error::DataFusionError;
-use futures::stream::BoxStream;
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
+use serde_json::Value;
 use std::sync::Arc;
+
+/// Children and rows that wait for calls at once, in order: twice what the limiter of a service lets through, so that one slow answer
+/// does not idle the others.
+const WINDOW: usize = 64;
+/// Rows of a batch.
+const BATCH: usize = 1024;
 
 /// What a scan needs beside its scope and plan.
 #[derive(Debug, Clone)]
@@ -21,6 +35,8 @@ pub(crate) struct ScanEnv {
     pub(crate) table: Arc<Table>,
     /// Counts the scan's calls; it also counts into the table's tally of the log.
     pub(crate) tally: Tally,
+    /// The plan without filters, for a replay that has no answer to the filtered calls.
+    pub(crate) unfiltered: Option<Arc<CallPlan>>,
 }
 
 /// Streams the rows of one scope, in the API's order, with the columns of the plan's projection. Makes no call before the first poll; stops
@@ -31,6 +47,154 @@ pub(crate) fn scan(
     plan: Arc<CallPlan>,
     limit: Option<usize>,
 ) -> BoxStream<'static, Result<RecordBatch, DataFusionError>> {
-    let _ = (env, scope, plan, limit);
-    unimplemented!()
+    let begin = async move {
+        if limit == Some(0) || plan.starts().is_empty() {
+            return stream::empty().boxed();
+        }
+        let plan = match env.unfiltered.clone() {
+            Some(unfiltered) => recorded_of(&env, &scope, plan, unfiltered).await,
+            None => plan,
+        };
+        match Walk::begin(env, scope, plan, limit).await {
+            Some(walk) => batches(Arc::new(walk)),
+            None => stream::empty().boxed(),
+        }
+    };
+    stream::once(begin).flatten().boxed()
+}
+
+/// The plan whose first calls a recording answers. Filters that became parameters ask for less than was recorded, perhaps; without
+/// them more comes, and the engine filters again. Where neither was recorded, the error names the calls of the first.
+async fn recorded_of(env: &ScanEnv, scope: &Scope, plan: Arc<CallPlan>, unfiltered: Arc<CallPlan>) -> Arc<CallPlan> {
+    for candidate in [&plan, &unfiltered] {
+        let trial = ScanEnv { tally: Tally::default(), log: Arc::default(), unfiltered: None, ..env.clone() };
+        let Some(walk) = Walk::begin(trial, scope.clone(), candidate.clone(), None).await else { break };
+        if rows::recorded(&walk).await {
+            return candidate.clone();
+        }
+    }
+    plan
+}
+
+/// One scan of one scope.
+struct Walk {
+    env: ScanEnv,
+    scope: Scope,
+    plan: Arc<CallPlan>,
+    facts: Facts,
+    limit: Option<usize>,
+}
+
+/// A row and the start it came from.
+type Found = (Row, usize);
+
+fn batches(walk: Arc<Walk>) -> BoxStream<'static, Result<RecordBatch, DataFusionError>> {
+    let mut rows = rows::all(walk.clone());
+    if let Some(limit) = walk.limit {
+        rows = rows.take(limit).boxed();
+    }
+    if !walk.plan.waves().is_empty() {
+        let hydrating = walk.clone();
+        rows = rows.map(move |found| hydrate::row(hydrating.clone(), found)).buffered(walk.window()).boxed();
+    }
+    // What is ready goes out: rows of a page do not wait for the next page.
+    rows.ready_chunks(BATCH).map(move |chunk| walk.batch(&chunk)).boxed()
+}
+
+impl Walk {
+    /// Finds out what the plan needs to know of the scope; `None` when that fails, which is the failure of the scope.
+    async fn begin(env: ScanEnv, scope: Scope, plan: Arc<CallPlan>, limit: Option<usize>) -> Option<Walk> {
+        let account = scope.account.clone();
+        let mut walk =
+            Walk { facts: Facts::new(&account.connection, &scope.region).home_region(&account.home_region()), env, scope, plan, limit };
+        if walk.plan.needs_identity() {
+            match account.identity().await {
+                Ok(identity) => walk.facts = walk.facts.identity(&identity.partition, &identity.account_id),
+                Err(error) => {
+                    walk.fail(None, None, Vec::new(), error);
+                    return None;
+                }
+            }
+        }
+        if walk.plan.needs_regions() {
+            match account.regions().await {
+                Ok(regions) => walk.facts = walk.facts.regions(regions.iter().map(AsRef::as_ref)),
+                Err(error) => {
+                    walk.fail(None, None, Vec::new(), error);
+                    return None;
+                }
+            }
+        }
+        Some(walk)
+    }
+
+    fn start(&self, start: usize) -> &Start {
+        &self.plan.starts()[start]
+    }
+
+    /// How many calls to have waiting: no more than rows are wanted.
+    fn window(&self) -> usize {
+        self.limit.map_or(WINDOW, |limit| limit.clamp(1, WINDOW))
+    }
+
+    fn batch(&self, rows: &[Found]) -> Result<RecordBatch, DataFusionError> {
+        let mut builder = BatchBuilder::new(&self.plan);
+        for (row, start) in rows {
+            for problem in builder.push(row, self.start(*start), &self.facts) {
+                let error = self.own_error("BadValue", problem.message);
+                self.fail_row(row, *start, vec![problem.column], error);
+            }
+        }
+        builder.finish().map_err(|e| DataFusionError::ArrowError(Box::new(e), None))
+    }
+
+    /// The scope a call goes to.
+    fn scope_of(&self, ask: &Ask) -> Scope {
+        match &ask.region {
+            Some(region) if **region != *self.scope.region => Scope { account: self.scope.account.clone(), region: region.as_str().into() },
+            _ => self.scope.clone(),
+        }
+    }
+
+    async fn call(&self, ask: Ask) -> Result<Arc<Value>, CloudError> {
+        let op = ReadOp::aws(&ask.service, &ask.operation)?;
+        self.env.cloud.call(&self.scope_of(&ask), &op, ask.input, &self.env.tally).await
+    }
+
+    fn pages(&self, ask: Ask) -> BoxStream<'static, Result<Arc<Value>, CloudError>> {
+        match ReadOp::aws(&ask.service, &ask.operation) {
+            Ok(op) => self.env.cloud.pages(&self.scope_of(&ask), &op, ask.input, None, &self.env.tally),
+            Err(error) => stream::once(async { Err(error) }).boxed(),
+        }
+    }
+
+    /// An error that no service gave.
+    fn own_error(&self, code: &str, message: String) -> CloudError {
+        let mut error = CloudError::new(ErrorKind::BadAnswer, code, message);
+        error.account =
+            self.scope.account.known_identity().map_or_else(|| self.scope.account.connection.to_string(), |i| i.account_id.to_string());
+        error.region = self.scope.region.to_string();
+        error
+    }
+
+    /// Columns of a row are unknown.
+    fn fail_row(&self, row: &Row, start: usize, columns: Vec<String>, error: CloudError) {
+        let start = self.start(start);
+        let region = self.plan.row_region(row, start, &self.facts);
+        self.fail(self.plan.row_name(row, start, &self.facts), region, columns, error);
+    }
+
+    /// Rows are missing: those of a parent, or all of the scope. In a table that is asked once per account, they may be of any region.
+    fn fail(&self, row: Option<String>, region: Option<String>, columns: Vec<String>, error: CloudError) {
+        let own = (self.env.table.scope == ScopeKind::Region).then(|| self.scope.region.to_string());
+        self.env.log.fail(Failure {
+            table: self.env.table.name.clone(),
+            connection: self.scope.account.connection.to_string(),
+            account: self.scope.account.known_identity().map(|i| i.account_id.to_string()),
+            region: own.or(region),
+            row,
+            columns,
+            error,
+        });
+    }
 }

@@ -224,9 +224,8 @@ fn connections(shared: &Shared) -> Vec<Vec<Value>> {
     let default = real_connections(&shared.cloud, &shared.search_path);
     let row = |c: &assay_cloud::Connection| {
         let members: Vec<Value> = c.members.iter().map(|m| m.as_ref().into()).collect();
-        let kind = if members.is_empty() { "connection" } else { "aggregate" };
         let is_default = shared.search_path.contains(&c.name) || default.contains(&c.name);
-        vec![c.name.as_ref().into(), kind.into(), members.into(), is_default.into()]
+        vec![c.name.as_ref().into(), c.kind().into(), members.into(), is_default.into()]
     };
     shared.cloud.connections().iter().map(row).collect()
 }

@@ -17,6 +17,10 @@ mod scan;
 mod schemas;
 mod scopes;
 mod session;
+pub mod shapes;
+
+#[cfg(test)]
+mod tests;
 
 pub use error::EngineError;
 pub use query_log::{Failure, QueryLog, TableRead};

@@ -21,7 +21,7 @@ use datafusion::physical_plan::{
     ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, Partitioning, PlanProperties,
     ReplaceChildrenOptions,
 };
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
@@ -45,11 +45,17 @@ impl PhysicalOptimizerRule for OrderPartitions {
         true
     }
 
-    fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _config: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
+    fn optimize(&self, plan: Arc<dyn ExecutionPlan>, config: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
+        // A plan for one partition is run where nothing drives tasks: per row of another plan.
+        let alone = config.execution.target_partitions == 1;
         let plan = plan.transform_up(|node| {
             if let Some(coalesce) = node.downcast_ref::<CoalescePartitionsExec>() {
-                let ordered = OrderedCoalesceExec::new(Arc::clone(coalesce.input()), coalesce.fetch());
+                let mut ordered = OrderedCoalesceExec::new(Arc::clone(coalesce.input()), coalesce.fetch());
+                ordered.alone = alone;
                 return Ok(Transformed::yes(Arc::new(ordered) as Arc<dyn ExecutionPlan>));
+            }
+            if alone {
+                return Ok(Transformed::no(node));
             }
             let Some(at) = timing_sensitive_child(node.as_ref()) else { return Ok(Transformed::no(node)) };
             let mut children: Vec<_> = node.children().into_iter().cloned().collect();
@@ -60,7 +66,7 @@ impl PhysicalOptimizerRule for OrderPartitions {
             node.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute)).map(Transformed::yes)
         })?;
         let plan = plan.data;
-        Ok(if plan.output_partitioning().partition_count() > 1 { Arc::new(OrderedCoalesceExec::new(plan, None)) } else { plan })
+        Ok(if !alone && plan.output_partitioning().partition_count() > 1 { Arc::new(OrderedCoalesceExec::new(plan, None)) } else { plan })
     }
 }
 
@@ -83,6 +89,8 @@ fn timing_sensitive_child(node: &dyn ExecutionPlan) -> Option<usize> {
 pub(crate) struct OrderedCoalesceExec {
     input: Arc<dyn ExecutionPlan>,
     fetch: Option<usize>,
+    /// Runs one partition after the other, without tasks.
+    alone: bool,
     metrics: ExecutionPlanMetricsSet,
     properties: Arc<PlanProperties>,
 }
@@ -98,7 +106,7 @@ impl OrderedCoalesceExec {
             PlanProperties::new(equivalences, Partitioning::UnknownPartitioning(1), input.pipeline_behavior(), input.boundedness())
                 .with_evaluation_type(EvaluationType::Eager)
                 .with_scheduling_type(SchedulingType::Cooperative);
-        OrderedCoalesceExec { input, fetch, metrics: ExecutionPlanMetricsSet::new(), properties: Arc::new(properties) }
+        OrderedCoalesceExec { input, fetch, alone: false, metrics: ExecutionPlanMetricsSet::new(), properties: Arc::new(properties) }
     }
 }
 
@@ -139,7 +147,7 @@ impl ExecutionPlan for OrderedCoalesceExec {
         _: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         match (children.pop(), children.pop()) {
-            (Some(input), None) => Ok(Arc::new(OrderedCoalesceExec::new(input, self.fetch))),
+            (Some(input), None) => Ok(Arc::new(OrderedCoalesceExec { alone: self.alone, ..OrderedCoalesceExec::new(input, self.fetch) })),
             _ => internal_err!("OrderedCoalesceExec has one child"),
         }
     }
@@ -162,6 +170,21 @@ impl ExecutionPlan for OrderedCoalesceExec {
         }
         let partitions = self.input.output_partitioning().partition_count();
         let metrics = BaselineMetrics::new(&self.metrics, 0);
+        if self.alone {
+            let input = Arc::clone(&self.input);
+            let one = move |p| futures::future::ready(input.execute(p, Arc::clone(&context)));
+            let batches = futures::stream::iter(0..partitions).then(one).try_flatten().boxed();
+            let batches = futures::stream::try_unfold((batches, self.fetch, metrics), |(mut batches, mut wanted, metrics)| async move {
+                if wanted == Some(0) {
+                    return Ok(None);
+                }
+                let Some(batch) = batches.try_next().await? else { return Ok(None) };
+                let batch = take(batch, &mut wanted);
+                metrics.record_output(batch.num_rows());
+                Ok(Some((batch, (batches, wanted, metrics))))
+            });
+            return Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), batches)));
+        }
         let run = Run {
             input: Arc::clone(&self.input),
             context,
@@ -178,6 +201,14 @@ impl ExecutionPlan for OrderedCoalesceExec {
         let batches = futures::stream::unfold(run, |mut run| async move { run.next().await.map(|batch| (batch, run)) });
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), batches.fuse())))
     }
+}
+
+/// As much of a batch as is still wanted.
+fn take(batch: RecordBatch, wanted: &mut Option<usize>) -> RecordBatch {
+    let Some(wanted) = wanted else { return batch };
+    let rows = batch.num_rows().min(*wanted);
+    *wanted -= rows;
+    batch.slice(0, rows)
 }
 
 /// A batch and the room it takes, which is free again when the batch is handed on.
@@ -223,14 +254,7 @@ impl Run {
             let front = self.running.front_mut()?;
             match front.parcels.recv().await {
                 Some((Ok(batch), _room)) => {
-                    let batch = match &mut self.wanted {
-                        Some(wanted) => {
-                            let rows = batch.num_rows().min(*wanted);
-                            *wanted -= rows;
-                            batch.slice(0, rows)
-                        }
-                        None => batch,
-                    };
+                    let batch = take(batch, &mut self.wanted);
                     self.metrics.record_output(batch.num_rows());
                     return Some(Ok(batch));
                 }

@@ -5,7 +5,7 @@
 
 use crate::{Failure, QueryLog};
 use assay_cloud::{Account, Cloud, CloudError, Scope, aws};
-use assay_tables::{ColumnType, ScopeKind, Table};
+use assay_tables::{ScopeKind, Table};
 use datafusion::arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::catalog::Session;
@@ -19,6 +19,8 @@ use std::sync::Arc;
 
 /// Accounts whose identity or regions are asked at once.
 const ACCOUNTS_AT_ONCE: usize = 32;
+/// The `region` of what is in no region.
+const GLOBAL: &str = "global";
 /// Columns that a scope alone decides, in the order in which it costs more to know them.
 const SCOPE_COLUMNS: [&str; 3] = ["sp_connection_name", "account_id", "region"];
 /// Partitions of AWS, where an account's own is not known yet. Names of regions are unique over all of them.
@@ -27,14 +29,7 @@ const PARTITIONS: [&str; 7] = ["aws", "aws-cn", "aws-us-gov", "aws-eusc", "aws-i
 /// Can this filter be decided on scopes alone, so that the scan honours it in full?
 pub(crate) fn decides(table: &Table, expr: &Expr) -> bool {
     let columns = expr.column_refs();
-    let of_scope = |name: &str| {
-        let known = match table.scope {
-            ScopeKind::Region => SCOPE_COLUMNS.contains(&name),
-            // A table of a global service may take a row's region from the row.
-            ScopeKind::Account => name != "region" && SCOPE_COLUMNS.contains(&name),
-        };
-        known && table.column_type(name) == Some(ColumnType::Text)
-    };
+    let of_scope = |name: &str| SCOPE_COLUMNS.contains(&name) && table.is_of_scope(name);
     !columns.is_empty() && columns.iter().all(|c| of_scope(&c.name)) && !expr.is_volatile() && !needs_more_than_a_row(expr)
 }
 
@@ -135,10 +130,16 @@ impl Discovery<'_> {
             }
         }
         drop(answers);
-        let mut answers = stream::iter(accounts).map(|account| self.of_account(account)).buffered(ACCOUNTS_AT_ONCE);
-        let mut scopes = Vec::new();
+        // Two connections may reach the same account; then its rows come through the first of them only.
+        let overlap = accounts.iter().any(|a| a.connection != accounts[0].connection);
+        let mut answers = stream::iter(accounts).map(|account| self.of_account(account, overlap)).buffered(ACCOUNTS_AT_ONCE);
+        let mut scopes: Vec<Scope> = Vec::new();
+        let mut seen = BTreeSet::new();
         while let Some(found) = answers.next().await {
-            scopes.extend(found?);
+            scopes.extend(found?.into_iter().filter(|scope| match scope.account.known_identity() {
+                Some(identity) if overlap => seen.insert((identity.account_id, Arc::clone(&scope.region))),
+                _ => true,
+            }));
         }
         Ok(scopes)
     }
@@ -148,16 +149,19 @@ impl Discovery<'_> {
         (connection, found)
     }
 
-    async fn of_account(self, account: Arc<Account>) -> Result<Vec<Scope>> {
+    async fn of_account(self, account: Arc<Account>, overlap: bool) -> Result<Vec<Scope>> {
         let connection = Arc::clone(&account.connection);
+        let filtered = self.predicates.iter().any(|p| p.reads("account_id"));
         let mut identity = account.known_identity();
-        if identity.is_none() && self.predicates.iter().any(|p| p.reads("account_id")) {
+        if identity.is_none() && (filtered || overlap) {
             match account.identity().await {
                 Ok(found) => identity = Some(found),
-                Err(error) => {
+                Err(error) if filtered => {
                     self.fail(&connection, None, error);
                     return Ok(Vec::new());
                 }
+                // Whether it is somebody else's account again stays unknown; its calls will say what is wrong with it.
+                Err(_) => {}
             }
         }
         let id = identity.as_ref().map(|i| i.account_id.as_ref());
@@ -178,7 +182,9 @@ impl Discovery<'_> {
             (ScopeKind::Region, Some(service)) => supported(service, identity.as_ref().map(|i| i.partition.as_ref()), regions),
             _ => regions,
         };
-        let known: Vec<Known<'_>> = regions.iter().map(|r| [Some(connection.as_ref()), id, Some(r.as_ref())]).collect();
+        // The column says `global` where the scope has no region of its own.
+        let shown = |r| if self.table.scope == ScopeKind::Account { GLOBAL } else { r };
+        let known: Vec<Known<'_>> = regions.iter().map(|r| [Some(connection.as_ref()), id, Some(shown(r.as_ref()))]).collect();
         let kept = keep(self.predicates, 2, &known)?;
         let kept = regions.into_iter().zip(kept).filter(|(_, kept)| *kept);
         Ok(kept.map(|(region, _)| Scope { account: Arc::clone(&account), region }).collect())

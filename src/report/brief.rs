@@ -37,7 +37,7 @@ pub(crate) fn render(result: &RunResult, options: &Options) -> Vec<u8> {
     }
     tail.push(wording::completeness(result));
     for gap in &result.completeness.gaps {
-        tail.push(format!("  {}: {}", wording::gap_place(gap), wording::gap_message(gap)));
+        tail.push(format!("- {}: {}", wording::gap_place(gap), wording::gap_message(gap)));
     }
     for text in tail {
         for l in wrap(&text, options.width.max(40)) {

@@ -12,7 +12,7 @@ pub(crate) fn render(result: &RunResult) -> Vec<u8> {
     page.add("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n");
     page.add("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n");
     page.add(&format!("<title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<header>\n<h1>{title}</h1>\n"));
-    let about = [wording::coverage(&result.root), wording::asked(&result.completeness), wording::time(result)];
+    let about = [wording::coverage(&result.root), wording::asked(&result.completeness), wording::minute(result)];
     page.add(&format!("<p>{}</p>\n</header>\n", escape(&about.into_iter().filter(|p| !p.is_empty()).collect::<Vec<_>>().join(" · "))));
     page.summary(result);
     page.completeness(result);

@@ -8,7 +8,7 @@ use assay_compliance::{ControlResult, GroupResult, ResultChild, RunResult, Statu
 pub(crate) fn render(result: &RunResult, options: &Options) -> Vec<u8> {
     let mut page = Page { out: String::new(), all_rows: options.all_rows };
     page.add(&format!("# {}\n\n", escape(&wording::title(result))));
-    let about = [wording::coverage(&result.root), wording::asked(&result.completeness), wording::time(result)];
+    let about = [wording::coverage(&result.root), wording::asked(&result.completeness), wording::minute(result)];
     page.add(&format!("{}\n\n", escape(&about.into_iter().filter(|p| !p.is_empty()).collect::<Vec<_>>().join(" · "))));
     page.summary(result);
     page.completeness(result);
@@ -23,8 +23,9 @@ pub(crate) fn render(result: &RunResult, options: &Options) -> Vec<u8> {
 
 /// Makes a text one line in which nothing is markup.
 fn escape(text: &str) -> String {
-    let mut out = String::new();
-    for c in clean(text).chars() {
+    let text = clean(text);
+    let mut out = String::with_capacity(text.len());
+    for (i, c) in text.char_indices() {
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
@@ -33,8 +34,9 @@ fn escape(text: &str) -> String {
                 out.push('\\');
                 out.push(c);
             }
-            // `http://…` would become a link, `:x:` a picture.
-            ':' => out.push_str("&#58;"),
+            // GitHub makes links of `http://…` and `www.…`.
+            ':' if text[i..].starts_with("://") => out.push_str("&#58;"),
+            '.' if i >= 3 && text.get(i - 3..i).is_some_and(|w| w.eq_ignore_ascii_case("www")) => out.push_str("&#46;"),
             c => out.push(c),
         }
     }
@@ -147,6 +149,7 @@ mod tests {
             ("<img src=x>", "&lt;img src=x&gt;"),
             ("[x](http://y)", "\\[x\\]\\(http&#58;//y\\)"),
             ("`*_#", "\\`\\*\\_\\#"),
+            ("arn:aws: WWW.x.y", "arn:aws: WWW&#46;x.y"),
         ] {
             assert_eq!(escape(text), want);
         }

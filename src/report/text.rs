@@ -5,15 +5,15 @@ use crate::terminal::{Style, clean, pad, pad_left, paint, width, wrap};
 use crate::wording;
 use assay_compliance::{ControlResult, Counts, GroupResult, ResultChild, ResultRow, RunResult, Severity, Status};
 
-/// Columns of each number.
-const NUMBER: usize = 7;
 /// Columns of a verdict.
 const VERDICT: usize = 7;
 /// Columns of a severity.
 const SEVERITY: usize = 10;
 
 pub(crate) fn render(result: &RunResult, options: &Options) -> Vec<u8> {
-    let mut page = Page { out: String::new(), width: options.width.clamp(60, 160), color: options.color, all_rows: options.all_rows };
+    let width = options.width.clamp(60, 160);
+    let number = if width < 90 { 6 } else { 7 };
+    let mut page = Page { out: String::new(), width, number, color: options.color, all_rows: options.all_rows };
     let mut loose = Vec::new();
     for child in &result.root.children {
         match child {
@@ -36,6 +36,8 @@ pub(crate) fn render(result: &RunResult, options: &Options) -> Vec<u8> {
 struct Page {
     out: String,
     width: usize,
+    /// Columns of each number.
+    number: usize,
     color: bool,
     all_rows: bool,
 }
@@ -52,7 +54,7 @@ impl Page {
 
     /// Columns left of the numbers.
     fn left(&self) -> usize {
-        self.width - NUMBER * Status::ALL.len()
+        self.width - self.number * Status::ALL.len()
     }
 
     fn target(&mut self, group: &GroupResult, result: &RunResult) {
@@ -60,7 +62,7 @@ impl Page {
             let line = self.paint(Style::Bold, &line);
             self.line(&line);
         }
-        let parts = [group.id.clone(), wording::coverage(group), wording::asked(&result.completeness), wording::time(result)];
+        let parts = [group.id.clone(), wording::coverage(group), wording::asked(&result.completeness), wording::minute(result)];
         let about = parts.into_iter().filter(|p| !p.is_empty()).collect::<Vec<_>>().join(" · ");
         for line in wrap(&about, self.width) {
             let line = self.paint(Style::Dim, &line);
@@ -72,15 +74,15 @@ impl Page {
     }
 
     fn heading(&mut self, indent: usize) {
-        let names: String = Status::ALL.iter().map(|s| pad_left(s.as_str(), NUMBER)).collect();
+        let names: String = Status::ALL.iter().map(|s| pad_left(s.as_str(), self.number)).collect();
         let line = format!("{}{}", pad("", self.left().max(indent)), self.paint(Style::Dim, &names));
         self.line(&line);
     }
 
     fn numbers(&self, counts: &Counts) -> String {
         let one = |status: Status| match counts.of(status) {
-            0 => self.paint(Style::Dim, &pad_left("·", NUMBER)),
-            n => self.paint(Style::of(status), &pad_left(&n.to_string(), NUMBER)),
+            0 => self.paint(Style::Dim, &pad_left("·", self.number)),
+            n => self.paint(Style::of(status), &pad_left(&n.to_string(), self.number)),
         };
         Status::ALL.map(one).concat()
     }
@@ -148,7 +150,7 @@ impl Page {
 
     fn tail(&self, control: &ControlResult, verdict: &str, with_severity: bool) -> String {
         if matches!(verdict, "not implemented" | "cancelled" | "no resources") {
-            let room = NUMBER * Status::ALL.len() + if with_severity { SEVERITY } else { 0 };
+            let room = self.number * Status::ALL.len() + if with_severity { SEVERITY } else { 0 };
             return self.paint(Style::Dim, &pad_left(verdict, room));
         }
         let severity = match control.facts.severity {
@@ -209,9 +211,8 @@ impl Page {
             let line = format!("{word}{}  {}", pad_left(&n.to_string(), digits), self.paint(Style::of(status), &bar));
             self.line(&line);
         }
-        let line = format!("{}{}  results, {}", pad("total", 8), pad_left(&total.to_string(), digits), wording::coverage(&result.root));
-        let line = self.paint(Style::Bold, &line);
-        self.line(&line);
+        let lead = format!("{}{}  ", pad("total", 8), pad_left(&total.to_string(), digits));
+        self.hanging(&lead, Style::Bold, &format!("results, {}", wording::coverage(&result.root)));
         self.line("");
         self.by_severity(result);
         self.completeness(result);
@@ -222,7 +223,7 @@ impl Page {
         if table.values().all(|c| c.total() == 0) {
             return;
         }
-        let names: String = Status::ALL.iter().map(|s| pad_left(s.as_str(), NUMBER)).collect();
+        let names: String = Status::ALL.iter().map(|s| pad_left(s.as_str(), self.number)).collect();
         let heading = format!("{}{}", pad("severity", SEVERITY), self.paint(Style::Dim, &names));
         self.line(&heading);
         for (severity, counts) in table.iter().rev().filter(|(_, c)| c.total() > 0) {
@@ -234,21 +235,23 @@ impl Page {
 
     fn completeness(&mut self, result: &RunResult) {
         let style = if result.incomplete() { Style::Yellow } else { Style::Plain };
-        let word = pad("data", SEVERITY);
-        for (i, line) in wrap(&wording::completeness(result), self.width - SEVERITY).iter().enumerate() {
-            let lead = if i == 0 { word.clone() } else { " ".repeat(SEVERITY) };
+        self.hanging(&pad("data", SEVERITY), style, &wording::completeness(result));
+        for gap in &result.completeness.gaps {
+            let text = format!("{} · {} · {}", wording::gap_place(gap), wording::gap_message(gap), gap.controls.join(", "));
+            let lead = format!("{}? ", " ".repeat(SEVERITY));
+            self.hanging(&lead, Style::Plain, &text);
+        }
+        self.hanging(&pad("calls", SEVERITY), Style::Plain, &wording::calls(&result.calls));
+    }
+
+    /// A text that wraps beside its lead.
+    fn hanging(&mut self, lead: &str, style: Style, text: &str) {
+        let columns = width(lead);
+        for (i, line) in wrap(text, self.width.saturating_sub(columns)).iter().enumerate() {
+            let lead = if i == 0 { lead.to_owned() } else { " ".repeat(columns) };
             let line = format!("{lead}{}", self.paint(style, line));
             self.line(&line);
         }
-        for gap in &result.completeness.gaps {
-            let text = format!("{} · {} · {}", wording::gap_place(gap), wording::gap_message(gap), gap.controls.join(", "));
-            for (i, line) in wrap(&text, self.width - SEVERITY - 2).iter().enumerate() {
-                let mark = if i == 0 { self.paint(Style::Yellow, "?") } else { " ".to_owned() };
-                self.line(&format!("{}{mark} {line}", " ".repeat(SEVERITY)));
-            }
-        }
-        let line = format!("{}{}", pad("calls", SEVERITY), wording::calls(&result.calls));
-        self.line(&line);
     }
 }
 

@@ -95,6 +95,11 @@ pub(crate) fn time(result: &RunResult) -> String {
     result.time.format("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
+/// The run's clock for people.
+pub(crate) fn minute(result: &RunResult) -> String {
+    result.time.format("%Y-%m-%d %H:%M UTC").to_string()
+}
+
 /// One word for a control.
 pub(crate) fn verdict(control: &ControlResult) -> &'static str {
     match &control.findings.state {

@@ -1,7 +1,5 @@
 //! Joins every spec below this folder into one text with a sorted index of names, so that start-up does not grow with the catalog.
 
-#![expect(clippy::print_stdout, reason = "a build script talks to cargo on stdout")]
-
 use std::error::Error;
 use std::fmt::Write as _;
 use std::fs;

@@ -134,7 +134,10 @@ mod tests {
         assert_eq!(catalog.suggest("my_thing"), Some("my_things"));
         std::fs::write(folder.join("deep/other.yaml"), ONE).unwrap();
         let error = catalog.add_folder(&folder).unwrap_err().to_string();
-        assert!(error.ends_with("deep/other.yaml:1:8: table my_things in a file called other.yaml (a file is named after its table)"), "{error}");
+        assert!(
+            error.ends_with("deep/other.yaml:1:8: table my_things in a file called other.yaml (a file is named after its table)"),
+            "{error}"
+        );
         std::fs::remove_dir_all(&folder).unwrap();
         assert!(catalog.add_folder(&folder).unwrap_err().message.starts_with("cannot be read: "));
     }

@@ -86,8 +86,12 @@ mod tests {
 
     #[test]
     fn fields_are_tagged_where_arrow_has_no_type() {
-        for (ty, tag) in [(ColumnType::Jsonb, Some("jsonb")), (ColumnType::Inet, Some("inet")), (ColumnType::Cidr, Some("cidr")), (ColumnType::Text, None)]
-        {
+        for (ty, tag) in [
+            (ColumnType::Jsonb, Some("jsonb")),
+            (ColumnType::Inet, Some("inet")),
+            (ColumnType::Cidr, Some("cidr")),
+            (ColumnType::Text, None),
+        ] {
             let field = Column { name: "x".into(), ty, about: String::new(), secret: false }.field();
             assert_eq!((field.metadata().get(EXTENSION).map(String::as_str), field.is_nullable()), (tag, true));
             assert_eq!(field.data_type(), &DataType::Utf8);

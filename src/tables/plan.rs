@@ -1,9 +1,11 @@
 //! From a projection and filters to the plan of calls, which `engine` executes.
 
+use crate::expr::Fact;
 use crate::program::{Program, Source};
 use crate::run::{Also, Keys, Link, LinkSource, Override};
 use arrow_schema::SchemaRef;
 use chrono::{DateTime, Utc};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// A value in a filter.
@@ -84,7 +86,7 @@ pub struct CallPlan {
     pub(crate) schema: SchemaRef,
     pub(crate) starts: Vec<Start>,
     pub(crate) waves: Vec<Vec<usize>>,
-    pub(crate) needs_identity: bool,
+    pub(crate) facts: BTreeSet<Fact>,
 }
 
 /// Where rows begin.
@@ -140,7 +142,12 @@ impl CallPlan {
 
     /// Must partition and account id be known?
     pub fn needs_identity(&self) -> bool {
-        self.needs_identity
+        self.facts.contains(&Fact::AccountId) || self.facts.contains(&Fact::Partition)
+    }
+
+    /// Must the regions of the connection be known?
+    pub fn needs_regions(&self) -> bool {
+        self.facts.contains(&Fact::Regions)
     }
 
     /// The chain.

@@ -1,8 +1,8 @@
 //! From filters to starts, and from columns to the calls they need.
 
-use crate::expr::{Expr, Root};
+use crate::expr::{Expr, Fact, Root};
 use crate::plan::{CallPlan, Filter, PlanError, RangeOp, Request, Route, Scalar, Start};
-use crate::program::{KeySpec, Op, Program, reads_identity};
+use crate::program::{KeySpec, Op, Program};
 use crate::run::{Facts, Keys, Link, LinkSource, Override, Takes};
 use arrow_schema::{Field, Schema};
 use chrono::SecondsFormat;
@@ -41,17 +41,28 @@ pub(crate) fn plan(table: &str, program: &Arc<Program>, fields: Vec<Field>, requ
         schema: Arc::new(Schema::new(fields)),
         starts: Vec::new(),
         waves: waves(program, &alsos),
-        needs_identity: projected().any(|c| c.identity),
+        facts: needed.iter().flat_map(|e| facts(e)).collect(),
     };
     let Some(given) = merge(&request.filters) else { return Ok(plan) };
     let planner = Planner { table, program, given, needed };
     planner.check_required()?;
-    plan.starts = planner.starts(plan.needs_identity)?;
-    plan.needs_identity |= plan.starts.iter().any(|s| match s.route {
-        Route::Get => program.get.as_slice(),
-        Route::Links(first) => &program.links[first..],
-    }.iter().any(|l| link_inputs(l).any(reads_identity)));
+    plan.starts = planner.starts()?;
+    for start in &plan.starts {
+        let links = match start.route {
+            Route::Get => program.get.as_slice(),
+            Route::Links(first) => &program.links[first..],
+        };
+        plan.facts.extend(links.iter().flat_map(link_inputs).flat_map(facts));
+    }
     Ok(plan)
+}
+
+fn facts(expr: &Expr) -> Vec<Fact> {
+    let fact = |root| match root {
+        Root::Fact(fact) => Some(fact),
+        _ => None,
+    };
+    expr.all_roots().into_iter().filter_map(fact).collect()
 }
 
 /// Does a filter reach a parameter?
@@ -223,19 +234,19 @@ impl Planner<'_> {
             || bound(&given.high)
     }
 
-    fn starts(&self, identity: bool) -> Result<Vec<Start>, PlanError> {
-        if let Some(starts) = self.by_get(identity) {
+    fn starts(&self) -> Result<Vec<Start>, PlanError> {
+        if let Some(starts) = self.by_get() {
             return Ok(starts);
         }
         if self.program.links.is_empty() {
             let names: Vec<&str> = self.program.keys.iter().filter(|k| k.read).map(|k| k.name.as_str()).collect();
             return Err(self.needs(&names.join(" or ")));
         }
-        Ok(self.by_links(identity))
+        Ok(self.by_links())
     }
 
     /// Starts that use the get call; `None` when the filters do not give its inputs or a column needs the chain.
-    fn by_get(&self, identity: bool) -> Option<Vec<Start>> {
+    fn by_get(&self) -> Option<Vec<Start>> {
         let get = self.program.get.as_ref()?;
         let chain = |e: &&Expr| e.all_roots().iter().any(|r| matches!(r, Root::Link(_) | Root::Parent));
         if !self.program.links.is_empty() && self.needed.iter().any(chain) {
@@ -252,8 +263,8 @@ impl Planner<'_> {
             let values = self.values(key)?;
             Some(values.into_iter().map(|v| Choice { key: k, value: Some(v), overrides: Vec::new() }).collect::<Vec<_>>())
         });
-        let starts = self.product(Route::Get, choices.collect(), identity)?;
-        let facts = Facts::new("", "", Some(("", "")));
+        let starts = self.product(Route::Get, choices.collect())?;
+        let facts = Facts::new("-", "-").identity("-", "-").home_region("-").regions([]);
         let mut seen = Vec::new();
         let mut out = Vec::new();
         for start in starts {
@@ -266,14 +277,14 @@ impl Planner<'_> {
         Some(out)
     }
 
-    fn by_links(&self, identity: bool) -> Vec<Start> {
+    fn by_links(&self) -> Vec<Start> {
         let mut choices: Vec<Vec<Choice>> = Vec::new();
         let mut asked = vec![false; self.program.keys.len()];
         let mut size = 1usize;
         for (k, key) in self.program.keys.iter().enumerate() {
             let Some(given) = self.given(key) else { continue };
             let options = match self.values(key) {
-                Some(values) => self.options(k, key, &values, identity),
+                Some(values) => self.options(k, key, &values),
                 None => bounds(k, key, given).map(|c| vec![c]),
             };
             let Some(options) = options else { continue };
@@ -285,17 +296,17 @@ impl Planner<'_> {
             choices.push(options);
         }
         let first = self.first(&asked, choices.iter().flatten().flat_map(|c| &c.overrides));
-        self.product(Route::Links(first), choices, identity).unwrap_or_default()
+        self.product(Route::Links(first), choices).unwrap_or_default()
     }
 
     /// The ways to ask for these values; `None` when they reach no parameter.
-    fn options(&self, k: usize, key: &KeySpec, values: &[Scalar], identity: bool) -> Option<Vec<Choice>> {
+    fn options(&self, k: usize, key: &KeySpec, values: &[Scalar]) -> Option<Vec<Choice>> {
         let exprs = self.program.links.iter().flat_map(link_inputs).chain(self.needed.iter().copied());
         let read = exprs.flat_map(Expr::all_roots).any(|r| r == Root::Key(k) || r == Root::Keys);
         let target = match (key.target(Op::Eq), key.target(Op::Prefix)) {
             (Some(target), _) => Some(target),
             // A prefix finds more than the value, so several of them must be told apart.
-            (None, Some(target)) if values.len() == 1 || self.checkable(key.column, identity) => Some(target),
+            (None, Some(target)) if values.len() == 1 || self.checkable(key.column) => Some(target),
             _ => None,
         };
         let Some(target) = target else {
@@ -304,7 +315,8 @@ impl Planner<'_> {
         let spelled: Option<Vec<Value>> = values.iter().map(|v| key.spelled(&json(v))).collect();
         let mut spelled = spelled?;
         let set = |value: Value| {
-            let one = |link: &usize| Override { link: *link, member: target.member.clone(), value: value.clone(), takes: target.takes.clone() };
+            let one =
+                |link: &usize| Override { link: *link, member: target.member.clone(), value: value.clone(), takes: target.takes.clone() };
             target.links.iter().map(one).collect::<Vec<_>>()
         };
         if target.takes != Takes::One && !read {
@@ -325,9 +337,9 @@ impl Planner<'_> {
     }
 
     /// Can a row be compared with the value asked for, without a further call?
-    fn checkable(&self, column: usize, identity: bool) -> bool {
+    fn checkable(&self, column: usize) -> bool {
         let column = &self.program.columns[column];
-        column.alsos.is_empty() && (identity || !column.identity)
+        column.alsos.is_empty() && !column.costly_fact
     }
 
     /// The first link that is called: links whose `unless:` key has a value are left out when nothing needs their rows.
@@ -359,7 +371,7 @@ impl Planner<'_> {
     }
 
     /// Every combination; `None` when there are too many.
-    fn product(&self, route: Route, choices: Vec<Vec<Choice>>, identity: bool) -> Option<Vec<Start>> {
+    fn product(&self, route: Route, choices: Vec<Vec<Choice>>) -> Option<Vec<Start>> {
         let size = choices.iter().try_fold(1usize, |n, c| n.checked_mul(c.len()))?;
         if size > MOST_STARTS && route == Route::Get {
             return None;
@@ -375,7 +387,7 @@ impl Planner<'_> {
                     if let Some(value) = &choice.value {
                         let column = self.program.keys[choice.key].column;
                         start.keys.values[choice.key] = json(value);
-                        if options.len() > 1 && self.checkable(column, identity) {
+                        if options.len() > 1 && self.checkable(column) {
                             start.expected.push((column, value.clone()));
                         }
                     }
@@ -415,3 +427,6 @@ fn key_of(root: Root) -> Option<usize> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -33,8 +33,8 @@ pub(crate) struct Source {
     pub(crate) secret: bool,
     /// Further calls it needs, those that these need included, ascending.
     pub(crate) alsos: Vec<usize>,
-    /// It, or a call it needs, reads the account id or the partition.
-    pub(crate) identity: bool,
+    /// It, or a call it needs, reads what costs a call to know of the scope.
+    pub(crate) costly_fact: bool,
 }
 
 /// A key column.
@@ -97,12 +97,12 @@ impl Program {
                 needs
             })
             .collect();
-        let identity: Vec<bool> = self
+        let costly: Vec<bool> = self
             .alsos
             .iter()
             .map(|also| {
                 let mut reads = false;
-                also.inputs(&mut |e, _| reads |= reads_identity(e));
+                also.inputs(&mut |e, _| reads |= reads_costly_fact(e));
                 reads
             })
             .collect();
@@ -110,7 +110,7 @@ impl Program {
             let roots = self.columns[i].source.all_roots();
             let mut alsos: Vec<usize> = roots.into_iter().filter_map(also_of).collect();
             self.close(&mut alsos);
-            self.columns[i].identity = reads_identity(&self.columns[i].source) || alsos.iter().any(|a| identity[*a]);
+            self.columns[i].costly_fact = reads_costly_fact(&self.columns[i].source) || alsos.iter().any(|a| costly[*a]);
             self.columns[i].alsos = alsos;
         }
     }
@@ -129,7 +129,7 @@ impl Program {
 
     /// Columns that can name a row for people, in order.
     pub(crate) fn names(&self) -> impl Iterator<Item = &Source> {
-        self.columns.iter().filter(|c| c.ty == ColumnType::Text && !c.common && !c.secret && c.alsos.is_empty() && !c.identity)
+        self.columns.iter().filter(|c| c.ty == ColumnType::Text && !c.common && !c.secret && c.alsos.is_empty() && !c.costly_fact)
     }
 }
 
@@ -140,7 +140,6 @@ fn also_of(root: Root) -> Option<usize> {
     }
 }
 
-/// Does it read the account id or the partition?
-pub(crate) fn reads_identity(expr: &Expr) -> bool {
-    expr.all_roots().iter().any(|r| matches!(r, Root::Fact(Fact::AccountId | Fact::Partition)))
+fn reads_costly_fact(expr: &Expr) -> bool {
+    expr.all_roots().iter().any(|r| matches!(r, Root::Fact(Fact::AccountId | Fact::Partition | Fact::Regions)))
 }

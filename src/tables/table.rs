@@ -117,6 +117,12 @@ impl Table {
         out
     }
 
+    /// Is this one of the columns that come by themselves, so that its value is the scope's and the same in every row of it? A spec that
+    /// declares `region` takes it from its rows.
+    pub fn is_of_scope(&self, column: &str) -> bool {
+        self.program.columns.iter().any(|c| c.common && c.name == column)
+    }
+
     /// Position of a column.
     pub fn column(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|c| c.name == name)

@@ -13,6 +13,7 @@ import random
 import signal
 import threading
 import time
+import types
 
 import moto_server  # first: it sets moto's environment
 
@@ -149,8 +150,7 @@ class Account:
         if moto_server.ROOTS[self.id].mfa and not moto_server.ROOTS[self.id].hardware:
             device = backend.create_virtual_mfa_device("root-account-mfa-device", "/")
             device.enable_date = self.ago(500)
-            device.user_attribute = {"Path": "/", "UserName": "root", "UserId": self.id, "Arn": f"arn:aws:iam::{self.id}:root",
-                                     "CreateDate": self.ago(2000).strftime("%Y-%m-%dT%H:%M:%SZ")}
+            device.user = types.SimpleNamespace(path="/", user_name="root", user_id=self.id, arn=f"arn:aws:iam::{self.id}:root", create_date=self.ago(2000))
         iam.generate_credential_report()
 
     def storage(self):

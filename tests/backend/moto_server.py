@@ -89,15 +89,10 @@ def patch_root():
         return "\n".join([head, ",".join(cells + ["false", "N/A", "false", "N/A"]), rest])
 
     iam_models.IAMBackend.get_credential_report = report
-    init = iam_models.AccountSummary.__init__
-
-    def summary(self, backend):
-        init(self, backend)
-        root = root_of(backend.account_id)
-        self._account_mfa_enabled = int(root.mfa)
-        self._account_access_keys_present = int(any(active for active, _, _ in root.keys))
-
-    iam_models.AccountSummary.__init__ = summary
+    # the summary is made with its backend, before the estate decides; so it looks the root up when it is asked
+    iam_models.AccountSummary._account_mfa_enabled = property(lambda self: int(root_of(self._iam_backend.account_id).mfa), lambda self, _: None)
+    iam_models.AccountSummary._account_access_keys_present = property(
+        lambda self: int(any(active for active, _, _ in root_of(self._iam_backend.account_id).keys)), lambda self, _: None)
 
 
 def patch_certificates():
@@ -116,6 +111,21 @@ def patch_certificates():
     iam_responses.IamResponse.list_server_certificates = listed
 
 
+def patch_tags_of_devices():
+    """moto has no ListMFADeviceTags; devices here have no tags."""
+    iam_responses.IamResponse.list_mfa_device_tags = lambda self: ActionResult({"Tags": [], "IsTruncated": False})
+
+
+# of AWS's 1,300 managed policies, those that controls name or the estate attaches, and a few more
+MANAGED = {"AdministratorAccess", "AWSSupportAccess", "AWSCloudShellFullAccess", "PowerUserAccess", "ReadOnlyAccess", "SecurityAudit", "ViewOnlyAccess",
+           "IAMFullAccess", "IAMReadOnlyAccess", "IAMUserChangePassword", "AmazonS3FullAccess", "AmazonS3ReadOnlyAccess", "AmazonEC2ReadOnlyAccess"}
+
+
+def patch_managed_policies():
+    data = json.loads(iam_models.aws_managed_policies_data)
+    iam_models.aws_managed_policies_data = json.dumps({name: policy for name, policy in data.items() if name in MANAGED})
+
+
 def answer_json(start_response, status, body, code=None):
     headers = [("Content-Type", "application/json"), ("x-amzn-RequestId", "00000000-0000-4000-8000-000000000000")]
     if code:
@@ -125,7 +135,7 @@ def answer_json(start_response, status, body, code=None):
 
 
 def fakes(app):
-    """Answers the read operations that moto lacks: Access Analyzer's lists, the account's contact information."""
+    """Answers the read operations that moto lacks: Access Analyzer's list, the account's contact information, DynamoDB's streams to Kinesis."""
 
     def wrapped(environ, start_response):
         found = CREDENTIAL.search(environ.get("HTTP_AUTHORIZATION", ""))
@@ -134,6 +144,12 @@ def fakes(app):
             path = environ.get("PATH_INFO", "")
             if service == "access-analyzer" and path == "/analyzer":
                 return answer_json(start_response, "200 OK", {"analyzers": ANALYZERS.get((iam_models.get_account_id_from(key), region), [])})
+            if environ.get("HTTP_X_AMZ_TARGET", "").endswith(".DescribeKinesisStreamingDestination"):
+                return answer_json(start_response, "200 OK", {"KinesisDataStreamDestinations": []})
+            if service == "cloudfront" and path.rstrip("/").endswith("/monitoring-subscription"):
+                start_response("404 Not Found", [("Content-Type", "text/xml")])
+                return [b"<ErrorResponse><Error><Type>Sender</Type><Code>NoSuchMonitoringSubscription</Code>"
+                        b"<Message>A monitoring subscription does not exist for the distribution.</Message></Error></ErrorResponse>"]
             if service == "account" and path == "/getContactInformation":
                 contact = {"FullName": "Example Corp", "AddressLine1": "1 Example Street", "City": "Example", "PostalCode": "00000",
                            "CountryCode": "US", "PhoneNumber": "+1-555-0100"}
@@ -154,6 +170,8 @@ def start(page=100, port=0):
     """Starts the server; gives (server, url). Stop it with `server.stop()`."""
     import logging
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    patch_managed_policies()
+    patch_tags_of_devices()
     patch_certificates()
     patch_paging(page)
     patch_root()

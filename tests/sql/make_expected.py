@@ -14,6 +14,10 @@ A file is a list of blocks, separated by blank lines; lines that begin with # ar
                             column names                our answer is known to be another, and docs/postgresql.md says so
                             rows, as COPY writes them
 
+    control NAME [parameter=value …]
+
+is a query too: the SQL of that control under controls/, with its defaults or these values. They stand in the folder controls/ beside this script.
+
 An error is one line, `ERROR: message`. `now()`, `current_timestamp` and `current_date` stand at 2024-03-10 12:34:56.789 UTC.
 """
 import os
@@ -86,6 +90,18 @@ def fixed_clock(sql):
     return re.sub(r"\bnow\(\)|\bcurrent_timestamp\b", f"({NOW})", sql, flags=re.I)
 
 
+def control(name, arguments):
+    """The SQL of a control, its parameters replaced, in a certain order."""
+    found = sorted((HERE / "../../controls").rglob(f"{name}.yaml"))
+    if not found:
+        sys.exit(f"there is no control {name}")
+    text = found[0].read_text()
+    sql = re.search(r"^sql: \|\n((?:  .*\n|\n)+)", text, re.M)[1]
+    for parameter, default in re.findall(r"^  (\w+): \{ default: (\d+)", text, re.M):
+        sql = re.sub(rf"\${parameter}\b", arguments.get(parameter, default), sql)
+    return f"{sql.strip()}\norder by 1, 2, 3"
+
+
 def answer(server, sql):
     done = server.psql(f"copy ({fixed_clock(sql)}) to stdout with (format text, header)")
     if done.returncode != 0:
@@ -114,6 +130,9 @@ def record(server, path):
             out.append("\n".join(lines))
         elif kind[0] == "query":
             out.append("\n".join(lines + ["----"] + [line if line else "\\e" for line in answer(server, sql)]))
+        elif kind[0] == "control":
+            sql = control(kind[1], dict(word.split("=", 1) for word in kind[2:]))
+            out.append("\n".join(lines + ["----"] + answer(server, sql)))
         else:
             sys.exit(f"{path.name}: a block begins with {lines[head]!r}")
     path.write_text("\n\n".join(out) + "\n")
@@ -121,7 +140,7 @@ def record(server, path):
 
 
 def main():
-    files = [pathlib.Path(name).resolve() for name in sys.argv[1:]] or sorted(HERE.glob("*.test"))
+    files = [pathlib.Path(name).resolve() for name in sys.argv[1:]] or sorted(HERE.glob("**/*.test"))
     with Server() as server:
         for path in files:
             print(f"{path.name}: {record(server, path)} answers")

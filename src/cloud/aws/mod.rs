@@ -1,4 +1,23 @@
 //! Any operation of any AWS service by name, JSON in and JSON out, driven by the official service models at run time.
+//!
+//! Requests, signing, retries, credentials and transport are the official crates'; models, endpoint rules and answers are read here.
 
+mod attempts;
 pub mod client;
+mod embedded;
+mod endpoint;
+mod failure;
+mod json;
 pub mod model;
+mod plugins;
+mod request;
+mod response;
+mod scalar;
+mod schema;
+mod service;
+mod shape;
+#[cfg(test)]
+mod suites;
+mod xml;
+
+pub(crate) use service::Service;

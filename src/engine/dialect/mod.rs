@@ -18,6 +18,8 @@ mod subquery;
 mod types;
 
 #[cfg(test)]
+mod control_answers;
+#[cfg(test)]
 mod oracle;
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@ use datafusion::arrow::array::{AsArray, Int64Array};
 use datafusion::arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use datafusion::physical_expr::EquivalenceProperties;
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
-use futures::{FutureExt, TryStreamExt};
+use futures::FutureExt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::{Barrier, Notify};
@@ -210,4 +210,13 @@ async fn later_partitions_wait_when_the_budget_is_spent() {
         assert!(script.made.load(Ordering::SeqCst) <= got.len() + 3, "{got:?}");
     }
     assert_eq!(got, [0, 1000, 1100, 1200, 1300, 1400]);
+}
+
+#[tokio::test]
+async fn alone_it_runs_one_partition_after_the_other() {
+    let script = script(vec![vec![2], vec![], vec![1, 1], vec![3]]);
+    let mut plan = OrderedCoalesceExec::new(Arc::new(script.clone()), Some(3));
+    plan.alone = true;
+    assert_eq!(values(plan.execute(0, Arc::default()).unwrap()).await, [0, 1, 2000]);
+    assert_eq!(script.started.load(Ordering::SeqCst), 3);
 }

@@ -301,8 +301,13 @@ impl Check<'_> {
                 let has = |name| types::field(&filter, name, self.shapes).is_ok();
                 (!has("Name") || !has("Values")).then(|| ("its elements have no Name and Values".into(), "not a list of filters".into()))
             }
-            (Takes::List, Some(_)) if matches!(op, Op::Range(_)) => Some(("a range has one value".into(), "written Operation.Member".into())),
+            (Takes::List, Some(_)) if matches!(op, Op::Range(_)) => {
+                Some(("a range has one value".into(), "written Operation.Member".into()))
+            }
             _ => None,
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use super::{Shape, Shapes};
 use crate::ColumnType;
 use crate::expr::functions::{Gives, find};
-use crate::expr::{Expr, Jmes, Piece, Root, Step, same_name};
+use crate::expr::{Expr, Fact, Jmes, Piece, Root, Step, same_name};
 use crate::spec::yaml::closest;
 use jmespath::ast::Ast;
 use serde_json::Value;
@@ -54,6 +54,7 @@ impl Scene {
             Root::Link(link) => self.links.get(link).cloned().unwrap_or_default(),
             Root::Also(also) => self.alsos[also].clone(),
             Root::Item => self.item.clone(),
+            Root::Fact(Fact::Regions) => Ty::List(Box::new(Ty::Text)),
             Root::Fact(_) => Ty::Text,
             Root::Key(_) | Root::Keys => Ty::Any,
         }

@@ -39,6 +39,8 @@ impl<'a> Env<'a> {
             Root::Fact(Fact::AccountId) => &self.facts.account_id,
             Root::Fact(Fact::Region) => &self.facts.region,
             Root::Fact(Fact::Connection) => &self.facts.connection,
+            Root::Fact(Fact::HomeRegion) => &self.facts.home_region,
+            Root::Fact(Fact::Regions) => &self.facts.regions,
             Root::Keys => return Cow::Owned(self.keys.object()),
         })
     }

@@ -42,6 +42,10 @@ pub(crate) enum Fact {
     AccountId,
     Region,
     Connection,
+    /// Where calls to global services go.
+    HomeRegion,
+    /// The regions the connection reads.
+    Regions,
 }
 
 /// One step of a path.

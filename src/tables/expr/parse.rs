@@ -40,6 +40,8 @@ impl Names<'_> {
                 "account_id" => Some(Fact::AccountId),
                 "region" => Some(Fact::Region),
                 "connection_name" => Some(Fact::Connection),
+                "connection_regions" => Some(Fact::Regions),
+                "home_region" => Some(Fact::HomeRegion),
                 _ => None,
             };
             if let Some(fact) = fact {
@@ -71,7 +73,7 @@ impl Names<'_> {
             out.extend(self.keys.iter().map(String::as_str));
         }
         if self.facts {
-            out.extend(["partition", "account_id", "region", "connection_name"]);
+            out.extend(["partition", "account_id", "region", "connection_name", "connection_regions", "home_region"]);
         }
         out
     }
@@ -157,9 +159,9 @@ fn compile(ast: &Ast, text: &str, names: &Names<'_>) -> Result<Expr, Wrong> {
         }
         Ast::Not { node, .. } => Expr::Not(Box::new(compile(node, text, names)?)),
         Ast::MultiList { elements, .. } => Expr::List(elements.iter().map(|e| compile(e, text, names)).collect::<Result<_, _>>()?),
-        Ast::MultiHash { elements, .. } => Expr::Object(
-            elements.iter().map(|e| Ok((e.key.clone(), compile(&e.value, text, names)?))).collect::<Result<_, Wrong>>()?,
-        ),
+        Ast::MultiHash { elements, .. } => {
+            Expr::Object(elements.iter().map(|e| Ok((e.key.clone(), compile(&e.value, text, names)?))).collect::<Result<_, Wrong>>()?)
+        }
         Ast::Function { name, args, .. } => match functions::find(name) {
             Some(function) => {
                 arity(function, args.len())?;
@@ -274,9 +276,10 @@ fn check_functions(ast: &Ast) -> Result<(), Wrong> {
             args.iter().try_for_each(check_functions)
         }
         Ast::Literal { value, .. } => match value.as_string() {
-            Some(s) if s.contains('{') && s.contains('}') => {
-                Err((format!("the template '{s}' stands inside a projection or function"), Some("templates stand alone or in a list".into())))
-            }
+            Some(s) if s.contains('{') && s.contains('}') => Err((
+                format!("the template '{s}' stands inside a projection or function"),
+                Some("templates stand alone or in a list".into()),
+            )),
             _ => Ok(()),
         },
         Ast::Subexpr { lhs, rhs, .. }

@@ -290,9 +290,26 @@ mod tests {
 
     #[test]
     fn bad_documents_are_refused() {
-        for text in
-            ["", "{", "[1,]", "{\"a\"}", "{a:1}", "01", "1.", "-", "tru", "\"\\x\"", "\"a", "1 2", "[1 2]", "\"\\ud800\"", "'a'", "\"\t\"", "NaN", "\"\\u12g4\""]
-        {
+        for text in [
+            "",
+            "{",
+            "[1,]",
+            "{\"a\"}",
+            "{a:1}",
+            "01",
+            "1.",
+            "-",
+            "tru",
+            "\"\\x\"",
+            "\"a",
+            "1 2",
+            "[1 2]",
+            "\"\\ud800\"",
+            "'a'",
+            "\"\t\"",
+            "NaN",
+            "\"\\u12g4\"",
+        ] {
             assert!(matches!(parse(text), Err(SyntaxError::Syntax { .. })), "{text}");
         }
         assert_eq!(parse("\"\\u0000\""), Err(SyntaxError::NullCharacter));

@@ -88,6 +88,14 @@ impl CallPlan {
         self.program().names().find_map(|column| column.source.eval(&env).ok().and_then(|v| text(&v).ok().flatten()))
     }
 
+    /// The row's region as its `region` column has it; `None` where that is not known.
+    pub fn row_region(&self, row: &Row, start: &Start, facts: &Facts) -> Option<String> {
+        let env = Env { this: row.this(), row: Some(row), facts, keys: start.keys(), item: None };
+        let column = self.program().columns.iter().find(|c| c.name == "region")?;
+        let known = column.alsos.iter().all(|a| row.known(*a));
+        known.then(|| column.source.eval(&env).ok().and_then(|v| text(&v).ok().flatten())).flatten()
+    }
+
     /// Does the row belong to this start? When values of a key column are asked one by one, an API that matches more than the
     /// value (a prefix, another case) would give the same row for several of them.
     pub fn belongs(&self, row: &Row, start: &Start, facts: &Facts) -> bool {

@@ -399,7 +399,7 @@ fn env<'a>(row: Option<&'a Row>, start: &'a Start, facts: &'a Facts) -> Env<'a> 
 }
 
 fn over_answer(expr: &Expr, answer: &Value) -> Result<Value, String> {
-    let (facts, keys) = (Facts::new("", "", None), Keys::default());
+    let (facts, keys) = (Facts::default(), Keys::default());
     let env = Env { this: answer, row: None, facts: &facts, keys: &keys, item: None };
     expr.eval(&env).map(std::borrow::Cow::into_owned).map_err(|e| e.0)
 }

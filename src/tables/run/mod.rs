@@ -7,6 +7,8 @@ mod call;
 mod convert;
 mod row;
 mod select;
+#[cfg(test)]
+mod tests;
 
 pub use batch::{BatchBuilder, Problem};
 pub use call::{Also, Ask, Fallback, Gathered, Link, Until};

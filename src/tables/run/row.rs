@@ -3,25 +3,36 @@
 use serde_json::Value;
 use std::sync::Arc;
 
-/// What is known of the scope that is asked. Partition and account id are null when the plan does not need them.
-#[derive(Debug, Clone)]
+/// What is known of the scope that is asked. What the plan does not need may be left out: it is null.
+#[derive(Debug, Clone, Default)]
 pub struct Facts {
     pub(crate) partition: Value,
     pub(crate) account_id: Value,
     pub(crate) region: Value,
     pub(crate) connection: Value,
+    pub(crate) home_region: Value,
+    pub(crate) regions: Value,
 }
 
 impl Facts {
-    /// The facts of a scope; `identity` is (partition, account id).
-    pub fn new(connection: &str, region: &str, identity: Option<(&str, &str)>) -> Facts {
-        let text = |s: &str| Value::String(s.to_owned());
-        Facts {
-            partition: identity.map_or(Value::Null, |(p, _)| text(p)),
-            account_id: identity.map_or(Value::Null, |(_, a)| text(a)),
-            region: text(region),
-            connection: text(connection),
-        }
+    /// The facts of a scope.
+    pub fn new(connection: &str, region: &str) -> Facts {
+        Facts { region: region.into(), connection: connection.into(), ..Facts::default() }
+    }
+
+    /// Who the credentials are.
+    pub fn identity(self, partition: &str, account_id: &str) -> Facts {
+        Facts { partition: partition.into(), account_id: account_id.into(), ..self }
+    }
+
+    /// Where calls to global services go.
+    pub fn home_region(self, region: &str) -> Facts {
+        Facts { home_region: region.into(), ..self }
+    }
+
+    /// The regions the connection reads.
+    pub fn regions<'r>(self, regions: impl IntoIterator<Item = &'r str>) -> Facts {
+        Facts { regions: regions.into_iter().map(Value::from).collect(), ..self }
     }
 }
 
@@ -117,6 +128,16 @@ impl Row {
     /// Is the answer of this further call unknown because it failed?
     pub fn unknown(&self, also: usize) -> bool {
         matches!(self.slots.get(also), Some(Slot::Unknown))
+    }
+
+    /// Is the answer of this further call there?
+    pub(crate) fn known(&self, also: usize) -> bool {
+        matches!(self.slots.get(also), Some(Slot::Known(_)))
+    }
+
+    /// The row this one was made from.
+    pub fn up(&self) -> Option<&Arc<Row>> {
+        self.up.as_ref()
     }
 
     /// Keeps the answer of a further call.

@@ -47,7 +47,7 @@ impl Select {
                 Ok(out)
             }
             Select::Expr(expr) => {
-                let (facts, keys) = (Facts::new("", "", None), Keys::default());
+                let (facts, keys) = (Facts::default(), Keys::default());
                 let env = Env { this: answer, row: None, facts: &facts, keys: &keys, item: None };
                 let value = expr.eval(&env).map_err(|e| e.0)?.into_owned();
                 let mut out = Vec::new();
@@ -171,11 +171,10 @@ mod tests {
         assert_eq!(found(&Select::WHOLE, users.clone(), &[]), [(users.clone(), users.clone())]);
         let nested = json!({"R": [{"Id": "a", "I": [{"x": 1}]}, {"Id": "b"}, {"Id": "c", "I": [{"x": 2}, {"x": 3}]}]});
         let rows = found(&path(&[("R", true), ("I", true)]), nested, &[]);
-        assert_eq!(rows.iter().map(|(t, p)| (t["x"].clone(), p["Id"].clone())).collect::<Vec<_>>(), [
-            (json!(1), json!("a")),
-            (json!(2), json!("c")),
-            (json!(3), json!("c"))
-        ]);
+        assert_eq!(
+            rows.iter().map(|(t, p)| (t["x"].clone(), p["Id"].clone())).collect::<Vec<_>>(),
+            [(json!(1), json!("a")), (json!(2), json!("c")), (json!(3), json!("c"))]
+        );
         let inner = json!({"List": {"Items": [7], "Marker": ""}});
         assert_eq!(found(&path(&[("List", false), ("Items", true)]), inner.clone(), &[]), [(json!(7), inner["List"].clone())]);
     }
@@ -184,10 +183,7 @@ mod tests {
     fn decodes_reports() {
         let answer = json!({"Content": "dXNlcixhcm4KYSwieCx5IgpiLHoK", "GeneratedTime": "t"});
         let rows = found(&path(&[("Content", false)]), answer.clone(), &[Decode::Base64, Decode::Csv]);
-        assert_eq!(rows, [
-            (json!({"user": "a", "arn": "x,y"}), answer.clone()),
-            (json!({"user": "b", "arn": "z"}), answer.clone())
-        ]);
+        assert_eq!(rows, [(json!({"user": "a", "arn": "x,y"}), answer.clone()), (json!({"user": "b", "arn": "z"}), answer.clone())]);
         let bad = path(&[("Content", false)]).rows(&Arc::new(json!({"Content": "a,b\n1\n"})), &[Decode::Csv]);
         assert!(bad.unwrap_err().starts_with("not CSV: "));
     }

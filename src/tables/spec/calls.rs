@@ -8,8 +8,7 @@ use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::time::Duration;
 
-const LINK: [&str; 12] =
-    ["call", "in", "each", "as", "unless", "none", "until", "every", "at_most", "decode", "region", "else"];
+const LINK: [&str; 12] = ["call", "in", "each", "as", "unless", "none", "until", "every", "at_most", "decode", "region", "else"];
 const VALUES: [&str; 3] = ["values", "as", "unless"];
 const GET: [&str; 6] = ["call", "in", "take", "none", "region", "else"];
 const ALSO: [&str; 8] = ["call", "in", "take", "each", "per", "null", "region", "else"];
@@ -60,7 +59,16 @@ impl Reader {
 
     /// The names a column's source may use.
     pub(super) fn names(&self) -> Names<'_> {
-        Names { links: &self.links, alsos: &self.alsos, keys: &self.keys, bare_keys: false, row: true, parent: true, item: false, facts: true }
+        Names {
+            links: &self.links,
+            alsos: &self.alsos,
+            keys: &self.keys,
+            bare_keys: false,
+            row: true,
+            parent: true,
+            item: false,
+            facts: true,
+        }
     }
 
     pub(super) fn links(&self, top: &[Entry]) -> Result<Vec<Link>> {
@@ -107,7 +115,8 @@ impl Reader {
             return Err(Bad::new(node.at, "the first link has no parents to batch"));
         }
         let each = get(entries, "each").ok_or_else(|| {
-            Bad::new(node.at, format!("`each` is missing: which member of the answer of {} has the rows?", call.name())).hint("`.` is the answer itself as one row")
+            Bad::new(node.at, format!("`each` is missing: which member of the answer of {} has the rows?", call.name()))
+                .hint("`.` is the answer itself as one row")
         })?;
         link.each = select(each)?;
         link.each_at = each.at;
@@ -167,7 +176,9 @@ impl Reader {
         let take = expr("take", &Names::ANSWER)?;
         let each = get(entries, "each").map(|n| Ok((select(n)?, n.at))).transpose()?;
         if let (Some(_), Some((_, at))) = (&take, &each) {
-            return Err(Bad::new(*at, "a further call has `take` or `each`, not both").hint("take: one answer; each: the elements of all pages"));
+            return Err(
+                Bad::new(*at, "a further call has `take` or `each`, not both").hint("take: one answer; each: the elements of all pages")
+            );
         }
         Ok(Also {
             index,

@@ -108,7 +108,7 @@ pub(super) fn sources(declared: &[Declared], secret: &[(String, At)], scope: Sco
         common,
         secret: secret.iter().any(|(s, _)| s == name),
         alsos: Vec::new(),
-        identity: false,
+        costly_fact: false,
     };
     let mut out = Vec::new();
     for d in declared {

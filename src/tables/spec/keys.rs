@@ -112,14 +112,13 @@ fn reads(program: &Program, key: usize) -> bool {
 /// `Operation.Member`, `Operation.Member[]`, `Operation.Member[filter-name]`.
 fn target(node: &Node, program: &Program) -> Result<Target> {
     let text = node.text("to")?;
-    let bad = || Bad::new(node.at, format!("`{text}` is no request parameter")).hint("written Operation.Member, Operation.Member[] or Operation.Filters[name]");
+    let bad = || {
+        Bad::new(node.at, format!("`{text}` is no request parameter"))
+            .hint("written Operation.Member, Operation.Member[] or Operation.Filters[name]")
+    };
     let (operation, member) = text.split_once('.').ok_or_else(bad)?;
-    let links: Vec<usize> = program
-        .links
-        .iter()
-        .filter(|l| matches!(&l.source, LinkSource::Call(c) if &*c.operation == operation))
-        .map(|l| l.index)
-        .collect();
+    let links: Vec<usize> =
+        program.links.iter().filter(|l| matches!(&l.source, LinkSource::Call(c) if &*c.operation == operation)).map(|l| l.index).collect();
     if links.is_empty() {
         let names = program.links.iter().filter_map(|l| match &l.source {
             LinkSource::Call(c) => Some(&*c.operation),

@@ -15,7 +15,8 @@ use yaml::{Bad, Entry, Node, Result, get};
 
 const TOP: [&str; 11] = ["table", "about", "scope", "service", "get", "rows", "also", "keys", "secret", "columns", "view"];
 /// Names that expressions have anyway.
-const TAKEN: [&str; 7] = ["partition", "account_id", "region", "connection_name", "key", "parent", "item"];
+const TAKEN: [&str; 9] =
+    ["partition", "account_id", "region", "connection_name", "connection_regions", "home_region", "key", "parent", "item"];
 
 /// Loads a spec. `name` is what its file is called.
 pub(crate) fn load(file: &str, name: &str, source: &str) -> std::result::Result<Table, SpecError> {
@@ -33,7 +34,9 @@ fn read(file_name: &str, source: &str) -> Result<Table> {
         return Err(Bad::new(name_node.at, format!("`{name}` is not a table name")).hint("lower-case letters, digits and _"));
     }
     if name != file_name {
-        return Err(Bad::new(name_node.at, format!("table {name} in a file called {file_name}.yaml")).hint("a file is named after its table"));
+        return Err(
+            Bad::new(name_node.at, format!("table {name} in a file called {file_name}.yaml")).hint("a file is named after its table")
+        );
     }
     let about = need("about")?.text("about")?.to_owned();
     let secret = match get(top, "secret") {
@@ -82,6 +85,7 @@ fn read(file_name: &str, source: &str) -> Result<Table> {
     check_cycles(&program, top)?;
     program.resolve();
     check_used(&program, top, &reader)?;
+    check_batches(&program, &reader)?;
     program.keys = keys::keys(top, &program)?;
     keys::check_unless(top, &program)?;
     let mut all: Vec<Column> = declared.iter().map(column).collect();
@@ -165,7 +169,8 @@ fn check_cycles(program: &Program, top: &[Entry]) -> Result<()> {
 fn check_used(program: &Program, top: &[Entry], reader: &Reader) -> Result<()> {
     for also in &program.alsos {
         if !program.columns.iter().any(|c| c.alsos.contains(&also.index)) {
-            return Err(Bad::new(place(top, "also", &also.name), format!("no column needs `{}`", also.name)).hint("remove it, or name it in a source"));
+            return Err(Bad::new(place(top, "also", &also.name), format!("no column needs `{}`", also.name))
+                .hint("remove it, or name it in a source"));
         }
     }
     for (name, link, at) in reader.aliases() {
@@ -179,6 +184,34 @@ fn check_used(program: &Program, top: &[Entry], reader: &Reader) -> Result<()> {
         });
         if !used {
             return Err(Bad::new(at, format!("nothing uses `as: {name}`")).hint("remove it"));
+        }
+    }
+    Ok(())
+}
+
+/// A row of a batch has many parents, so nothing behind the batch may read the one it was asked with.
+fn check_batches(program: &Program, reader: &Reader) -> Result<()> {
+    for batch in program.links.iter().filter(|l| l.batch.is_some()) {
+        let Some((name, link, _)) = reader.aliases().find(|(_, link, _)| link + 1 == batch.index) else { continue };
+        let reads = |e: &crate::expr::Expr| e.all_roots().contains(&Root::Link(link));
+        let late = |at| {
+            Bad::new(at, format!("`{name}` is read behind a batch"))
+                .hint("rows of a batch do not know which id they belong to; read it from the answer")
+        };
+        if let Some(column) = program.columns.iter().find(|c| reads(&c.source)) {
+            return Err(late(column.at));
+        }
+        let mut found = None;
+        for also in &program.alsos {
+            also.inputs(&mut |e, at| found = found.or(reads(e).then_some(at)));
+        }
+        for later in &program.links[batch.index + 1..] {
+            if let crate::run::LinkSource::Call(call) = &later.source {
+                call.input.iter().for_each(|(_, e, at)| found = found.or(reads(e).then_some(*at)));
+            }
+        }
+        if let Some(at) = found {
+            return Err(late(at));
         }
     }
     Ok(())

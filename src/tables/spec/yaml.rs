@@ -20,7 +20,10 @@ pub(crate) struct Node {
 #[derive(Debug, Clone)]
 pub(crate) enum Kind {
     /// A scalar and whether it stands in single quotes.
-    Text { text: String, style: Quotes },
+    Text {
+        text: String,
+        style: Quotes,
+    },
     List(Vec<Node>),
     Map(Vec<Entry>),
 }
@@ -118,7 +121,7 @@ impl<'a> Reader<'a> {
             Some(Err(e)) => {
                 let m = e.marker();
                 Err(Bad::new((m.line().max(1), m.col() + 1), format!("not YAML: {}", e.info()))
-                    .hint("a value that contains `: ` or ` #`, or begins with a special character, needs quotes"))
+                    .hint("a value with `: ` or ` #` in it needs quotes, and so does one with a comma or bracket inside { } or [ ]"))
             }
             None => Ok((Event::StreamEnd, (1, 1))),
         }

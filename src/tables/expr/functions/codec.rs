@@ -5,8 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-pub(super) const BASE64: Function =
-    Function { name: "base64", usage: "base64(text)", args: 1..=1, gives: Gives::Text, call: base64 };
+pub(super) const BASE64: Function = Function { name: "base64", usage: "base64(text)", args: 1..=1, gives: Gives::Text, call: base64 };
 
 fn base64(args: &[&Value]) -> Result<Value, String> {
     text_of("base64", args[0])?.map_or(Ok(Value::Null), |s| base64_text(s).map(Value::String))

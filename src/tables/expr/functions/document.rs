@@ -40,7 +40,7 @@ mod tests {
             (json!(null), Ok(json!(null))),
             (json!(" "), Ok(json!(null))),
         ] {
-            assert_eq!(call("document", &[text.clone()]), want, "{text}");
+            assert_eq!(call("document", std::slice::from_ref(&text)), want, "{text}");
         }
         assert!(call("document", &[json!("{\"a\": ")]).unwrap_err().starts_with("document(): not JSON: "));
         assert!(call("document", &[json!("%7B%FF")]).unwrap_err().starts_with("document(): not UTF-8: "));

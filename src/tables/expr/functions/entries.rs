@@ -3,8 +3,7 @@
 use super::{Function, Gives};
 use serde_json::{Value, json};
 
-pub(super) const ENTRIES: Function =
-    Function { name: "entries", usage: "entries(map)", args: 1..=1, gives: Gives::Json, call: entries };
+pub(super) const ENTRIES: Function = Function { name: "entries", usage: "entries(map)", args: 1..=1, gives: Gives::Json, call: entries };
 
 fn entries(args: &[&Value]) -> Result<Value, String> {
     match args[0] {

@@ -3,6 +3,7 @@
 mod codec;
 mod document;
 mod entries;
+mod pascal;
 mod policy;
 mod tags;
 mod text;
@@ -39,13 +40,14 @@ impl fmt::Debug for Function {
     }
 }
 
-static FUNCTIONS: [&Function; 12] = [
+static FUNCTIONS: [&Function; 13] = [
     &codec::BASE64,
     &document::DOCUMENT,
     &entries::ENTRIES,
     &time::EPOCH,
     &text::LOWER,
     &text::NULL_IF,
+    &pascal::PASCAL,
     &policy::POLICY,
     &text::REPLACE,
     &text::SPLIT,
@@ -64,8 +66,32 @@ pub(crate) fn find(name: &str) -> Option<&'static Function> {
 /// Names of our functions and of JMESPath's.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     const BUILTIN: [&str; 26] = [
-        "abs", "avg", "ceil", "contains", "ends_with", "floor", "join", "keys", "length", "map", "max", "max_by", "merge", "min", "min_by",
-        "not_null", "reverse", "sort", "sort_by", "starts_with", "sum", "to_array", "to_number", "to_string", "type", "values",
+        "abs",
+        "avg",
+        "ceil",
+        "contains",
+        "ends_with",
+        "floor",
+        "join",
+        "keys",
+        "length",
+        "map",
+        "max",
+        "max_by",
+        "merge",
+        "min",
+        "min_by",
+        "not_null",
+        "reverse",
+        "sort",
+        "sort_by",
+        "starts_with",
+        "sum",
+        "to_array",
+        "to_number",
+        "to_string",
+        "type",
+        "values",
     ];
     FUNCTIONS.iter().map(|f| f.name).chain(BUILTIN)
 }

@@ -5,8 +5,7 @@
 use super::{Function, Gives, document};
 use serde_json::{Map, Value};
 
-pub(super) const POLICY: Function =
-    Function { name: "policy", usage: "policy(document)", args: 1..=1, gives: Gives::Json, call: policy };
+pub(super) const POLICY: Function = Function { name: "policy", usage: "policy(document)", args: 1..=1, gives: Gives::Json, call: policy };
 
 fn policy(args: &[&Value]) -> Result<Value, String> {
     match document::parse("policy", args[0])? {
@@ -145,7 +144,10 @@ mod tests {
                 json!({"Principal": {"AWS": "111122223333", "Service": ["b.amazonaws.com", "a.amazonaws.com", "b.amazonaws.com"]}}),
                 json!({"Principal": {"AWS": ["111122223333"], "Service": ["a.amazonaws.com", "b.amazonaws.com"]}}),
             ),
-            (json!({"Condition": {"Bool": {"aws:SecureTransport": false}}}), json!({"Condition": {"Bool": {"aws:securetransport": ["false"]}}})),
+            (
+                json!({"Condition": {"Bool": {"aws:SecureTransport": false}}}),
+                json!({"Condition": {"Bool": {"aws:securetransport": ["false"]}}}),
+            ),
             (
                 json!({"Condition": {"NumericLessThan": {"s3:TlsVersion": 1.2, "S3:tlsversion": [5, "5"]}}}),
                 json!({"Condition": {"NumericLessThan": {"s3:tlsversion": ["1.2", "5"]}}}),
@@ -165,7 +167,10 @@ mod tests {
     fn whole_documents() {
         for (document, want) in [
             (json!({"Statement": {"Effect": "Allow"}}), Ok(json!({"Statement": [{"Effect": "Allow"}]}))),
-            (json!({"Id": "x", "Version": "2008-10-17", "Statement": [{"Sid": "b"}, {"Sid": "a"}]}), Ok(json!({"Id": "x", "Version": "2008-10-17", "Statement": [{"Sid": "b"}, {"Sid": "a"}]}))),
+            (
+                json!({"Id": "x", "Version": "2008-10-17", "Statement": [{"Sid": "b"}, {"Sid": "a"}]}),
+                Ok(json!({"Id": "x", "Version": "2008-10-17", "Statement": [{"Sid": "b"}, {"Sid": "a"}]})),
+            ),
             (json!({"Id": "", "Statement": []}), Ok(json!({"Statement": []}))),
             (json!("%7B%22Statement%22%3A%7B%22Action%22%3A%22A%3AB%22%7D%7D"), Ok(json!({"Statement": [{"Action": ["a:b"]}]}))),
             (json!("{\"Statement\": {\"Action\": \"A:B\"}}"), Ok(json!({"Statement": [{"Action": ["a:b"]}]}))),
@@ -175,7 +180,7 @@ mod tests {
             (json!({"Statement": {"Action": {"a": 1}}}), Err("policy(): expected a text, found an object".to_owned())),
             (json!({"Statement": {"Condition": {"Bool": 1}}}), Err("policy(): Bool holds an object, not a number".to_owned())),
         ] {
-            assert_eq!(call("policy", &[document.clone()]), want, "{document}");
+            assert_eq!(call("policy", std::slice::from_ref(&document)), want, "{document}");
         }
         assert!(call("policy", &[json!("{nope")]).unwrap_err().starts_with("policy(): not JSON: "));
     }

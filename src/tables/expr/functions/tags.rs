@@ -45,7 +45,7 @@ mod tests {
             (json!("a"), Err("tags() takes a list".to_owned())),
             (json!([{"Name": "a"}]), Err("tags(): an element without a key: {\"Name\":\"a\"}".to_owned())),
         ] {
-            assert_eq!(call("tags", &[list.clone()]), want, "{list}");
+            assert_eq!(call("tags", std::slice::from_ref(&list)), want, "{list}");
         }
     }
 }

@@ -4,8 +4,7 @@ use super::{Function, Gives};
 use chrono::{DateTime, SecondsFormat};
 use serde_json::Value;
 
-pub(super) const EPOCH: Function =
-    Function { name: "epoch", usage: "epoch(number)", args: 1..=1, gives: Gives::Timestamp, call: epoch };
+pub(super) const EPOCH: Function = Function { name: "epoch", usage: "epoch(number)", args: 1..=1, gives: Gives::Timestamp, call: epoch };
 
 /// Seconds stay below this until the year 5138; milliseconds are above it since 1973.
 const MILLISECONDS_FROM: f64 = 1e11;
@@ -38,7 +37,7 @@ mod tests {
             (json!(0), json!("1970-01-01T00:00:00Z")),
             (json!(null), json!(null)),
         ] {
-            assert_eq!(call("epoch", &[number.clone()]), Ok(want), "{number}");
+            assert_eq!(call("epoch", std::slice::from_ref(&number)), Ok(want), "{number}");
         }
         assert_eq!(call("epoch", &[json!("x")]), Err("epoch() takes a number, not \"x\"".into()));
     }

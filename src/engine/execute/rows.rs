@@ -1,0 +1,229 @@
+//! The chain of links: each row of one is the parent of the next. Children are asked side by side and come in their parents' order.
+
+use super::{Found, Walk};
+use assay_cloud::{CloudError, ErrorKind};
+use assay_tables::Route;
+use assay_tables::run::{Ask, Gathered, Link, Row, Until};
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Pages of rows. What fails is logged and left out.
+type Pages = BoxStream<'static, Vec<Row>>;
+
+/// Which link: of the chain, or the get.
+#[derive(Debug, Clone, Copy)]
+enum Which {
+    Get,
+    Chain(usize),
+}
+
+/// Every row of the plan.
+pub(super) fn all(walk: Arc<Walk>) -> BoxStream<'static, Found> {
+    let window = walk.window();
+    let starts = 0..walk.plan.starts().len();
+    let of_start = move |start: usize| {
+        let walk = walk.clone();
+        let rows = ahead(of_start(walk.clone(), start));
+        async move {
+            let rows = rows.await.flat_map(stream::iter);
+            rows.filter(move |row| std::future::ready(walk.plan.belongs(row, walk.start(start), &walk.facts))).map(move |row| (row, start))
+        }
+    };
+    stream::iter(starts).map(of_start).buffered(window).flatten().boxed()
+}
+
+/// The stream with its first page already asked for.
+async fn ahead(mut pages: Pages) -> Pages {
+    match pages.next().await {
+        Some(first) => stream::once(async { first }).chain(pages).boxed(),
+        None => stream::empty().boxed(),
+    }
+}
+
+/// Does a recording answer the first calls of every start? Calls further down depend on rows, and are those of any plan.
+pub(super) async fn recorded(walk: &Walk) -> bool {
+    for start in walk.plan.starts() {
+        let link = match start.route() {
+            Route::Get => walk.link(Which::Get),
+            Route::Links(first) => walk.link(Which::Chain(first)),
+        };
+        if link.fixed(None).is_some() {
+            continue;
+        }
+        if let Ok(Some(ask)) = link.ask(start, &walk.facts, None)
+            && matches!(walk.pages(ask).next().await, Some(Err(error)) if error.kind == ErrorKind::NotRecorded)
+        {
+            return false;
+        }
+    }
+    true
+}
+
+fn of_start(walk: Arc<Walk>, start: usize) -> Pages {
+    match walk.start(start).route() {
+        Route::Get => of_link(walk, start, Which::Get, None),
+        Route::Links(first) => {
+            let mut pages = of_link(walk.clone(), start, Which::Chain(first), None);
+            for link in first + 1..walk.plan.links().len() {
+                pages = descend(walk.clone(), start, link, pages);
+            }
+            pages
+        }
+    }
+}
+
+/// The rows of a link for all its parents, in their order.
+fn descend(walk: Arc<Walk>, start: usize, link: usize, parents: Pages) -> Pages {
+    let window = walk.window();
+    let parents = parents.flat_map(stream::iter).map(Arc::new);
+    match walk.plan.links()[link].batch() {
+        None => parents
+            .map(move |parent| ahead(of_link(walk.clone(), start, Which::Chain(link), Some(parent))))
+            .buffered(window)
+            .flatten()
+            .boxed(),
+        Some(size) => {
+            let batching = walk.clone();
+            let batches = parents.chunks(size).flat_map(move |parents| stream::iter(batches(&batching, start, link, &parents)));
+            let rows = move |(ask, up)| ahead(asked(walk.clone(), start, Which::Chain(link), ask, up, None));
+            batches.map(rows).buffered(window).flatten().boxed()
+        }
+    }
+}
+
+/// The rows of a link for one parent.
+fn of_link(walk: Arc<Walk>, start: usize, which: Which, parent: Option<Arc<Row>>) -> Pages {
+    let link = walk.link(which);
+    if let Some(rows) = link.fixed(parent.as_ref()) {
+        return stream::once(async { rows }).boxed();
+    }
+    match link.ask(walk.start(start), &walk.facts, parent.as_deref()) {
+        Ok(Some(ask)) => asked(walk, start, which, ask, parent.clone(), parent),
+        Ok(None) => stream::empty().boxed(),
+        Err(why) => {
+            walk.fail(None, None, Vec::new(), walk.own_error("BadValue", why));
+            stream::empty().boxed()
+        }
+    }
+}
+
+/// Parents whose calls differ only in their ids, in one call each; with the row above the parents.
+fn batches(walk: &Walk, start: usize, link: usize, parents: &[Arc<Row>]) -> Vec<(Ask, Option<Arc<Row>>)> {
+    let link = &walk.plan.links()[link];
+    let mut groups: Vec<(Ask, Vec<serde_json::Value>, Option<Arc<Row>>)> = Vec::new();
+    for parent in parents {
+        match link.gather(walk.start(start), &walk.facts, parent) {
+            Ok(Some(Gathered { base, id })) => match groups.last_mut() {
+                Some((last, ids, _)) if *last == base => ids.push(id),
+                _ => groups.push((base, vec![id], parent.up().cloned())),
+            },
+            Ok(None) => {}
+            Err(why) => walk.fail(None, None, Vec::new(), walk.own_error("BadValue", why)),
+        }
+    }
+    groups.into_iter().map(|(base, ids, up)| (link.scatter(&base, ids), up)).collect()
+}
+
+/// What a call is doing.
+enum State {
+    Begin(Ask),
+    Pages(BoxStream<'static, Result<Arc<serde_json::Value>, CloudError>>, String),
+    End,
+}
+
+/// The rows of a call. `up` is the row they come from, `parent` the one its fallback is computed for.
+fn asked(walk: Arc<Walk>, start: usize, which: Which, ask: Ask, up: Option<Arc<Row>>, parent: Option<Arc<Row>>) -> Pages {
+    let step = move |state: State| {
+        let (walk, up, parent) = (walk.clone(), up.clone(), parent.clone());
+        async move {
+            let mut state = state;
+            let mut instead = false;
+            loop {
+                let (mut pages, about) = match state {
+                    State::End => return None,
+                    State::Begin(ask) => {
+                        let about = ask.about();
+                        (walk.answers(which, ask), about)
+                    }
+                    State::Pages(pages, about) => (pages, about),
+                };
+                let link = walk.link(which);
+                let error = match pages.next().await {
+                    None => return None,
+                    Some(Ok(page)) => match link.rows(&page, up.as_ref()) {
+                        Ok(rows) => return Some((rows, State::Pages(pages, about))),
+                        Err(why) => walk.own_error("BadAnswer", why),
+                    },
+                    Some(Err(error)) => error,
+                };
+                if link.means_none(&error.code) {
+                    return None;
+                }
+                let other = match instead {
+                    true => Ok(None),
+                    false => link.instead(&error.code, walk.start(start), &walk.facts, parent.as_deref()),
+                };
+                match other {
+                    Ok(Some(other)) => {
+                        instead = true;
+                        state = State::Begin(other);
+                    }
+                    Ok(None) => {
+                        // A first link without inputs is about the whole scope.
+                        let row = Some(about).filter(|a| !a.is_empty() && up.is_some());
+                        walk.fail(row, None, Vec::new(), error);
+                        state = State::End;
+                    }
+                    Err(why) => {
+                        walk.fail(Some(about), None, Vec::new(), walk.own_error("BadValue", why));
+                        state = State::End;
+                    }
+                }
+            }
+        }
+    };
+    stream::unfold(State::Begin(ask), step).boxed()
+}
+
+impl Walk {
+    fn link(&self, which: Which) -> &Link {
+        match (which, self.plan.get()) {
+            (Which::Chain(link), _) => &self.plan.links()[link],
+            (Which::Get, Some(get)) => get,
+            // A start takes the get only where there is one.
+            (Which::Get, None) => &self.plan.links()[0],
+        }
+    }
+
+    fn answers(self: &Arc<Walk>, which: Which, ask: Ask) -> BoxStream<'static, Result<Arc<serde_json::Value>, CloudError>> {
+        match self.link(which).until() {
+            None => self.pages(ask),
+            Some(until) => {
+                let (walk, until) = (self.clone(), until.clone());
+                stream::once(async move { walk.polled(ask, &until).await }).boxed()
+            }
+        }
+    }
+
+    /// Asks until the answer is complete.
+    async fn polled(&self, ask: Ask, until: &Until) -> Result<Arc<serde_json::Value>, CloudError> {
+        let mut waited = Duration::ZERO;
+        loop {
+            let answer = self.call(ask.clone()).await?;
+            if until.done(&answer).map_err(|why| self.own_error("BadAnswer", why))? {
+                return Ok(answer);
+            }
+            if waited >= until.at_most {
+                let mut error = self.own_error("NotComplete", format!("still not complete after {} s; run again later", waited.as_secs()));
+                error.service = ask.service.to_string();
+                error.operation = ask.operation.to_string();
+                return Err(error);
+            }
+            let pause = until.every.min(until.at_most - waited).max(Duration::from_millis(1));
+            tokio::time::sleep(pause).await;
+            waited += pause;
+        }
+    }
+}

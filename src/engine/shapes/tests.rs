@@ -1,0 +1,63 @@
+//! Every embedded spec against the models, and against the published names and types of columns.
+
+use super::AwsShapes;
+use assay_tables::{Catalog, ColumnType};
+use serde_json::Value;
+
+#[test]
+fn every_spec_agrees_with_the_models() {
+    let catalog = Catalog::embedded();
+    let mut wrong = Vec::new();
+    for name in catalog.names() {
+        let table = catalog.table(name).unwrap().unwrap();
+        wrong.extend(table.check(&catalog.file(name).unwrap(), &AwsShapes).iter().map(ToString::to_string));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Columns whose type is on purpose another one than the published one: table, column, ours.
+const OTHER_TYPES: [(&str, &str, ColumnType); 0] = [];
+
+#[test]
+fn columns_have_the_published_names_and_types() {
+    let Some(folder) = std::env::var_os("ASSAY_SHARED") else {
+        println!("skipped: ASSAY_SHARED is not set to a folder with reference/aws-tables.json");
+        return;
+    };
+    let path = std::path::Path::new(&folder).join("reference/aws-tables.json");
+    let published: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let catalog = Catalog::embedded();
+    let mut wrong = Vec::new();
+    for name in catalog.names() {
+        let Some(columns) = published[name]["columns"].as_object() else { continue };
+        let table = catalog.table(name).unwrap().unwrap();
+        for (column, text) in columns {
+            let ty = text.as_str().unwrap().split(" <- ").next().unwrap();
+            let want = match OTHER_TYPES.iter().find(|(t, c, _)| *t == name && c == column) {
+                Some((.., ours)) => *ours,
+                None => match ty {
+                    "string" | "ltree" => ColumnType::Text,
+                    "json" => ColumnType::Jsonb,
+                    "int" => ColumnType::Int,
+                    "double" => ColumnType::Double,
+                    "bool" => ColumnType::Bool,
+                    "timestamp" => ColumnType::Timestamp,
+                    "ipaddr" => ColumnType::Inet,
+                    "cidr" => ColumnType::Cidr,
+                    other => panic!("unknown published type {other}"),
+                },
+            };
+            match table.column_type(column) {
+                None => wrong.push(format!("{name}.{column} is missing")),
+                Some(got) if got != want => wrong.push(format!("{name}.{column}: {got:?}, published {want:?}")),
+                Some(_) => {}
+            }
+        }
+        for column in ["partition", "region", "account_id", "_ctx", "sp_connection_name", "sp_ctx"] {
+            if table.column(column).is_none() {
+                wrong.push(format!("{name}.{column} is missing"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

@@ -1,0 +1,223 @@
+//! Which calls are made for which projection and filters, and with which inputs.
+
+use crate::run::{Facts, Row};
+use crate::{CallPlan, Filter, RangeOp, Request, Route, Scalar, Table};
+use serde_json::{Value, json};
+
+const KEYS: &str = "\
+table: t
+about: Keys.
+scope: account
+get:
+  call: iam.GetThing
+  in: { Id: \"id || split(arn, '/')[-1]\" }
+rows:
+  - { call: iam.ListUsers, each: Users, as: user, unless: user_name }
+  - { call: iam.ListKeys, in: { UserName: user.UserName }, each: Keys }
+also:
+  used: { call: iam.GetUsed, in: { Id: Id } }
+  place: { call: iam.GetPlace, in: { Where: used.Where }, region: used.Region }
+keys:
+  id: {}
+  arn: {}
+  user_name: { to: ListKeys.UserName }
+  path: { to: { prefix: ListUsers.PathPrefix } }
+  state: { to: \"ListKeys.Filters[state]\" }
+  kind: { to: \"ListKeys.Kinds[]\" }
+  managed: { to: ListUsers.Scope, map: { true: AWS, false: Local } }
+  created: { to: { \">=\": ListKeys.From, \"<=\": ListKeys.To } }
+columns:
+  id: text
+  arn: text
+  user_name: text
+  path: text
+  state: text
+  kind: text
+  managed: bool
+  created: timestamp
+  last: text <- used.Last
+  place: text <- place.Name
+  owner: text <- user.UserId
+  aka: text <- 'arn:{account_id}:{Id}'
+";
+
+fn table() -> Table {
+    Table::load("t.yaml", KEYS).unwrap()
+}
+
+fn plan(columns: &[&str], filters: Vec<Filter>) -> CallPlan {
+    let table = table();
+    let projection = columns.iter().map(|c| table.column(c).unwrap()).collect();
+    table.plan(&Request { projection, filters }).unwrap()
+}
+
+fn one_of(column: &str, values: &[&str]) -> Filter {
+    Filter::OneOf { column: column.into(), values: values.iter().map(|v| Scalar::Text((*v).into())).collect() }
+}
+
+fn range(column: &str, op: RangeOp, value: i64) -> Filter {
+    let value = Scalar::Timestamp(chrono::DateTime::from_timestamp(value, 0).unwrap());
+    Filter::Range { column: column.into(), op, value }
+}
+
+/// The inputs of the calls each start begins with, under a parent.
+fn inputs(plan: &CallPlan) -> Vec<(String, Value)> {
+    let facts = Facts::new("c", "r");
+    plan.starts()
+        .iter()
+        .map(|start| {
+            let link = match start.route() {
+                Route::Get => plan.get().unwrap(),
+                Route::Links(first) => &plan.links()[first],
+            };
+            let ask = link.ask(start, &facts, None).unwrap().unwrap();
+            (ask.operation.to_string(), ask.input)
+        })
+        .collect()
+}
+
+#[test]
+fn only_what_the_projection_needs_is_called() {
+    for (columns, operations, identity) in [
+        (&["id", "created"][..], &["iam.ListUsers", "iam.ListKeys"][..], false),
+        (&[], &["iam.ListUsers", "iam.ListKeys"], false),
+        (&["last"], &["iam.ListUsers", "iam.ListKeys", "iam.GetUsed"], false),
+        (&["place"], &["iam.ListUsers", "iam.ListKeys", "iam.GetUsed", "iam.GetPlace"], false),
+        (&["aka"], &["iam.ListUsers", "iam.ListKeys"], true),
+        (&["account_id"], &["iam.ListUsers", "iam.ListKeys"], true),
+        (&["partition"], &["iam.ListUsers", "iam.ListKeys"], true),
+        (&["region", "_ctx", "sp_connection_name", "sp_ctx"], &["iam.ListUsers", "iam.ListKeys"], false),
+    ] {
+        let plan = plan(columns, vec![]);
+        assert_eq!(
+            (plan.operations(), plan.needs_identity()),
+            (operations.iter().map(|s| (*s).to_owned()).collect(), identity),
+            "{columns:?}"
+        );
+        assert_eq!(plan.schema().fields().len(), columns.len());
+    }
+    let plan = plan(&["place", "id", "last"], vec![]);
+    assert_eq!(plan.waves(), [vec![0], vec![1]]);
+    assert_eq!((plan.affected(0), plan.affected(1)), (vec!["place".to_owned(), "last".to_owned()], vec!["place".to_owned()]));
+}
+
+#[test]
+fn filters_become_parameters() {
+    let list = |input: Value| vec![("ListUsers".to_owned(), input)];
+    for (filters, want) in [
+        (vec![one_of("user_name", &["a"])], vec![("ListKeys".to_owned(), json!({"UserName": "a"}))]),
+        (
+            vec![one_of("user_name", &["a", "b"])],
+            vec![("ListKeys".to_owned(), json!({"UserName": "a"})), ("ListKeys".to_owned(), json!({"UserName": "b"}))],
+        ),
+        (vec![one_of("user_name", &["a", "b"]), one_of("user_name", &["b", "c"])], vec![("ListKeys".to_owned(), json!({"UserName": "b"}))]),
+        (vec![one_of("user_name", &["a"]), one_of("user_name", &["b"])], vec![]),
+        (vec![one_of("user_name", &["a", ""])], list(json!({}))),
+        (
+            vec![one_of("user_name", &["a"]), one_of("state", &["on", "off"])],
+            vec![("ListKeys".to_owned(), json!({"UserName": "a", "Filters": [{"Name": "state", "Values": ["on", "off"]}]}))],
+        ),
+        (
+            vec![one_of("user_name", &["a"]), one_of("kind", &["x", "y"]), one_of("state", &["on"])],
+            vec![("ListKeys".to_owned(), json!({"UserName": "a", "Filters": [{"Name": "state", "Values": ["on"]}], "Kinds": ["x", "y"]}))],
+        ),
+        (vec![one_of("path", &["/a/"])], list(json!({"PathPrefix": "/a/"}))),
+        (vec![Filter::Prefix { column: "path".into(), prefix: "/a".into() }], list(json!({"PathPrefix": "/a"}))),
+        (
+            vec![
+                Filter::Prefix { column: "path".into(), prefix: "/a".into() },
+                Filter::Prefix { column: "path".into(), prefix: "/a/b".into() },
+            ],
+            list(json!({"PathPrefix": "/a/b"})),
+        ),
+        (
+            vec![
+                Filter::Prefix { column: "path".into(), prefix: "/a".into() },
+                Filter::Prefix { column: "path".into(), prefix: "/b".into() },
+            ],
+            vec![],
+        ),
+        (vec![Filter::OneOf { column: "managed".into(), values: vec![Scalar::Bool(true)] }], list(json!({"Scope": "AWS"}))),
+        (vec![one_of("managed", &["maybe"])], list(json!({}))),
+        (
+            vec![
+                one_of("user_name", &["a"]),
+                range("created", RangeOp::Gt, 60),
+                range("created", RangeOp::Le, 120),
+                range("created", RangeOp::Ge, 0),
+            ],
+            vec![("ListKeys".to_owned(), json!({"UserName": "a", "From": "1970-01-01T00:01:00Z", "To": "1970-01-01T00:02:00Z"}))],
+        ),
+        (vec![range("created", RangeOp::Gt, 60), range("created", RangeOp::Lt, 30)], vec![]),
+        (vec![one_of("last", &["x"])], list(json!({}))),
+    ] {
+        let plan = plan(&["user_name"], filters.clone());
+        assert_eq!(inputs(&plan), want, "{filters:?}");
+    }
+}
+
+#[test]
+fn a_link_that_a_column_needs_is_not_left_out() {
+    let plan = plan(&["owner"], vec![one_of("user_name", &["a"])]);
+    assert_eq!(plan.starts()[0].route(), Route::Links(0));
+    // Without its own name as filter, the chain finds all users, and the parameter keeps the others out.
+    let facts = Facts::new("c", "r");
+    let users = std::sync::Arc::new(json!({"Users": [{"UserName": "z"}]}));
+    let row: Vec<Row> = plan.links()[0].rows(&users, None).unwrap();
+    let ask = plan.links()[1].ask(&plan.starts()[0], &facts, Some(&row[0])).unwrap().unwrap();
+    assert_eq!(ask.input, json!({"UserName": "a"}));
+}
+
+#[test]
+fn gets_by_key() {
+    for (filters, want) in [
+        (vec![one_of("id", &["a", "b"])], vec!["a", "b"]),
+        (vec![one_of("arn", &["arn:x/a", "arn:x/b"])], vec!["a", "b"]),
+        (vec![one_of("arn", &["arn:x/a", "arn:x/b"]), one_of("id", &["a"])], vec!["a"]),
+    ] {
+        let plan = plan(&["id"], filters.clone());
+        let got: Vec<Value> = inputs(&plan).into_iter().map(|(o, i)| json!([o, i["Id"]])).collect();
+        assert_eq!(got, want.iter().map(|w| json!(["GetThing", w])).collect::<Vec<_>>(), "{filters:?}");
+        assert_eq!(plan.operations(), ["iam.GetThing"]);
+    }
+    // What only the chain knows cannot come from the get.
+    assert_eq!(plan(&["owner"], vec![one_of("id", &["a"])]).operations(), ["iam.ListUsers", "iam.ListKeys"]);
+}
+
+#[test]
+fn required_keys_name_the_fix() {
+    let source = KEYS.replace("user_name: { to: ListKeys.UserName }", "user_name: { to: ListKeys.UserName, required: true }");
+    let table = Table::load("t.yaml", &source).unwrap();
+    let error = table.plan(&Request::default()).unwrap_err().to_string();
+    assert_eq!(error, "t needs user_name: add where user_name = '…' or join on it");
+    assert!(table.plan(&Request { projection: vec![], filters: vec![one_of("user_name", &["a"])] }).is_ok());
+    let source = "table: t\nabout: x\nscope: account\nget: { call: iam.GetThing, in: { Id: \"id || split(arn, '/')[-1]\" } }\nkeys: { id: {}, arn: {} }\ncolumns: { id: text, arn: text }\n";
+    let error = Table::load("t.yaml", source).unwrap().plan(&Request::default()).unwrap_err().to_string();
+    assert_eq!(error, "t needs id or arn: add where id = '…' or join on it");
+}
+
+#[test]
+fn filters_that_reach_nothing_are_said_to() {
+    let table = table();
+    for (filter, uses) in [
+        (one_of("user_name", &["a"]), true),
+        (one_of("id", &["a"]), true),
+        (one_of("path", &["/"]), true),
+        (Filter::Prefix { column: "path".into(), prefix: "/".into() }, true),
+        (Filter::Prefix { column: "user_name".into(), prefix: "a".into() }, false),
+        (range("created", RangeOp::Gt, 1), true),
+        (range("id", RangeOp::Gt, 1), false),
+        (one_of("last", &["a"]), false),
+    ] {
+        assert_eq!(table.uses(&filter), uses, "{filter:?}");
+    }
+}
+
+#[test]
+fn long_lists_are_parted() {
+    let values: Vec<String> = (0..250).map(|i| i.to_string()).collect();
+    let values: Vec<&str> = values.iter().map(String::as_str).collect();
+    let plan = plan(&["id"], vec![one_of("kind", &values), one_of("user_name", &["a"])]);
+    let sizes: Vec<usize> = inputs(&plan).iter().map(|(_, i)| i["Kinds"].as_array().unwrap().len()).collect();
+    assert_eq!(sizes, [100, 100, 50]);
+}
