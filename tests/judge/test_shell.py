@@ -89,7 +89,7 @@ def test_completion_of_commands_tables_and_columns(home):
     shell.until("assay> ")
     shell.type("select access_key_last_used_da from aws_iam_access_key" + "\x1b[D" * 24 + "\t\x05;")
     shell.until("select access_key_last_used_date from aws_iam_access_key")
-    shell.type("\x03\x04")
+    shell.type("\x15\x04")
     assert shell.code() == 0
 
 
