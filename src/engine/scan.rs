@@ -71,7 +71,16 @@ impl ApiScan {
             .then(|| spec.table.plan(&Request { projection: spec.projection.clone(), filters: Vec::new() }).ok())
             .flatten()
             .map(Arc::new);
-        ApiScan { spec: Arc::new(spec), plan: Arc::new(plan), unfiltered, cloud, log, tally, metrics: ExecutionPlanMetricsSet::new(), properties: Arc::new(properties) }
+        ApiScan {
+            spec: Arc::new(spec),
+            plan: Arc::new(plan),
+            unfiltered,
+            cloud,
+            log,
+            tally,
+            metrics: ExecutionPlanMetricsSet::new(),
+            properties: Arc::new(properties),
+        }
     }
 }
 
