@@ -223,7 +223,7 @@ impl Prepass {
             }
             Expr::Like { pattern, escape_char, .. } | Expr::ILike { pattern, escape_char, .. } => {
                 if let Some(escape) = escape_char.take() {
-                    *pattern = Box::new(call("like_escape", vec![pattern.as_ref().clone(), Expr::Value(escape)]));
+                    **pattern = call("like_escape", vec![pattern.as_ref().clone(), Expr::Value(escape)]);
                 }
                 None
             }
