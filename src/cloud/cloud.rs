@@ -153,7 +153,14 @@ impl Cloud {
             };
             behind.insert(connection.name, found);
         }
-        Ok(Cloud(Arc::new(Inner { caller, connections: registry.connections, default: registry.default, behind, stopped_at, replayed: false })))
+        Ok(Cloud(Arc::new(Inner {
+            caller,
+            connections: registry.connections,
+            default: registry.default,
+            behind,
+            stopped_at,
+            replayed: false,
+        })))
     }
 
     fn replay(bundle: Arc<Bundle>, options: &Options) -> Result<Cloud, CloudError> {

@@ -67,7 +67,7 @@ pub(crate) fn scan(
 /// them more comes, and the engine filters again. Where neither was recorded, the error names the calls of the first.
 async fn recorded_of(env: &ScanEnv, scope: &Scope, plan: Arc<CallPlan>, unfiltered: Arc<CallPlan>) -> Arc<CallPlan> {
     for candidate in [&plan, &unfiltered] {
-        let trial = ScanEnv { tally: Tally::default(), log: Arc::default(), unfiltered: None, ..env.clone() };
+        let trial = ScanEnv { log: Arc::default(), unfiltered: None, ..env.clone() };
         let Some(walk) = Walk::begin(trial, scope.clone(), candidate.clone(), None).await else { break };
         if rows::recorded(&walk).await {
             return candidate.clone();

@@ -91,8 +91,8 @@ impl Statement {
 
     async fn view(&self, schema: &str, table: &Table, sql: &str) -> Result<ViewTable> {
         if self.views.contains(&table.name) {
-            let path = self.views.join(" → ");
-            return Err(EngineError::Internal(format!("view {} refers to itself through {path}", table.name)).into());
+            let path = self.views.join(", ");
+            return Err(EngineError::sql(format!("view {} refers to itself through {path}", table.name), None).into());
         }
         let mut inner = self.clone();
         inner.views.push(table.name.clone());

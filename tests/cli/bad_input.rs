@@ -24,10 +24,10 @@ fn usage() {
 fn statements() {
     let place = Place::new();
     for (sql, says) in [
-        ("select from where", "syntax error"),
+        ("select 1 +", "syntax error"),
         ("selec 1", "error: line 1, column 1: syntax error"),
         ("select 1;\n\n select * from aws_iam_acces_key", "aws_iam_access_key"),
-        ("select user_nam from aws_iam_user", "user_name"),
+        ("select user_nam from aws_iam_access_key", "user_name"),
         ("select 1 / 0", "division by zero"),
         ("select 'x'::int", "x"),
         ("select $who", "$who"),

@@ -109,7 +109,7 @@ fn tree(library: &Library, children: &[Child], depth: usize, out: &mut String) -
                     (None, Some(Ok(Item::Control(control)))) => control.title.clone(),
                     _ => String::new(),
                 };
-                let open = if leaf.control.is_none() { "  (not implemented)" } else { "" };
+                let open = if library.query(&leaf.id).is_err() { "  (not implemented)" } else { "" };
                 let _ = writeln!(out, "{indent}{}  {title}{open}", leaf.id);
             }
             Item::Control(control) => {
