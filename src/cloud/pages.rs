@@ -30,27 +30,52 @@ const TOKENS: &[(&str, &[&str])] = &[
 /// Members that limit a page, for operations without an entry in the paginators.
 const LIMITS: &[&str] = &["MaxResults", "maxResults", "MaxItems", "maxItems", "Limit", "limit", "PageSize", "pageSize"];
 
+/// Members that say there is more, for the same.
+const MORE: &[&str] = &["IsTruncated", "isTruncated", "Truncated"];
+
 /// How an operation pages: its entry in the SDK's paginators, else what its shapes show; `None` if it has one page.
 pub(crate) fn paging(service: &str, operation: &str) -> Option<Paginator> {
     model::paginator(service, operation).filter(|p| !p.input_tokens.is_empty()).or_else(|| from_shapes(service, operation))
 }
 
+/// Tokens stand in the answer itself, or (CloudFront) in the one structure that is the answer; Route 53 gives the next page's first
+/// item, in members of the same names as in the request.
 fn from_shapes(service: &str, operation: &str) -> Option<Paginator> {
     let (input, output) = model::operation_shapes(service, operation)?;
-    let members = |name: &str| model::shape(service, name)?.get("members")?.as_object();
-    let (input, output) = (members(&input?)?, members(&output?)?);
-    let (token, next) = TOKENS
-        .iter()
-        .filter(|(token, _)| input.contains_key(*token))
-        .find_map(|(token, answers)| answers.iter().find(|a| output.contains_key(**a)).map(|answer| (*token, *answer)))?;
+    let input = members(service, &input?)?;
+    let output = members(service, &output?)?;
     let first = |names: &[&str], of: &Map<String, Value>| names.iter().find(|n| of.contains_key(**n)).map(|n| (*n).to_owned());
-    Some(Paginator {
-        input_tokens: vec![token.to_owned()],
-        output_tokens: vec![next.to_owned()],
-        more_results: first(&["IsTruncated", "isTruncated"], output),
-        limit_key: first(LIMITS, input),
-        result_keys: Vec::new(),
-    })
+    let pair = |of: &Map<String, Value>| {
+        TOKENS
+            .iter()
+            .filter(|(token, _)| input.contains_key(*token))
+            .find_map(|(token, next)| Some(((*token).to_owned(), first(next, of)?)))
+    };
+    let paginator = |tokens: Vec<(String, String)>, more_results| {
+        let (input_tokens, output_tokens) = tokens.into_iter().unzip();
+        Paginator { input_tokens, output_tokens, more_results, limit_key: first(LIMITS, input), result_keys: Vec::new() }
+    };
+    if let Some(tokens) = pair(output) {
+        return Some(paginator(vec![tokens], first(MORE, output)));
+    }
+    let inside = output.iter().find_map(|(name, member)| {
+        let inner = members(service, member.get("shape")?.as_str()?)?;
+        let (token, next) = pair(inner)?;
+        let within = |m: String| format!("{name}.{m}");
+        Some(paginator(vec![(token, within(next))], first(MORE, inner).map(within)))
+    });
+    let same_names = || {
+        let same = input.keys().filter(|n| n.ends_with("Marker") && output.contains_key(*n)).map(|n| (n.clone(), n.clone()));
+        let tokens: Vec<(String, String)> = same.collect();
+        let more = first(MORE, output)?;
+        (!tokens.is_empty()).then(|| paginator(tokens, Some(more)))
+    };
+    inside.or_else(same_names)
+}
+
+/// Members of a structure.
+fn members(service: &str, shape: &str) -> Option<&'static Map<String, Value>> {
+    model::shape(service, shape)?.get("members")?.as_object()
 }
 
 /// The request member for the size of a page and its value, if one is to be sent.
@@ -62,7 +87,7 @@ pub(crate) fn page_limit(service: &str, operation: &str, paging: &Paginator, wan
     let wanted = wanted?;
     // Route 53 and a few others take the number as text.
     let text = model::operation_shapes(service, operation).and_then(|(input, _)| {
-        let target = model::shape(service, &input?)?.get("members")?.get(member)?.get("shape")?.as_str()?;
+        let target = members(service, &input?)?.get(member)?.get("shape")?.as_str()?;
         Some(model::shape(service, target)?.get("type")? == "string")
     });
     Some((member.clone(), if text == Some(true) { wanted.to_string().into() } else { wanted.into() }))
@@ -260,6 +285,48 @@ mod tests {
         let p = paginator(&["ExclusiveStartKey"], &["LastEvaluatedKey"], None);
         let (_, asked) = run(Some(p), json!({}), vec![json!({"LastEvaluatedKey": {"k": 1}}), json!({"LastEvaluatedKey": {}})], 9).await;
         assert_eq!(asked[1..], [json!({"ExclusiveStartKey": {"k": 1}})]);
+    }
+
+    #[test]
+    fn operations_without_a_paginator_page_by_their_shapes() {
+        for (service, operation, tokens, more, limit) in [
+            ("iam", "ListUsers", "Marker=Marker", Some("IsTruncated"), Some("MaxItems")),
+            ("cloudtrail", "ListChannels", "NextToken=NextToken", None, Some("MaxResults")),
+            ("ec2", "DescribeLockedSnapshots", "NextToken=NextToken", None, Some("MaxResults")),
+            ("wafv2", "ListWebACLs", "NextMarker=NextMarker", None, Some("Limit")),
+            ("cloudfront", "ListCachePolicies", "Marker=CachePolicyList.NextMarker", None, Some("MaxItems")),
+            (
+                "cloudfront",
+                "ListDistributionsByWebACLId",
+                "Marker=DistributionList.NextMarker",
+                Some("DistributionList.IsTruncated"),
+                Some("MaxItems"),
+            ),
+            ("route53", "ListTrafficPolicies", "TrafficPolicyIdMarker=TrafficPolicyIdMarker", Some("IsTruncated"), Some("MaxItems")),
+        ] {
+            let p = paging(service, operation).unwrap();
+            let pairs: Vec<String> = p.input_tokens.iter().zip(&p.output_tokens).map(|(i, o)| format!("{i}={o}")).collect();
+            assert_eq!((pairs.join(" ").as_str(), p.more_results.as_deref(), p.limit_key.as_deref()), (tokens, more, limit), "{operation}");
+        }
+        for (service, operation) in [("iam", "GetAccountSummary"), ("sts", "GetCallerIdentity"), ("s3", "GetBucketAcl"), ("x", "Y")] {
+            assert_eq!(paging(service, operation), None, "{operation}");
+        }
+    }
+
+    #[test]
+    fn page_sizes_are_set_where_that_saves_calls() {
+        for (service, operation, wanted, sent) in [
+            ("iam", "ListUsers", None, json!({"MaxItems": 1000})),
+            ("iam", "ListUsers", Some(5), json!({"MaxItems": 5})),
+            ("iam", "ListUsers", Some(5000), json!({"MaxItems": 1000})),
+            ("ec2", "DescribeInstances", None, json!({})),
+            ("ec2", "DescribeInstances", Some(50), json!({"MaxResults": 50})),
+            ("route53", "ListHostedZones", Some(50), json!({"MaxItems": "50"})),
+        ] {
+            let limit = page_limit(service, operation, &paging(service, operation).unwrap(), wanted);
+            assert_eq!(with_limit(json!({}), limit), sent, "{operation} {wanted:?}");
+        }
+        assert_eq!(with_limit(json!({"MaxItems": 7}), Some(("MaxItems".into(), json!(1000)))), json!({"MaxItems": 7}));
     }
 
     #[test]
