@@ -3,17 +3,25 @@
 use crate::console::Console;
 use crate::exit::Failed;
 use crate::failures;
-use crate::output::{self, Look, Summary};
+use crate::output::{self, Format, Look, Summary};
 use assay_cloud::TallyCounts;
 use assay_engine::{Arg, Engine, Failure};
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::error::DataFusionError;
+use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt;
 use serde_json::json;
 use std::io::Write;
 use std::pin::pin;
 use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 /// Progress shows after this long without rows, and is renewed this often.
 const TICK: Duration = Duration::from_millis(500);
+
+/// A cancelled statement is waited for this long.
+const STOP: Duration = Duration::from_secs(1);
 
 /// A statement and how to show it.
 pub(crate) struct Job<'a> {
@@ -101,6 +109,52 @@ pub(crate) async fn interrupt() {
     }
 }
 
+/// Rows of a stream that a task of its own drives: a statement that only computes may not yield for long, and Ctrl-C must be heard.
+struct Rows {
+    task: JoinHandle<()>,
+    batches: mpsc::Receiver<Result<RecordBatch, DataFusionError>>,
+}
+
+impl Rows {
+    fn start(mut stream: SendableRecordBatchStream) -> Rows {
+        // One batch waits while one is written; a slow reader slows the calls.
+        let (send, batches) = mpsc::channel(1);
+        let task = tokio::spawn(async move {
+            while let Some(batch) = stream.next().await {
+                if send.send(batch).await.is_err() {
+                    break;
+                }
+            }
+        });
+        Rows { task, batches }
+    }
+
+    /// The next batch; a panic of the task is an error of ours.
+    async fn next(&mut self) -> Option<Result<RecordBatch, Failed>> {
+        match self.batches.recv().await {
+            Some(batch) => Some(batch.map_err(Failed::from)),
+            None => match (&mut self.task).await {
+                Err(error) if error.is_panic() => Some(Err(Failed::internal("a statement panicked"))),
+                _ => None,
+            },
+        }
+    }
+
+    /// Cancels what is in flight and waits until it is over, so that the log is final; but not for a task that does not yield.
+    async fn stop(mut self) {
+        self.task.abort();
+        if !self.task.is_finished() {
+            let _ = tokio::time::timeout(STOP, &mut self.task).await;
+        }
+    }
+}
+
+impl Drop for Rows {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
 impl Job<'_> {
     /// Runs the statement to its end, or until Ctrl-C; rows that came before are written either way.
     pub(crate) async fn run(&self, out: &mut dyn Write) -> Result<Ran, Failed> {
@@ -115,8 +169,9 @@ impl Job<'_> {
         let Some(planned) = planned else {
             return Ok(Ran { interrupted: true, elapsed: begin.elapsed(), ..ran });
         };
-        let mut query = planned.map_err(|e| Failed::engine(&e, self.locate))?;
+        let query = planned.map_err(|e| Failed::engine(&e, self.locate))?;
         let mut sink = output::sink(self.look, query.schema.clone());
+        let mut rows = Rows::start(query.stream);
         let mut tick = tokio::time::interval_at(tokio::time::Instant::now() + TICK, TICK);
         let mut shown = false;
         let ended: Result<(), Failed> = loop {
@@ -126,9 +181,9 @@ impl Job<'_> {
                     ran.interrupted = true;
                     break Ok(());
                 }
-                next = query.stream.next() => match next {
+                next = rows.next() => match next {
                     None => break Ok(()),
-                    Some(Err(error)) => break Err(error.into()),
+                    Some(Err(failed)) => break Err(failed),
                     Some(Ok(batch)) => {
                         if std::mem::take(&mut shown) {
                             self.console.status("");
@@ -148,15 +203,15 @@ impl Job<'_> {
         if shown {
             self.console.status("");
         }
-        // Dropping the stream cancels what is in flight, so that the log is final.
-        drop(query.stream);
+        rows.stop().await;
         ran.elapsed = begin.elapsed();
         ran.counts = query.log.counts();
         ran.failures = query.log.failures();
         if let Err(failed) = ended {
             // What rows there were are shown, then the reason why there are no more.
             if ran.rows > 0 {
-                sink.end(&Summary::default(), out).and_then(|()| out.flush()).map_err(|e| Failed::stdout(&e))?;
+                let metadata = json!({"complete": false, "rows_returned": ran.rows, "error": failed.message});
+                sink.end(&Summary { metadata: Some(metadata) }, out).and_then(|()| out.flush()).map_err(|e| Failed::stdout(&e))?;
             }
             return Err(failed);
         }
@@ -167,7 +222,10 @@ impl Job<'_> {
             }
             metadata
         });
-        sink.end(&Summary { metadata }, out).and_then(|()| out.flush()).map_err(|e| Failed::stdout(&e))?;
+        // A cancelled statement without rows has nothing to say but in JSON, which is a document or nothing.
+        if !ran.interrupted || ran.rows > 0 || self.look.format == Format::Json {
+            sink.end(&Summary { metadata }, out).and_then(|()| out.flush()).map_err(|e| Failed::stdout(&e))?;
+        }
         Ok(ran)
     }
 }

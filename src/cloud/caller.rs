@@ -4,7 +4,7 @@
 use crate::aws::client::Attempts;
 use crate::cache::{Cache, Outcome};
 use crate::clock::Clock;
-use crate::credentials::{ATTEMPTS, Login};
+use crate::credentials::{FAILURE_BELIEVED, Login};
 use crate::flight::{Flights, died};
 use crate::key::{call_key, canonical_input};
 use crate::limiter::Limiter;
@@ -14,15 +14,14 @@ use crate::transport::{Request, Transport};
 use crate::{CloudError, ErrorKind, Tally, TallyCounts};
 use serde_json::Value;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Answers of a run are kept up to this size.
 const CACHE_BYTES: usize = 256 << 20;
 
-/// Waits before asking again when a call was given up under throttling although attempts were left: the SDK's retry quota, shared by
-/// all calls to a service, was used up. By then the limiter has slowed down.
-const PATIENCE: &[Duration] = &[Duration::from_secs(5), Duration::from_secs(15)];
+/// Waits before asking again when the SDK's retries were all throttled, or its retry quota was used up. By then the limiter has slowed down.
+const PATIENCE: &[Duration] = &[Duration::from_secs(2), Duration::from_secs(5), Duration::from_secs(10), Duration::from_secs(20)];
 
 /// Codes that say the credentials are too old. Source: AWS "Common error types" and the STS and S3 API references.
 const EXPIRED: &[&str] = &["ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"];
@@ -41,6 +40,8 @@ pub(crate) struct Caller {
     cache: Cache,
     flights: Flights<Outcome>,
     limiter: Limiter,
+    /// Gates behind which nothing answered, since when, and how that was told.
+    down: Mutex<HashMap<String, (Duration, CloudError)>>,
     /// By login.
     limits: HashMap<Arc<str>, Limits>,
     pub(crate) recorder: Option<Recorder>,
@@ -69,6 +70,7 @@ impl Caller {
             cache: Cache::new(clock.clone(), cache_ttl, CACHE_BYTES),
             flights: Flights::new(),
             limiter: Limiter::new(clock.clone(), max_in_flight),
+            down: Mutex::default(),
             limits,
             recorder,
             tally: Tally::default(),
@@ -78,6 +80,11 @@ impl Caller {
 
     pub(crate) fn clear_cache(&self) {
         self.cache.clear();
+        self.down().clear();
+    }
+
+    fn down(&self) -> MutexGuard<'_, HashMap<String, (Duration, CloudError)>> {
+        self.down.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn set_cache_ttl(&self, ttl: Duration) {
@@ -144,12 +151,16 @@ impl Caller {
         if let Some(error) = login.recent_failure(self.clock.now()) {
             return Err(error);
         }
+        let gate = [&*login.key, &request.region, &request.service].join("\t");
+        let known_down = self.down().get(&gate).filter(|(since, _)| self.clock.now().saturating_sub(*since) < FAILURE_BELIEVED).cloned();
+        if let Some((_, error)) = known_down {
+            return Err(error);
+        }
         let limit = self.limits.get(&login.key).map(|l| l.of(&request.service)).unwrap_or_default();
         let mut patience = PATIENCE.iter();
         let (mut sent, mut renewed) = (0, false);
         loop {
-            let gate = [&*login.key, &request.region, &request.service].join("\t");
-            let pass = self.limiter.enter(gate, limit).await;
+            let pass = self.limiter.enter(gate.clone(), limit).await;
             let generation = login.generation();
             let mut attempts = Attempts::default();
             let result = self.transport.send(request, &mut attempts).await;
@@ -167,17 +178,28 @@ impl Caller {
                 renewed = true;
                 login.renew(generation);
             } else if error.kind == ErrorKind::Throttled
-                && attempts.total < ATTEMPTS
                 && let Some(wait) = patience.next()
             {
                 self.clock.sleep(*wait).await;
             } else {
-                // Nothing was sent: there are no credentials, and the next call would find none either.
-                if error.kind == ErrorKind::Credentials && attempts.total == 0 {
-                    login.remember_failure(self.clock.now(), &error);
-                }
+                self.remember(&error, login, gate, generation, attempts);
                 return Err(error);
             }
+        }
+    }
+
+    /// Some failures hold for the next calls too, which need not wait for them as long.
+    fn remember(&self, error: &CloudError, login: &Login, gate: String, generation: u64, attempts: Attempts) {
+        match error.kind {
+            // Nothing was sent: there are no credentials. A provider that failed may not tell its reason twice, so it goes.
+            ErrorKind::Credentials if attempts.total == 0 => {
+                login.remember_failure(self.clock.now(), error);
+                login.renew(generation);
+            }
+            ErrorKind::Unreachable => {
+                self.down().insert(gate, (self.clock.now(), error.clone()));
+            }
+            _ => {}
         }
     }
 }

@@ -57,6 +57,7 @@ struct Inner {
     behind: HashMap<Arc<str>, Behind>,
     /// The clock of a recording or a replay.
     stopped_at: Option<DateTime<Utc>>,
+    replayed: bool,
 }
 
 /// Profile, role and external id: connections that agree in them share a login.
@@ -152,7 +153,14 @@ impl Cloud {
             };
             behind.insert(connection.name, found);
         }
-        Ok(Cloud(Arc::new(Inner { caller, connections: registry.connections, default: registry.default, behind, stopped_at })))
+        Ok(Cloud(Arc::new(Inner {
+            caller,
+            connections: registry.connections,
+            default: registry.default,
+            behind,
+            stopped_at,
+            replayed: false,
+        })))
     }
 
     fn replay(bundle: Arc<Bundle>, options: &Options) -> Result<Cloud, CloudError> {
@@ -209,7 +217,7 @@ impl Cloud {
         }
         connections.sort_by(|a, b| a.name.cmp(&b.name));
         let default = header.default.iter().map(|d| d.as_str().into()).collect();
-        Ok(Cloud(Arc::new(Inner { caller, connections, default, behind, stopped_at: Some(bundle.recorded_at) })))
+        Ok(Cloud(Arc::new(Inner { caller, connections, default, behind, stopped_at: Some(bundle.recorded_at), replayed: true })))
     }
 
     /// Every configured connection, aggregates included, by name.
@@ -305,6 +313,11 @@ impl Cloud {
             async move { cloud.call(&scope, &op, input, &tally).await }
         });
         stream.map(move |page| page.map_err(|e| labelled(e, &context))).boxed()
+    }
+
+    /// Do answers come from a bundle?
+    pub fn is_replay(&self) -> bool {
+        self.0.replayed
     }
 
     /// Now; in a replay, the recording's time.

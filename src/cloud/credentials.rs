@@ -26,20 +26,22 @@ use std::time::{Duration, SystemTime};
 /// Name of the sessions that assumed roles get: what CloudTrail shows.
 pub(crate) const SESSION: &str = "assay";
 
-/// Attempts per call, the first included; AWS_MAX_ATTEMPTS and the profile's `max_attempts` beat it.
-pub(crate) const ATTEMPTS: u32 = 10;
+/// Attempts per call, the first included; AWS_MAX_ATTEMPTS and the profile's `max_attempts` beat it. Few, so that an address where
+/// nothing answers is given up within seconds; throttled calls are given more rounds by the caller.
+const ATTEMPTS: u32 = 4;
 const MAX_BACKOFF: Duration = Duration::from_secs(20);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(90);
-const CALL_TIMEOUT: Duration = Duration::from_secs(300);
+/// Until the first byte, for one attempt, and for all attempts together.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(60);
+const CALL_TIMEOUT: Duration = Duration::from_secs(120);
 /// Single sign-on, credential processes and role chains take their time.
 const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(30);
 /// Credentials that end sooner than this are fetched anew.
 const ALMOST_OVER: Duration = Duration::from_secs(60);
 /// How long a failure to get credentials is believed: every call would ask again, and a chain that ends at the instance
 /// metadata takes a second to fail.
-const FAILURE_BELIEVED: Duration = Duration::from_secs(10);
+pub(crate) const FAILURE_BELIEVED: Duration = Duration::from_secs(10);
 
 /// Region of calls where neither the configuration nor the environment names one.
 const DEFAULT_REGION: &str = "us-east-1";
@@ -190,18 +192,38 @@ impl Login {
         }
     }
 
+    /// Why there are no credentials, for people: what was asked, and what the last one asked said.
+    pub(crate) fn explain(&self, cause: &str) -> String {
+        // The layers between the call and the provider say nothing that helps.
+        let layers =
+            ["dispatch failure: ", "other: ", "an error occurred while loading credentials: ", "the credential provider was not enabled: "];
+        let cause = layers.iter().fold(cause, |text, layer| text.strip_prefix(layer).unwrap_or(text));
+        match &self.source {
+            Source::Ambient { .. } => format!(
+                "no credentials in the environment, the default profile, web identity, container or instance metadata; the last one asked: {cause}"
+            ),
+            Source::Profile { name, .. } => format!("no credentials from profile {name}: {cause}"),
+            Source::Role { base, arn, .. } => format!("cannot assume {arn} with the credentials of {}: {cause}", base.key),
+            Source::Recorded => cause.to_owned(),
+        }
+    }
+
     /// Which source gives the credentials and until when; resolves them, so it may ask STS or the instance metadata. Shows no secret.
     pub(crate) async fn describe_source(&self) -> Result<String, CloudError> {
         if let Source::Recorded = self.source {
             return Ok("a recording".to_owned());
         }
-        let (_, config) = self.sdk_config().await?;
+        let (generation, config) = self.sdk_config().await?;
         let no = |m: String| CloudError::new(ErrorKind::Credentials, "NoCredentials", m);
         let provider = config.credentials_provider().ok_or_else(|| no("no credentials provider".into()))?;
         let credentials = tokio::time::timeout(CREDENTIALS_TIMEOUT, provider.provide_credentials())
             .await
             .map_err(|_| no(format!("no credentials within {} s", CREDENTIALS_TIMEOUT.as_secs())))?
-            .map_err(|e| no(one_line(&e)))?;
+            .map_err(|e| {
+                // A provider may tell its reason only once.
+                self.renew(generation);
+                no(self.explain(&one_line(&e)))
+            })?;
         let mut text = match &self.source {
             Source::Profile { name, .. } => format!("profile {name}: {}", source_name(&credentials)),
             Source::Role { arn, base, .. } => format!("role {arn}, assumed by the credentials of {}", base.key),
@@ -234,7 +256,7 @@ pub(crate) async fn configured_region(profile: Option<&str>) -> Arc<str> {
     region.map_or_else(|| Arc::from(DEFAULT_REGION), |r| Arc::from(r.as_ref()))
 }
 
-/// Patience for throttles, unless the environment or the profile says how many attempts there shall be.
+/// Our number of attempts, unless the environment or the profile says how many attempts there shall be.
 fn retries(loaded: Option<&RetryConfig>) -> RetryConfig {
     let loaded = loaded.cloned().unwrap_or_else(RetryConfig::standard);
     let chosen = loaded.max_attempts() != RetryConfig::standard().max_attempts() || std::env::var_os("AWS_MAX_ATTEMPTS").is_some();
@@ -305,7 +327,7 @@ fn source_name(credentials: &Credentials) -> String {
             F::CredentialsEnvVarsStsWebIdToken | F::CredentialsProfileStsWebIdToken | F::CredentialsStsAssumeRoleWebId => {
                 "web identity token"
             }
-            F::CredentialsStsAssumeRole => "assumed role",
+            F::CredentialsStsAssumeRole => "a role assumed on the way",
             F::CredentialsProfile => "keys in the shared files",
             F::CredentialsProfileSourceProfile => "source profile",
             F::CredentialsProfileNamedProvider => "named credential source",

@@ -39,7 +39,15 @@ type ClientKey = (Arc<str>, Arc<str>, Arc<str>);
 
 impl Transport for Aws {
     fn send<'a>(&'a self, request: &'a Request, attempts: &'a mut Attempts) -> BoxFuture<'a, Result<Value, CloudError>> {
-        Box::pin(async move { self.client(request).await?.call(&request.operation, request.input.clone(), attempts).await })
+        Box::pin(async move {
+            let client = self.client(request).await?;
+            client.call(&request.operation, request.input.clone(), attempts).await.map_err(|mut e| {
+                if e.kind == ErrorKind::Credentials && e.status.is_none() {
+                    e.message = request.login.explain(&e.message);
+                }
+                e
+            })
+        })
     }
 }
 

@@ -123,7 +123,12 @@ pub(crate) fn closest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a s
 
 fn plan(text: &str) -> EngineError {
     if let Some(table) = between(text, "table '", "' not found") {
-        let name = table.rsplit('.').next().unwrap_or(table);
+        let parts: Vec<&str> = table.split('.').collect();
+        let name = match parts.as_slice() {
+            [_, schema @ "information_schema", name] => format!("{schema}.{name}"),
+            [.., name] => (*name).to_owned(),
+            [] => table.to_owned(),
+        };
         return EngineError::sql(format!("relation \"{name}\" does not exist"), None);
     }
     if let Some(function) = between(text, "table function '", "' not found") {

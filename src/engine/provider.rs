@@ -91,6 +91,6 @@ impl TableProvider for ApiTable {
             // A filter that DataFusion checks again may drop rows, and then more of them are needed than the limit says.
             limit: limit.filter(|_| of_rows.is_empty()),
         };
-        Ok(Arc::new(ApiScan::new(spec, Arc::new(plan), schema, self.cloud.clone(), log)))
+        Ok(Arc::new(ApiScan::new(spec, plan, schema, self.cloud.clone(), log)))
     }
 }

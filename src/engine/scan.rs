@@ -6,7 +6,7 @@ use crate::QueryLog;
 use crate::execute::{self, ScanEnv};
 use crate::explain;
 use assay_cloud::{Cloud, Scope, Tally};
-use assay_tables::{CallPlan, Filter, Table};
+use assay_tables::{CallPlan, Filter, Request, Table};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -46,6 +46,7 @@ pub(crate) struct ScanSpec {
 pub(crate) struct ApiScan {
     spec: Arc<ScanSpec>,
     plan: Arc<CallPlan>,
+    unfiltered: Option<Arc<CallPlan>>,
     cloud: Cloud,
     log: Arc<QueryLog>,
     /// Calls of this scan alone; they also count for its table.
@@ -56,7 +57,7 @@ pub(crate) struct ApiScan {
 
 impl ApiScan {
     /// `schema` is that of the projection.
-    pub(crate) fn new(spec: ScanSpec, plan: Arc<CallPlan>, schema: SchemaRef, cloud: Cloud, log: Arc<QueryLog>) -> ApiScan {
+    pub(crate) fn new(spec: ScanSpec, plan: CallPlan, schema: SchemaRef, cloud: Cloud, log: Arc<QueryLog>) -> ApiScan {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(schema),
             Partitioning::UnknownPartitioning(spec.scopes.len().max(1)),
@@ -65,7 +66,21 @@ impl ApiScan {
         )
         .with_scheduling_type(SchedulingType::Cooperative);
         let tally = log.tally(&spec.table.name).child();
-        ApiScan { spec: Arc::new(spec), plan, cloud, log, tally, metrics: ExecutionPlanMetricsSet::new(), properties: Arc::new(properties) }
+        // Planned again only where it can be needed; without its filters a table may lack a required key column, and then there is no such plan.
+        let unfiltered = (cloud.is_replay() && !spec.filters.is_empty())
+            .then(|| spec.table.plan(&Request { projection: spec.projection.clone(), filters: Vec::new() }).ok())
+            .flatten()
+            .map(Arc::new);
+        ApiScan {
+            spec: Arc::new(spec),
+            plan: Arc::new(plan),
+            unfiltered,
+            cloud,
+            log,
+            tally,
+            metrics: ExecutionPlanMetricsSet::new(),
+            properties: Arc::new(properties),
+        }
     }
 }
 
@@ -118,6 +133,7 @@ impl ExecutionPlan for ApiScan {
             log: Arc::clone(&self.log),
             table: Arc::clone(&self.spec.table),
             tally: self.tally.clone(),
+            unfiltered: self.unfiltered.clone(),
         };
         let read = Read { log: Arc::clone(&self.log), table: self.spec.table.name.clone(), scope: scope.clone() };
         let (plan, limit) = (Arc::clone(&self.plan), self.spec.limit);

@@ -91,8 +91,8 @@ impl Statement {
 
     async fn view(&self, schema: &str, table: &Table, sql: &str) -> Result<ViewTable> {
         if self.views.contains(&table.name) {
-            let path = self.views.join(" → ");
-            return Err(EngineError::Internal(format!("view {} refers to itself through {path}", table.name)).into());
+            let path = self.views.join(", ");
+            return Err(EngineError::sql(format!("view {} refers to itself through {path}", table.name), None).into());
         }
         let mut inner = self.clone();
         inner.views.push(table.name.clone());
@@ -194,8 +194,8 @@ impl SchemaProvider for Tables {
             return Ok(Some(Arc::new(table)));
         }
         let Some(connections) = shared.connections_of(&self.schema) else {
-            let known = self.schema == INFORMATION_SCHEMA;
-            return Err(if known { self.unknown_table(name) } else { self.unknown_schema() }.into());
+            // SHOW asks for all of PostgreSQL's, whether there or not.
+            return if self.schema == INFORMATION_SCHEMA { Ok(None) } else { Err(self.unknown_schema().into()) };
         };
         let Some(table) = shared.catalog.table(name).map_err(EngineError::from)? else {
             // `from generate_series(1, 3)` asks for a table of the function's name first.

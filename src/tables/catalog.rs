@@ -1,5 +1,6 @@
 //! The catalog: every spec by name. The index is made at compile time; a spec is parsed when it is first used.
 
+use crate::check::Shapes;
 use crate::spec::yaml::closest;
 use crate::{SpecError, Table};
 use std::collections::BTreeMap;
@@ -17,7 +18,7 @@ type Parsed = OnceLock<Result<Arc<Table>, SpecError>>;
 pub struct Catalog {
     /// One cell per entry of the index, empty until the table is used.
     parsed: Box<[Parsed]>,
-    added: BTreeMap<String, Arc<Table>>,
+    added: BTreeMap<String, (String, Arc<Table>)>,
 }
 
 impl Catalog {
@@ -60,8 +61,17 @@ impl Catalog {
     /// The spec is bad.
     pub fn add(&mut self, file: &str, source: &str) -> Result<(), SpecError> {
         let table = Table::load(file, source)?;
-        self.added.insert(table.name.clone(), Arc::new(table));
+        self.added.insert(table.name.clone(), (file.to_owned(), Arc::new(table)));
         Ok(())
+    }
+
+    /// Checks the added specs against the models of the services; the embedded ones are checked by a test of this repository.
+    ///
+    /// # Errors
+    /// The first thing that is wrong: an operation that does not exist or does more than read, a path, a type.
+    pub fn check_added(&self, shapes: &dyn Shapes) -> Result<(), SpecError> {
+        let mut bad = self.added.values().flat_map(|(file, table)| table.check(file, shapes));
+        bad.next().map_or(Ok(()), Err)
     }
 
     /// Names of all tables, sorted.
@@ -82,7 +92,7 @@ impl Catalog {
     /// # Errors
     /// The spec is bad.
     pub fn table(&self, name: &str) -> Result<Option<Arc<Table>>, SpecError> {
-        if let Some(table) = self.added.get(name) {
+        if let Some((_, table)) = self.added.get(name) {
             return Ok(Some(table.clone()));
         }
         let Some(at) = position(name) else { return Ok(None) };

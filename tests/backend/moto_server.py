@@ -135,7 +135,7 @@ def answer_json(start_response, status, body, code=None):
 
 
 def fakes(app):
-    """Answers the read operations that moto lacks: Access Analyzer's lists, the account's contact information."""
+    """Answers the read operations that moto lacks: Access Analyzer's list, the account's contact information, DynamoDB's streams to Kinesis."""
 
     def wrapped(environ, start_response):
         found = CREDENTIAL.search(environ.get("HTTP_AUTHORIZATION", ""))
@@ -144,6 +144,12 @@ def fakes(app):
             path = environ.get("PATH_INFO", "")
             if service == "access-analyzer" and path == "/analyzer":
                 return answer_json(start_response, "200 OK", {"analyzers": ANALYZERS.get((iam_models.get_account_id_from(key), region), [])})
+            if environ.get("HTTP_X_AMZ_TARGET", "").endswith(".DescribeKinesisStreamingDestination"):
+                return answer_json(start_response, "200 OK", {"KinesisDataStreamDestinations": []})
+            if service == "cloudfront" and path.rstrip("/").endswith("/monitoring-subscription"):
+                start_response("404 Not Found", [("Content-Type", "text/xml")])
+                return [b"<ErrorResponse><Error><Type>Sender</Type><Code>NoSuchMonitoringSubscription</Code>"
+                        b"<Message>A monitoring subscription does not exist for the distribution.</Message></Error></ErrorResponse>"]
             if service == "account" and path == "/getContactInformation":
                 contact = {"FullName": "Example Corp", "AddressLine1": "1 Example Street", "City": "Example", "PostalCode": "00000",
                            "CountryCode": "US", "PhoneNumber": "+1-555-0100"}

@@ -33,8 +33,8 @@ def test_wrong_usage(assay):
     assert assay("querry").code == 64
     assert assay("query", "select 1", "--output", "papyrus").code == 64
     assert assay("run", "control").code == 64
-    unknown = assay("run", "control", "cis_v200_1_41", "--demo")
-    assert unknown.code in (64, 65) and "cis_v200_1_14" in unknown.err
+    unknown = assay("run", "control", "iam_user_acces_key_age_90", "--demo")
+    assert unknown.code in (64, 65) and "iam_user_access_key_age_90" in unknown.err
 
 
 def test_broken_yaml_in_the_configuration(assay, tmp_path):

@@ -39,6 +39,9 @@ DIFFERENCES = {
     ("iam", "GetPolicyVersion"): {".PolicyVersion.Document": "boto3 decodes policy documents; here tables do it"},
     ("iam", "ListRoles"): {".Roles[].AssumeRolePolicyDocument": "boto3 decodes policy documents; here tables do it"},
     ("cloudformation", "GetTemplate"): {".TemplateBody": "boto3 parses templates"},
+    ("athena", "ListWorkGroups"): {".WorkGroups[].CreationTime": "moto answers with the time of the call"},
+    ("efs", "DescribeFileSystems"): {".FileSystems[].SizeInBytes.Timestamp": "moto answers with the time of the call"},
+    ("rds", "DescribeDBInstances"): {".DBInstances[].LatestRestorableTime": "moto answers with the time of the call"},
     ("s3", "GetBucketLocation"): {".LocationConstraint": "boto3 makes null of the empty text that means us-east-1"},
     ("s3", "ListObjectsV2"): {".EncodingType": "boto3 asks for url encoding by itself and decodes it again"},
 }
@@ -446,11 +449,13 @@ def test_signatures_are_checked(moto, client, estate):
         keys[user] = {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
     wrong = {**keys["reader"], "AWS_SECRET_ACCESS_KEY": "wrong"}
     unknown = {**keys["reader"], "AWS_ACCESS_KEY_ID": "AKIAUNKNOWNUNKNOWN77"}
+    # REST-JSON is missing: with its checks on, moto refuses such calls of boto3, too
     lines = [
         {"service": "iam", "operation": "ListUsers"},
-        {"service": "ec2", "operation": "DescribeVpcs", "input": {"Filters": [{"Name": "tag:x", "Values": ["a b", "*+/é"]}]}},
+        # no blank: moto signs a form again with `+` for it, whatever was sent
+        {"service": "ec2", "operation": "DescribeVpcs", "input": {"Filters": [{"Name": "tag:x", "Values": ["a&b", "*+/é"]}]}},
         {"service": "kms", "operation": "ListKeys", "input": {}},
-        {"service": "lambda", "operation": "ListFunctions", "input": {"MaxItems": 5}},
+        {"service": "dynamodb", "operation": "ListTables", "input": {"Limit": 5}},
         {"service": "s3", "operation": "ListObjectsV2", "input": {"Bucket": "judge-bucket", "Prefix": "a b/ü+"}},
     ]
     enforce(moto, 0)
@@ -461,7 +466,7 @@ def test_signatures_are_checked(moto, client, estate):
         nobody = call(lines[:2], moto, **unknown)
     finally:
         enforce(moto, 10**9)
-    assert all("ok" in a for a in good), good
+    assert [a.get("error") for a in good] == [None] * len(lines)
     assert [a["error"]["kind"] for a in denied] == ["Denied", "Denied"], denied
     assert [a["error"]["kind"] for a in forged] == ["Credentials", "Credentials"], forged
     assert [a["error"]["kind"] for a in nobody] == ["Credentials", "Credentials"], nobody

@@ -55,7 +55,7 @@ class Server:
         self.process = None
 
     def __enter__(self):
-        self.run(["initdb", "-D", str(self.dir / "data"), "-U", "oracle", "--locale=C", "-E", "UTF8", "-A", "trust"])
+        self.run(["initdb", "-D", str(self.dir / "data"), "-U", "oracle", "--locale=C.UTF-8", "-E", "UTF8", "-A", "trust"])
         log = open(self.dir / "log", "wb")
         self.process = subprocess.Popen(
             [str(self.bin / "postgres"), "-D", str(self.dir / "data"), "-k", str(self.dir), "-c", "listen_addresses=", "-c", "timezone=UTC", "-c", "fsync=off"],
@@ -107,7 +107,7 @@ def answer(server, sql):
     if done.returncode != 0:
         message = re.sub(r"^(ERROR|FATAL):\s+", "", done.stderr.strip().splitlines()[0])
         return ["ERROR: " + re.sub(r" at character \d+$", "", message)]
-    return done.stdout.rstrip("\n").split("\n")
+    return done.stdout.removesuffix("\n").split("\n")
 
 
 def record(server, path):

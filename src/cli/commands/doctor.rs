@@ -5,7 +5,7 @@ use crate::args::Global;
 use crate::console::Console;
 use crate::exit::{Exit, Failed};
 use crate::session::Session;
-use assay_cloud::{Account, CloudError, ConnectionConfig};
+use assay_cloud::{Account, CloudError, ErrorKind};
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::sync::Arc;
@@ -35,10 +35,7 @@ pub(crate) async fn exec(global: &Global, console: Console) -> Result<Exit, Fail
             print(&format!("\n{}: aggregate of {}\n", connection.name, connection.members.join(", ")))?;
             continue;
         }
-        let config = session.config.cloud.connections.get(connection.name.as_ref());
-        let source =
-            if live { credentials(config, &|name| std::env::var_os(name).is_some_and(|v| !v.is_empty())) } else { "recording".to_owned() };
-        print(&format!("\n{}\n  credentials: {source}\n", connection.name))?;
+        print(&format!("\n{}\n", connection.name))?;
         let accounts = tokio::select! {
             accounts = session.cloud.accounts(&connection.name) => accounts,
             () = crate::statement::interrupt() => return Err(Failed::new(Exit::Interrupted, "interrupted")),
@@ -47,7 +44,7 @@ pub(crate) async fn exec(global: &Global, console: Console) -> Result<Exit, Fail
             Ok(accounts) => {
                 for account in accounts {
                     let checked = tokio::select! {
-                        checked = check(&account) => checked,
+                        checked = check(&account, live) => checked,
                         () = crate::statement::interrupt() => return Err(Failed::new(Exit::Interrupted, "interrupted")),
                     };
                     match checked {
@@ -81,9 +78,11 @@ pub(crate) async fn exec(global: &Global, console: Console) -> Result<Exit, Fail
     }
 }
 
-async fn check(account: &Arc<Account>) -> Result<String, CloudError> {
+async fn check(account: &Arc<Account>, live: bool) -> Result<String, CloudError> {
+    let source = if live { account.credential_source().await? } else { "recording".to_owned() };
     let identity = account.identity().await?;
-    let mut text = format!("  account: {} ({})\n  identity: {}\n", identity.account_id, identity.partition, identity.arn);
+    let mut text =
+        format!("  credentials: {source}\n  account: {} ({})\n  identity: {}\n", identity.account_id, identity.partition, identity.arn);
     match account.regions().await {
         Ok(regions) => {
             let _ = writeln!(text, "  regions: {}", regions.len());
@@ -96,48 +95,12 @@ async fn check(account: &Arc<Account>) -> Result<String, CloudError> {
 }
 
 fn problem(error: &CloudError) -> String {
-    let hint = error.hint().map(|h| format!("\n  hint: {h}")).unwrap_or_default();
+    // The usual hint for credentials is this command.
+    let hint = error.hint().filter(|_| error.kind != ErrorKind::Credentials).map(|h| format!("\n  hint: {h}")).unwrap_or_default();
     format!("  error: {error}{hint}\n")
-}
-
-/// Where the credentials of a connection would come from, in the order the AWS SDKs look.
-fn credentials(config: Option<&ConnectionConfig>, is_set: &dyn Fn(&str) -> bool) -> String {
-    let base = match config.and_then(|c| c.profile.as_deref()) {
-        Some(profile) => format!("profile {profile}"),
-        None if is_set("AWS_ACCESS_KEY_ID") => "environment (AWS_ACCESS_KEY_ID)".to_owned(),
-        None if is_set("AWS_PROFILE") => "profile of AWS_PROFILE".to_owned(),
-        None if is_set("AWS_WEB_IDENTITY_TOKEN_FILE") => "web identity (AWS_WEB_IDENTITY_TOKEN_FILE)".to_owned(),
-        None if is_set("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") || is_set("AWS_CONTAINER_CREDENTIALS_FULL_URI") => {
-            "container credentials".to_owned()
-        }
-        None => "default profile, then the instance's role".to_owned(),
-    };
-    match config {
-        Some(ConnectionConfig { role_arn: Some(role), .. }) => format!("role {role}, assumed with {base}"),
-        Some(ConnectionConfig { organization: Some(_), .. }) => format!("{base}; a role in each account of the organization"),
-        _ => base,
-    }
 }
 
 fn print(text: &str) -> Result<(), Failed> {
     let mut out = io::stdout();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|e| Failed::stdout(&e))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sources_are_named_in_the_order_of_the_sdks() {
-        let profile = ConnectionConfig { profile: Some("prod".into()), ..ConnectionConfig::default() };
-        let role = ConnectionConfig { role_arn: Some("arn:r".into()), ..ConnectionConfig::default() };
-        let all = |_: &str| true;
-        let none = |_: &str| false;
-        assert_eq!(credentials(Some(&profile), &all), "profile prod");
-        assert_eq!(credentials(Some(&role), &all), "role arn:r, assumed with environment (AWS_ACCESS_KEY_ID)");
-        assert_eq!(credentials(None, &|n| n == "AWS_PROFILE"), "profile of AWS_PROFILE");
-        assert_eq!(credentials(None, &|n| n == "AWS_WEB_IDENTITY_TOKEN_FILE"), "web identity (AWS_WEB_IDENTITY_TOKEN_FILE)");
-        assert_eq!(credentials(None, &none), "default profile, then the instance's role");
-    }
 }

@@ -84,6 +84,12 @@ async fn evaluate(session: &Session, plan: &Plan, max_parallel: usize) -> RunRes
         stopping.store(true, Ordering::Relaxed);
     };
     let options = RunOptions { max_parallel, progress: Some(&told) };
+    // What was finished is reported after the first Ctrl-C; who does not want to wait for that presses it again.
+    let impatient = tokio::spawn(async {
+        interrupt().await;
+        interrupt().await;
+        std::process::exit(Exit::Interrupted as i32);
+    });
     let mut run = std::pin::pin!(assay_compliance::run(plan, &runner, options, cancel));
     let mut tick = tokio::time::interval(TICK);
     let result = loop {
@@ -98,6 +104,7 @@ async fn evaluate(session: &Session, plan: &Plan, max_parallel: usize) -> RunRes
             }
         }
     };
+    impatient.abort();
     console.status("");
     result
 }

@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::console::Console;
 use crate::exit::{Exit, Failed};
 use crate::{inspect, session};
-use assay_compliance::{Child, Control, Group, Item, Leaf, Library, Tags};
+use assay_compliance::{Child, Control, Group, Item, Leaf, Library, SelectError, Tags};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -28,10 +28,14 @@ fn describe(config: &Config, id: &str) -> Result<String, Failed> {
         Ok(Item::Control(control)) => self::control(&library, &control),
         Ok(Item::Leaf(leaf)) => self::leaf(&library, &leaf),
         Ok(Item::Group(group)) => self::group(&library, &group),
-        Err(error) => match catalog.suggest(id) {
-            Some(name) if error.hint().is_none() => Err(Failed::from(error).hint(format!("did you mean the table {name}?"))),
-            _ => Err(error.into()),
-        },
+        Err(SelectError::Request { hint, .. }) => {
+            let table =
+                catalog.suggest(id).filter(|name| strsim::jaro_winkler(name, id) > 0.9).map(|name| format!("did you mean '{name}'?"));
+            let hint =
+                table.or(hint).unwrap_or_else(|| "`assay list tables`, `list controls` and `list benchmarks` say what there is".to_owned());
+            Err(Failed::new(Exit::Content, format!("there is no table, control, benchmark or query '{id}'")).hint(hint))
+        }
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -105,7 +109,7 @@ fn tree(library: &Library, children: &[Child], depth: usize, out: &mut String) -
                     (None, Some(Ok(Item::Control(control)))) => control.title.clone(),
                     _ => String::new(),
                 };
-                let open = if leaf.control.is_none() { "  (not implemented)" } else { "" };
+                let open = if library.query(&leaf.id).is_err() { "  (not implemented)" } else { "" };
                 let _ = writeln!(out, "{indent}{}  {title}{open}", leaf.id);
             }
             Item::Control(control) => {

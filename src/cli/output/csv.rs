@@ -22,9 +22,17 @@ impl Csv {
     fn writer<'w>(&mut self, out: &'w mut dyn Write) -> io::Result<Writer<&'w mut dyn Write>> {
         let mut writer = WriterBuilder::new().delimiter(self.separator).from_writer(out);
         if std::mem::take(&mut self.header_due) && !self.schema.fields().is_empty() {
-            writer.write_record(self.schema.fields().iter().map(|f| f.name()))?;
+            writer.write_record(self.schema.fields().iter().map(|f| f.name())).map_err(io_error)?;
         }
         Ok(writer)
+    }
+}
+
+/// The system's own error: the crate's conversion would hide that a pipe was closed.
+fn io_error(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
     }
 }
 
@@ -36,9 +44,9 @@ impl Sink for Csv {
             for column in batch.columns() {
                 cell.clear();
                 values::text(column.as_ref(), row, &mut cell);
-                writer.write_field(&cell)?;
+                writer.write_field(&cell).map_err(io_error)?;
             }
-            writer.write_record(None::<&[u8]>)?;
+            writer.write_record(None::<&[u8]>).map_err(io_error)?;
         }
         writer.flush()
     }

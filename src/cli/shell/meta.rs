@@ -165,9 +165,11 @@ pub(crate) fn find(name: &str) -> Result<&'static Entry, String> {
 
 /// Reads a command; a trailing `;` does no harm.
 pub(crate) fn parse(line: &str) -> Result<Meta, String> {
-    let line = line.trim().trim_end_matches(';').trim_end();
+    let whole = line.trim();
+    let line = whole.trim_end_matches(';').trim_end();
     let (name, rest) = line.split_once(char::is_whitespace).map_or((line, ""), |(n, r)| (n, r.trim()));
     let entry = find(name)?;
+    let rest = if entry.name == ".separator" && whole.ends_with(" ;") { ";" } else { rest };
     let wrong = || format!("usage: {} {}", entry.name, entry.usage).trim_end().to_owned();
     let some = (!rest.is_empty()).then_some(rest);
     let on_off = || match rest {
@@ -295,6 +297,7 @@ mod tests {
             (".cache clear", Meta::Cache(Some(Cache::Clear))),
             (".cache_ttl 5m", Meta::CacheTtl(Some(Duration::from_secs(300)))),
             (".read 'my file.sql'", Meta::Read(PathBuf::from("my file.sql"))),
+            (".separator ;", Meta::Separator(Some(b';'))),
             (".search_path a, b", Meta::SearchPath(Some(vec!["a".into(), "b".into()]))),
             (".search_path default", Meta::SearchPath(Some(Vec::new()))),
             (".separator \\t", Meta::Separator(Some(b'\t'))),

@@ -127,7 +127,10 @@ pub(super) fn of_response(op: &Operation, response: &Response) -> Failure {
     let envelope = if is_html(body) {
         Envelope { unreadable: Some(Unreadable::Html), ..Envelope::default() }
     } else if op.service.protocol.is_json() {
-        json_envelope(op.service, response, body)
+        // Gateways in front of JSON services may refuse in XML.
+        let xml = || Some(xml_envelope(body)).filter(|e| e.code.is_some());
+        let json = json_envelope(op.service, response, body);
+        if json.unreadable.is_some() { xml().unwrap_or(json) } else { json }
     } else {
         xml_envelope(body)
     };
@@ -306,6 +309,7 @@ mod tests {
             ("s3", "HeadBucket", 404, String::new(), NotFound, "404"),
             ("s3", "HeadBucket", 403, String::new(), Denied, "403"),
             ("s3", "HeadBucket", 301, String::new(), OTHER, "301"),
+            ("lambda", "GetFunction", 403, query("AccessDenied"), Denied, "AccessDenied"),
             // what is not the service's answer is never "not found"
             ("s3", "GetBucketPolicy", 404, String::new(), BadAnswer, "404"),
             ("s3", "GetBucketPolicy", 404, html.into(), BadAnswer, "404"),

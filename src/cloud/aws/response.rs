@@ -67,7 +67,7 @@ pub(super) fn rest(shape: &'static Shape, structure: &'static Structure, respons
         if !body.is_empty() {
             out.insert(m.name.to_owned(), payload(m, json, body)?);
         }
-    } else if structure.members.iter().any(|m| m.location == Location::Body) && !body.is_empty() {
+    } else if structure.members.iter().any(Member::is_answered_in_body) && !body.is_empty() {
         let whole = match json {
             true => object(json::read(body, shape)?)?,
             false if shape.name == "GetBucketLocationOutput" => xml::read(body, shape, &xml::Root::OnlyMember)?,
@@ -80,7 +80,7 @@ pub(super) fn rest(shape: &'static Shape, structure: &'static Structure, respons
     for m in &structure.members {
         let value = match m.location {
             Location::Header => header(m, response.headers())?,
-            Location::Headers => prefixed(m, response.headers()),
+            Location::Headers => Some(prefixed(m, response.headers())),
             Location::Status => Some(response.status().as_u16().into()),
             Location::Body | Location::Query | Location::Uri => None,
         };
@@ -102,13 +102,13 @@ fn payload(m: &'static Member, json: bool, body: &[u8]) -> Result<Value, Unreada
     }
 }
 
-fn prefixed(m: &'static Member, headers: &Headers) -> Option<Value> {
+/// As boto3: an empty map where there is no such header.
+fn prefixed(m: &'static Member, headers: &Headers) -> Value {
     let with_prefix = headers.iter().filter_map(|(name, value)| {
         let (start, rest) = (name.get(..m.wire.len())?, name.get(m.wire.len()..)?);
         start.eq_ignore_ascii_case(m.wire).then(|| (rest.to_owned(), Value::String(value.to_owned())))
     });
-    let all: Map<String, Value> = with_prefix.collect();
-    (!all.is_empty()).then_some(Value::Object(all))
+    Value::Object(with_prefix.collect())
 }
 
 fn header(m: &'static Member, headers: &Headers) -> Result<Option<Value>, Unreadable> {

@@ -162,9 +162,8 @@ impl Shape {
             .enumerate()
             .map(|(i, (name, r))| Member::new(self.service, name, i, r, payload == Some(name)))
             .collect();
-        let in_body = |m: &&Member| m.location == Location::Body;
         Structure {
-            by_wire: members.iter().filter(in_body).map(|m| (m.wire, m.index)).collect(),
+            by_wire: members.iter().filter(|m| m.is_answered_in_body()).map(|m| (m.wire, m.index)).collect(),
             payload: members.iter().position(|m| m.payload),
             required: self
                 .def
@@ -184,7 +183,7 @@ impl Structure {
     /// A body member by wire name. Answers mostly come in the model's order, so the member after the last one is tried first.
     pub(super) fn by_wire(&self, wire: &str, next: &mut usize) -> Option<&Member> {
         let member = match self.members.get(*next) {
-            Some(m) if m.wire == wire && m.location == Location::Body => m,
+            Some(m) if m.wire == wire && m.is_answered_in_body() => m,
             _ => self.members.get(*self.by_wire.get(wire)?)?,
         };
         *next = member.index + 1;
@@ -229,6 +228,11 @@ impl Member {
             shape: OnceLock::new(),
             schemas: OnceLock::new(),
         }
+    }
+
+    /// Places in the request mean nothing in an answer.
+    pub(super) fn is_answered_in_body(&self) -> bool {
+        matches!(self.location, Location::Body | Location::Query | Location::Uri)
     }
 
     pub(super) fn shape(&self) -> &'static Shape {

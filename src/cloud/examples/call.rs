@@ -50,7 +50,12 @@ async fn main() -> std::io::Result<()> {
     Ok(())
 }
 
-async fn run(line: &str, config: &aws_types::SdkConfig, clients: &mut HashMap<String, Client>, total: &mut u32) -> Result<Value, CloudError> {
+async fn run(
+    line: &str,
+    config: &aws_types::SdkConfig,
+    clients: &mut HashMap<String, Client>,
+    total: &mut u32,
+) -> Result<Value, CloudError> {
     let line: Line = serde_json::from_str(line).map_err(|e| CloudError::new(ErrorKind::Invalid, "InvalidLine", e.to_string()))?;
     let op = ReadOp::aws(&line.service, &line.operation)?;
     if !clients.contains_key(op.service()) {

@@ -48,6 +48,7 @@ fn scalar(ty: &DataType) -> Option<Target> {
         DataType::Interval { .. } => Target::Interval,
         DataType::JSON | DataType::JSONB => Target::Jsonb,
         DataType::Uuid => Target::Uuid,
+        DataType::Bytea => Target::Bytea,
         DataType::Custom(name, _) => return custom(name),
         _ => return None,
     })

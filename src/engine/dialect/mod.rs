@@ -11,6 +11,7 @@ mod operators;
 mod parse;
 mod prepass;
 mod quantified;
+mod query;
 mod relation;
 mod srf;
 mod subquery;

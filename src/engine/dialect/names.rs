@@ -80,7 +80,6 @@ fn column_name(expr: &Expr) -> Option<String> {
         ),
         Expr::AtTimeZone { .. } => Some("timezone".into()),
         Expr::CompoundFieldAccess { root, .. } => column_name(root),
-        Expr::Value(value) => matches!(value.value, Value::Boolean(_)).then(|| "bool".into()),
         Expr::Tuple(_) => Some("row".into()),
         _ => None,
     }

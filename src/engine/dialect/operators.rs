@@ -4,6 +4,7 @@ use super::types::{PgType, of_expr};
 use crate::functions;
 use crate::functions::cast::{Target, scalar};
 use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue};
+use datafusion::functions_nested::expr_fn::{array_has_all, array_has_any};
 use datafusion::logical_expr::expr::{Like, ScalarFunction};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr, RawFieldAccessExpr};
 use datafusion::logical_expr::{BinaryExpr, Expr, GetFieldAccess, Operator, lit, not};
@@ -30,7 +31,7 @@ impl ExprPlanner for Operators {
             GetFieldAccess::NamedStructField { name } => {
                 Ok(PlannerResult::Planned(call("jsonb_get", vec![expr.expr, Expr::Literal(name, None)])?))
             }
-            GetFieldAccess::ListIndex { key } => Ok(PlannerResult::Planned(call("jsonb_get_index", vec![expr.expr, *key])?)),
+            GetFieldAccess::ListIndex { key } => Ok(PlannerResult::Planned(call("jsonb_get_element", vec![expr.expr, *key])?)),
             GetFieldAccess::ListRange { .. } => Err(DataFusionError::Plan("jsonb subscript does not support slices".into())),
         }
     }
@@ -65,7 +66,9 @@ fn plan(expr: &RawBinaryExpr, types: &(PgType, PgType)) -> Result<Option<Expr>> 
         Op::QuestionAnd => call("jsonb_exists_all", both())?,
         Op::AtArrow if !lists => call("jsonb_contains", both())?,
         Op::ArrowAt if !lists => call("jsonb_contains", vec![right(), left()])?,
-        Op::PGOverlap if lists => datafusion::functions_nested::expr_fn::array_has_any(left(), right()),
+        Op::PGOverlap if lists => array_has_any(typed_list(left(), types, 0)?, typed_list(right(), types, 1)?),
+        Op::AtArrow => array_has_all(typed_list(left(), types, 0)?, typed_list(right(), types, 1)?),
+        Op::ArrowAt => array_has_all(typed_list(right(), types, 1)?, typed_list(left(), types, 0)?),
         Op::AtQuestion | Op::AtAt => return Err(DataFusionError::NotImplemented("jsonpath operators".into())),
         Op::PGRegexMatch => call("regex_is_match", both())?,
         Op::PGRegexIMatch => call("regex_is_match", vec![left(), right(), lit("i")])?,
@@ -111,6 +114,14 @@ fn typed(expr: Expr, ty: &PgType) -> Result<Expr> {
             Ok(Expr::Literal(value, metadata))
         }
         Expr::Literal(ScalarValue::Utf8(_), _) => Ok(target.call(expr, array)),
+        _ => Ok(expr),
+    }
+}
+
+/// An untyped literal beside an array is an array.
+fn typed_list(expr: Expr, types: &(PgType, PgType), side: usize) -> Result<Expr> {
+    match (side, types) {
+        (0, (PgType::Unknown, other)) | (1, (other, PgType::Unknown)) => typed(expr, other),
         _ => Ok(expr),
     }
 }

@@ -45,8 +45,7 @@ pub(super) fn lines(schema: &Schema, batches: &[RecordBatch]) -> Vec<String> {
         let columns: Vec<Vec<Option<String>>> = batch
             .columns()
             .iter()
-            .zip(schema.fields())
-            .map(|(array, field)| {
+            .map(|array| {
                 if *array.data_type() == DataType::Boolean {
                     return array.as_boolean().iter().map(|value| value.map(|value| if value { "t" } else { "f" }.to_string())).collect();
                 }

@@ -5,14 +5,15 @@
 use super::ast::{binary, call, last_name, literal, negate, positional, string_of, text};
 use super::relation::has_srf;
 use super::srf::{self, Call};
-use super::{casts, names, quantified};
+use super::{casts, names, quantified, query};
 use crate::EngineError;
 use crate::functions::cast::Target;
 use chrono::{DateTime, Utc};
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Interval, Join, JoinConstraint,
-    JoinOperator, Query, Select, SelectItem, Statement, TableAliasColumnDef, TableFactor, TableWithJoins, Value, VisitMut, VisitorMut,
+    BinaryOperator, DataType, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments,
+    Ident, Interval, Join, JoinConstraint, JoinOperator, OrderByExpr, OrderByOptions, Query, Select, SelectItem, Statement,
+    TableAliasColumnDef, TableFactor, TableWithJoins, Value, VisitMut, VisitorMut,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -46,15 +47,16 @@ impl VisitorMut for Prepass {
     type Break = EngineError;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Self::Break> {
-        for cte in query.with.iter_mut().flat_map(|with| &mut with.cte_tables) {
-            // DataFusion plans a CTE where it is used, whichever is asked for.
-            cte.materialized = None;
+        for cte in query.with.iter().flat_map(|with| &with.cte_tables) {
             self.ctes.insert(cte.alias.name.value.to_lowercase());
         }
+        query::rewrite(query);
         ControlFlow::Continue(())
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Self::Break> {
+        let wildcard = select.projection.iter().any(is_wildcard);
+        self.values.push(if wildcard { name_values(select) } else { BTreeMap::new() });
         names::assign(select);
         for item in &mut select.projection {
             if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
@@ -65,7 +67,6 @@ impl VisitorMut for Prepass {
             self.wrap(&mut item.relation);
             item.joins.iter_mut().for_each(|join| self.wrap(&mut join.relation));
         }
-        self.values.push(if select.projection.iter().any(is_wildcard) { name_values(select) } else { BTreeMap::new() });
         if select.from.iter().any(has_srf) {
             fold(select);
         }
@@ -106,6 +107,13 @@ fn name_values(select: &mut Select) -> BTreeMap<String, Ident> {
             && alias.columns.is_empty()
         {
             alias.columns.push(TableAliasColumnDef { name: column, data_type: None });
+        }
+    }
+    for item in &mut select.projection {
+        if let SelectItem::UnnamedExpr(Expr::Identifier(ident)) = item
+            && values.get(&ident.value.to_lowercase()).is_some_and(|column| column.value != ident.value)
+        {
+            *item = SelectItem::ExprWithAlias { expr: Expr::Identifier(ident.clone()), alias: ident.clone() };
         }
     }
     values
@@ -204,6 +212,21 @@ impl Prepass {
             Expr::ILike { any: true, negated, expr: inner, pattern, escape_char } => {
                 quantified::like_any(inner, pattern, *negated, true, escape_char.as_ref())
             }
+            // `x like all (…)` parses as LIKE of a function.
+            Expr::Like { any: false, negated, expr: inner, pattern, .. } if quantifier(pattern).is_some() => {
+                let op = if *negated { BinaryOperator::PGNotLikeMatch } else { BinaryOperator::PGLikeMatch };
+                self.quantified_like(inner, &op, pattern)?
+            }
+            Expr::ILike { any: false, negated, expr: inner, pattern, .. } if quantifier(pattern).is_some() => {
+                let op = if *negated { BinaryOperator::PGNotILikeMatch } else { BinaryOperator::PGILikeMatch };
+                self.quantified_like(inner, &op, pattern)?
+            }
+            Expr::Like { pattern, escape_char, .. } | Expr::ILike { pattern, escape_char, .. } => {
+                if let Some(escape) = escape_char.take() {
+                    **pattern = call("like_escape", vec![pattern.as_ref().clone(), Expr::Value(escape)]);
+                }
+                None
+            }
             Expr::SimilarTo { negated, expr: inner, pattern, escape_char } => {
                 let mut args = vec![inner.as_ref().clone(), pattern.as_ref().clone()];
                 args.extend(escape_char.clone().map(Expr::Value));
@@ -222,6 +245,13 @@ impl Prepass {
             Expr::Function(function) => self.function(function)?,
             _ => None,
         })
+    }
+
+    fn quantified_like(&self, inner: &Expr, op: &BinaryOperator, pattern: &Expr) -> Result<Option<Expr>, EngineError> {
+        match quantifier(pattern) {
+            Some((array, all)) => Ok(Some(quantified_of(inner, op, &array, all)?)),
+            None => Ok(None),
+        }
     }
 
     /// A bare alias of a set-returning function, where the select list has a wildcard.
@@ -266,9 +296,25 @@ impl Prepass {
                 }
                 _ => None,
             },
-            "every" => {
-                rename(function, "bool_and");
+            "every" => renamed(function, "bool_and"),
+            "mod" => match positional(&function.args).as_deref() {
+                Some([left, right]) => Some(Expr::Nested(Box::new(binary(left.clone(), BinaryOperator::Modulo, right.clone())))),
+                _ => None,
+            },
+            "sign" => renamed(function, "signum"),
+            "ceiling" => renamed(function, "ceil"),
+            "array_remove" => renamed(function, "array_remove_all"),
+            // DISTINCT sorts.
+            "array_agg" | "string_agg" => {
+                sort_distinct(function);
                 None
+            }
+            "jsonb_agg" | "json_agg" if is_distinct(function) => {
+                let descending = order_of(function).first().is_some_and(|by| by.options.asc == Some(false));
+                map_args(function, |args| args.into_iter().map(|arg| call("to_jsonb", vec![arg])).collect());
+                rename(function, "array_agg");
+                clear_order(function);
+                Some(call("jsonb_sorted_array_of", vec![Expr::Function(function.clone()), literal(Value::Boolean(descending))]))
             }
             "jsonb_agg" | "json_agg" => {
                 map_args(function, |args| match args.as_slice() {
@@ -289,6 +335,41 @@ impl Prepass {
             }
             _ => None,
         })
+    }
+}
+
+fn renamed(function: &mut Function, name: &str) -> Option<Expr> {
+    rename(function, name);
+    None
+}
+
+fn is_distinct(function: &Function) -> bool {
+    matches!(&function.args, FunctionArguments::List(list) if list.duplicate_treatment == Some(DuplicateTreatment::Distinct))
+}
+
+/// The ORDER BY inside an aggregate's parentheses.
+fn order_of(function: &Function) -> &[OrderByExpr] {
+    let FunctionArguments::List(list) = &function.args else { return &[] };
+    let found =
+        list.clauses.iter().find_map(|clause| if let FunctionArgumentClause::OrderBy(by) = clause { Some(by.as_slice()) } else { None });
+    found.unwrap_or_default()
+}
+
+fn clear_order(function: &mut Function) {
+    if let FunctionArguments::List(list) = &mut function.args {
+        list.clauses.retain(|clause| !matches!(clause, FunctionArgumentClause::OrderBy(_)));
+    }
+}
+
+/// PostgreSQL sorts to find what is distinct, and aggregates in that order.
+fn sort_distinct(function: &mut Function) {
+    if !is_distinct(function) || !order_of(function).is_empty() || function.over.is_some() {
+        return;
+    }
+    let Some(first) = positional(&function.args).and_then(|args| args.into_iter().next()) else { return };
+    if let FunctionArguments::List(list) = &mut function.args {
+        let by = OrderByExpr { expr: first, options: OrderByOptions { asc: None, nulls_first: None }, with_fill: None };
+        list.clauses.push(FunctionArgumentClause::OrderBy(vec![by]));
     }
 }
 
@@ -330,6 +411,20 @@ fn named_args(function: &mut Function, names: &[&str]) {
     }
     values.truncate(width);
     list.args = values.into_iter().map(|value| FunctionArg::Unnamed(FunctionArgExpr::Expr(value))).collect();
+}
+
+/// The array of `all (…)` or `any (…)` read as a function, and whether it is ALL.
+fn quantifier(pattern: &Expr) -> Option<(Expr, bool)> {
+    let Expr::Function(function) = pattern else { return None };
+    let name = last_name(&function.name)?;
+    let all = name == "all";
+    if !all && name != "any" && name != "some" {
+        return None;
+    }
+    match &function.args {
+        FunctionArguments::Subquery(query) => Some((Expr::Subquery(query.clone()), all)),
+        args => Some((positional(args)?.pop()?, all)),
+    }
 }
 
 fn quantified_of(left: &Expr, op: &BinaryOperator, right: &Expr, all: bool) -> Result<Expr, EngineError> {

@@ -199,7 +199,7 @@ fn column_names(call: &Call, width: usize, qualifier: &str, left: &DFSchema, cx:
         })
         .collect();
     // A bare alias means the value, unless a column to the left has the name: columns come before whole rows.
-    let bare = total == 1 && given.is_empty() && call.srf.columns.len() == 1 && call.srf.columns[0] != qualifier;
+    let bare = call.alias.is_some() && total == 1 && given.is_empty() && call.srf.columns.len() == 1 && call.srf.columns[0] != qualifier;
     if bare && !left.fields().iter().any(|field| field.name() == qualifier) {
         names.push((0, qualifier.to_string()));
     }

@@ -5,6 +5,7 @@
 //! columns read from the row. `IN` and `EXISTS` in a select list become scalar subqueries.
 
 use super::operators::call;
+use super::types::{PgType, of_expr, of_field};
 use crate::functions::arrays::{Op, quantified};
 use datafusion::arrow::array::{Array, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
@@ -15,8 +16,8 @@ use datafusion::execution::context::SessionState;
 use datafusion::functions_aggregate::expr_fn::{array_agg, count};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, LogicalPlan, LogicalPlanBuilder, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-    Subquery, TypeSignature, Volatility, lit, not,
+    ColumnarValue, Expr, ExprFunctionExt, FetchType, LogicalPlan, LogicalPlanBuilder, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
+    ScalarUDFImpl, Signature, SkipType, Subquery, TypeSignature, Volatility, lit, not,
 };
 use datafusion::physical_plan::execution_plan::reset_plan_states;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
@@ -51,6 +52,7 @@ impl Rewriter<'_> {
         let done = plan.transform_up(|node| {
             let schema = input_schema(&node)?;
             let filters = matches!(node, LogicalPlan::Filter(_));
+            let node = sort_keys(node)?;
             node.map_expressions(|expr| expr.transform_up(|expr| self.expr(expr, &schema, filters)))
         });
         Ok(done?.data)
@@ -78,7 +80,7 @@ impl Rewriter<'_> {
                 if row_local(&subquery) {
                     return Ok(Transformed::yes(self.function(Kind::Scalar, &subquery, schema)?));
                 }
-                Ok(Transformed::yes(Expr::ScalarSubquery(subquery)))
+                Ok(Transformed::yes(single(subquery)?))
             }
             Expr::InSubquery(mut within) => {
                 within.subquery = self.inner(within.subquery)?;
@@ -155,6 +157,60 @@ impl Rewriter<'_> {
             signature: Signature::one_of(vec![TypeSignature::VariadicAny, TypeSignature::Nullary], Volatility::Immutable),
         };
         Ok(ScalarUDF::from(function).call(args.collect()))
+    }
+}
+
+/// jsonb sorts by its own order, not by that of its text.
+fn sort_keys(node: LogicalPlan) -> Result<LogicalPlan> {
+    let LogicalPlan::Sort(mut sort) = node else { return Ok(node) };
+    for by in &mut sort.expr {
+        if of_expr(&by.expr, sort.input.schema()) == PgType::Jsonb {
+            by.expr = call("jsonb_sort_key", vec![by.expr.clone()])?;
+        }
+    }
+    Ok(LogicalPlan::Sort(sort))
+}
+
+/// A correlated scalar subquery that may give many rows: DataFusion wants an aggregate there.
+fn single(subquery: Subquery) -> Result<Expr> {
+    if subquery.outer_ref_columns.is_empty() || aggregates(&subquery.subquery) {
+        return Ok(Expr::ScalarSubquery(subquery));
+    }
+    let (mut plan, mut order, mut function) = (subquery.subquery.as_ref(), Vec::new(), "only_element");
+    if let LogicalPlan::Limit(limit) = plan {
+        if !matches!((limit.get_skip_type()?, limit.get_fetch_type()?), (SkipType::Literal(0), FetchType::Literal(Some(1)))) {
+            return Ok(Expr::ScalarSubquery(subquery));
+        }
+        (plan, function) = (limit.input.as_ref(), "first_element");
+    }
+    if let LogicalPlan::Sort(sort) = plan {
+        (plan, order) = (sort.input.as_ref(), sort.expr.clone());
+    }
+    let (qualifier, field) = plan.schema().qualified_field(0);
+    let tagged = of_field(field) == PgType::Jsonb;
+    let values = array_agg(Expr::Column(Column::from((qualifier, field)))).order_by(order).build()?;
+    let list = values.schema_name().to_string();
+    let mut value = call(function, vec![Expr::Column(Column::new_unqualified(list))])?;
+    if tagged {
+        value = call("jsonb_tag", vec![value])?;
+    }
+    let plan = LogicalPlanBuilder::from(plan.clone())
+        .aggregate(Vec::<Expr>::new(), vec![values])?
+        .project(vec![value.alias(field.name())])?
+        .build()?;
+    Ok(scalar(plan, subquery.outer_ref_columns))
+}
+
+/// True if the plan's rows come out of one aggregate without groups.
+fn aggregates(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Aggregate(aggregate) => aggregate.group_expr.is_empty(),
+        LogicalPlan::Projection(projection) => aggregates(&projection.input),
+        LogicalPlan::SubqueryAlias(alias) => aggregates(&alias.input),
+        LogicalPlan::Sort(sort) => aggregates(&sort.input),
+        LogicalPlan::Limit(limit) => aggregates(&limit.input),
+        LogicalPlan::EmptyRelation(_) => true,
+        _ => false,
     }
 }
 

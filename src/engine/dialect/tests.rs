@@ -57,7 +57,8 @@ fn texts_are_split_at_semicolons() {
 #[tokio::test]
 async fn syntax_errors_have_a_place() {
     for (sql, want, at) in [
-        ("select 1 from from t", "syntax error at or near \"from\"", Some((1, 15))),
+        ("select 1 as", "syntax error at end of input", Some((1, 12))),
+        ("select 1 from t where group by x", "syntax error at or near \"by\"", Some((1, 29))),
         ("select\n  1 +\n", "syntax error at end of input", Some((2, 6))),
         ("selec 1", "syntax error at or near \"selec\"", Some((1, 1))),
         ("", "there is no statement", None),

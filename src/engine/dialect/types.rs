@@ -155,9 +155,7 @@ pub(super) struct Types;
 
 impl TypePlanner for Types {
     fn plan_type_field(&self, ty: &ast::DataType) -> Result<Option<FieldRef>> {
-        Ok(casts::target(ty).map(|(target, array)| {
-            let field = target.field(if array { Field::LIST_FIELD_DEFAULT_NAME } else { "" });
-            Arc::new(if array { Field::new("", DataType::List(Arc::new(field)), true) } else { field })
-        }))
+        Ok(casts::target(ty)
+            .map(|(target, array)| Arc::new(if array { Field::new("", DataType::List(target.item()), true) } else { target.field("") })))
     }
 }

@@ -1,7 +1,7 @@
 //! The chain of links: each row of one is the parent of the next. Children are asked side by side and come in their parents' order.
 
 use super::{Found, Walk};
-use assay_cloud::CloudError;
+use assay_cloud::{CloudError, ErrorKind};
 use assay_tables::Route;
 use assay_tables::run::{Ask, Gathered, Link, Row, Until};
 use futures::StreamExt;
@@ -40,6 +40,25 @@ async fn ahead(mut pages: Pages) -> Pages {
         Some(first) => stream::once(async { first }).chain(pages).boxed(),
         None => stream::empty().boxed(),
     }
+}
+
+/// Does a recording answer the first calls of every start? Calls further down depend on rows, and are those of any plan.
+pub(super) async fn recorded(walk: &Walk) -> bool {
+    for start in walk.plan.starts() {
+        let link = match start.route() {
+            Route::Get => walk.link(Which::Get),
+            Route::Links(first) => walk.link(Which::Chain(first)),
+        };
+        if link.fixed(None).is_some() {
+            continue;
+        }
+        if let Ok(Some(ask)) = link.ask(start, &walk.facts, None)
+            && matches!(walk.pages(ask).next().await, Some(Err(error)) if error.kind == ErrorKind::NotRecorded)
+        {
+            return false;
+        }
+    }
+    true
 }
 
 fn of_start(walk: Arc<Walk>, start: usize) -> Pages {

@@ -3,9 +3,9 @@
 use super::cast::Target;
 use super::row::{Def, Kind, Ret, Row, Value, fail};
 use super::text_out;
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, ListArray, StringArray, make_comparator, new_empty_array};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int32Array, ListArray, StringArray, make_comparator, new_empty_array};
 use datafusion::arrow::buffer::OffsetBuffer;
-use datafusion::arrow::compute::{SortOptions, cast};
+use datafusion::arrow::compute::{SortOptions, cast, take};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::logical_expr::expr::InList;
@@ -21,12 +21,22 @@ use std::sync::Arc;
 /// Row functions of this file.
 pub(crate) const ALL: &[Def] = &[
     Def::new("array_to_string", &[Kind::Any, Kind::Text, Kind::Text], Ret::Text, array_to_string).required(2).sees_nulls(),
+    Def::new("array_length", &[Kind::Any, Kind::Int], Ret::Int, |row| {
+        let (col, at) = row.col(0);
+        Ok(length(&col.array.slice(at, 1), row.int(1)).map_or(Value::Null, Value::Int))
+    }),
+    Def::new("pg_typeof", &[Kind::Any], Ret::Text, |row| Ok(text_out::type_name(&row.col(0).0.field).into())).sees_nulls(),
     Def::new("string_to_array", &[Kind::Text, Kind::Text, Kind::Text], Ret::Texts, string_to_array).required(2).sees_nulls(),
 ];
 
 /// Functions of this file that depend on their arguments' types.
 pub(crate) fn typed() -> Vec<ScalarUDF> {
-    let mut all = vec![ScalarUDF::from(OrEmpty { signature: Signature::any(1, Volatility::Immutable) })];
+    let signature = Signature::any(1, Volatility::Immutable);
+    let mut all = vec![
+        ScalarUDF::from(OrEmpty { signature: signature.clone() }),
+        ScalarUDF::from(Element { only: true, signature: signature.clone() }),
+        ScalarUDF::from(Element { only: false, signature }),
+    ];
     for all_of in [false, true] {
         for op in Op::ALL {
             all.push(quantified(op, all_of));
@@ -42,7 +52,7 @@ pub(crate) fn text_lists(array: &ArrayRef) -> Result<ArrayRef> {
 
 /// Casts a list's elements, or reads array literals.
 pub(crate) fn cast_list(array: &ArrayRef, target: Target) -> Result<ArrayRef> {
-    let item = Arc::new(target.field(Field::LIST_FIELD_DEFAULT_NAME));
+    let item = target.item();
     match array.data_type() {
         DataType::List(from) => {
             let list = array.as_list::<i32>();
@@ -150,6 +160,26 @@ fn flatten(array: &ArrayRef, parts: &mut Vec<Option<String>>) -> Result<()> {
     Ok(())
 }
 
+/// The length of a dimension; an empty array has none.
+fn length(array: &ArrayRef, dimension: i64) -> Option<i64> {
+    let list = cast_to_list(array)?;
+    let value = list.as_list::<i32>().value(0);
+    match dimension {
+        ..=0 => None,
+        1 => (!value.is_empty()).then_some(value.len() as i64),
+        _ if value.is_empty() => None,
+        _ => length(&value.slice(0, 1), dimension - 1),
+    }
+}
+
+fn cast_to_list(array: &ArrayRef) -> Option<ArrayRef> {
+    match array.data_type() {
+        DataType::List(_) => Some(Arc::clone(array)),
+        DataType::LargeList(item) | DataType::FixedSizeList(item, _) => cast(array, &DataType::List(Arc::clone(item))).ok(),
+        _ => None,
+    }
+}
+
 fn string_to_array<'a>(row: Row<'a>) -> Result<Value<'a>> {
     if row.null(0) {
         return Ok(Value::Null);
@@ -216,6 +246,46 @@ impl ScalarUDFImpl for OrEmpty {
             ColumnarValue::Array(array) => ColumnarValue::Array(filled(array)),
             ColumnarValue::Scalar(value) => ColumnarValue::Scalar(ScalarValue::try_from_array(&filled(&value.to_array()?), 0)?),
         })
+    }
+}
+
+/// The value of a scalar subquery out of the array of its rows: the only one, or the first.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Element {
+    only: bool,
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for Element {
+    fn name(&self) -> &str {
+        if self.only { "only_element" } else { "first_element" }
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        match types {
+            [DataType::List(item)] => Ok(item.data_type().clone()),
+            _ => Err(DataFusionError::Internal(format!("{} needs an array", self.name()))),
+        }
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let [arg] = args.args.as_slice() else { return fail("an array is needed") };
+        let array = arg.to_array(args.number_rows)?;
+        let list = array.as_list::<i32>();
+        let offsets = list.value_offsets();
+        let mut indices = Vec::with_capacity(list.len());
+        for i in 0..list.len() {
+            let length = offsets[i + 1] - offsets[i];
+            if self.only && length > 1 && !list.is_null(i) {
+                return fail("more than one row returned by a subquery used as an expression");
+            }
+            indices.push((length > 0 && !list.is_null(i)).then_some(offsets[i]));
+        }
+        Ok(ColumnarValue::Array(take(list.values(), &Int32Array::from(indices), None)?))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::row::{collect, fail, tag, tagged, timestamp_type};
 use super::{arrays, interval, row, text_out, time_in};
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array, StringArray};
 use datafusion::arrow::compute::cast as arrow_cast;
 use datafusion::arrow::datatypes::{DataType, Decimal128Type, Field, FieldRef, Float64Type, IntervalUnit, TimeUnit};
 use datafusion::common::{DataFusionError, Result, ScalarValue};
@@ -37,6 +37,7 @@ pub(crate) enum Target {
     Inet,
     Cidr,
     Uuid,
+    Bytea,
 }
 
 impl Target {
@@ -61,6 +62,7 @@ impl Target {
             Target::Inet => "inet",
             Target::Cidr => "cidr",
             Target::Uuid => "uuid",
+            Target::Bytea => "bytea",
         }
     }
 
@@ -85,6 +87,7 @@ impl Target {
             Target::Inet => tagged(name, DataType::Utf8, "inet"),
             Target::Cidr => tagged(name, DataType::Utf8, "cidr"),
             Target::Uuid => tagged(name, DataType::Utf8, "uuid"),
+            Target::Bytea => plain(DataType::Binary),
         }
     }
 
@@ -114,17 +117,28 @@ impl Target {
         matches!(self, Target::Decimal(..) | Target::Varchar(_))
     }
 
+    /// The field of a list's items. Arrow drops metadata there, so it has none.
+    pub(crate) fn item(self) -> FieldRef {
+        Arc::new(Field::new_list_field(self.field("").data_type().clone(), true))
+    }
+
     /// Casts a whole array.
     pub(crate) fn cast(self, array: &ArrayRef, field: &Field) -> Result<ArrayRef> {
         let target = self.field("");
         let from = array.data_type();
-        if *from == DataType::Null || (*from == *target.data_type() && (tag(field) == tag(&target))) {
-            return if *from == DataType::Null { Ok(arrow_cast(array, target.data_type())?) } else { Ok(Arc::clone(array)) };
+        if *from == DataType::Null {
+            return Ok(arrow_cast(array, target.data_type())?);
+        }
+        if *from == *target.data_type() && tag(field) == tag(&target) && !matches!(self, Target::Varchar(_)) {
+            return Ok(Arc::clone(array));
         }
         let json = tag(field) == Some("jsonb");
         let text = matches!(from, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
         match self {
+            Target::Text if tag(field) == Some("inet") => return Ok(Arc::new(inet_texts(&text_out::texts(array)?))),
             Target::Text => return Ok(Arc::new(text_out::texts(array)?)),
+            Target::Bytea if *from == DataType::Binary => return Ok(Arc::clone(array)),
+            Target::Bytea if text => return bytes(&text_out::texts(array)?),
             Target::Numeric if !text => {
                 // Literals and sums keep their scale; the rest is double precision.
                 return Ok(arrow_cast(array, target.data_type())?);
@@ -135,7 +149,7 @@ impl Target {
                 let ints = ints.as_primitive::<datafusion::arrow::datatypes::Int64Type>();
                 return Ok(Arc::new(ints.iter().map(|int| int.map(|int| int != 0)).collect::<datafusion::arrow::array::BooleanArray>()));
             }
-            Target::Float4 | Target::Float8 | Target::Decimal(..) if !text => return Ok(arrow_cast(array, target.data_type())?),
+            Target::Float4 | Target::Float8 if !text => return Ok(arrow_cast(array, target.data_type())?),
             Target::Date | Target::Timestamp | Target::Timestamptz if from.is_temporal() => return self.temporal(array),
             Target::Time if matches!(from, DataType::Timestamp(..) | DataType::Time32(_) | DataType::Time64(_)) => {
                 return Ok(arrow_cast(&self.unzoned(array)?, target.data_type())?);
@@ -145,7 +159,7 @@ impl Target {
             }
             _ => {}
         }
-        if !text && !json && !matches!(self, Target::Varchar(_) | Target::Jsonb) {
+        if !text && !json && !matches!(self, Target::Varchar(_) | Target::Jsonb | Target::Decimal(..)) {
             return fail(format!("cannot cast type {} to {}", text_out::type_name(field), self.sql_name()));
         }
         if json && !matches!(self, Target::Varchar(_)) {
@@ -196,9 +210,11 @@ impl Target {
             Target::Float4 | Target::Float8 | Target::Numeric => {
                 row::Value::Float(parse_float(trimmed).map_or_else(|| self.invalid(text), Ok)?)
             }
-            Target::Decimal(precision, scale) => {
-                row::Value::Decimal(parse_decimal(trimmed, precision, scale).map_or_else(|| self.invalid(text), Ok)?)
-            }
+            Target::Decimal(precision, scale) => match parse_decimal(trimmed, precision, scale) {
+                Some(units) => row::Value::Decimal(units),
+                None if parse_float(trimmed).is_some() => return fail("numeric field overflow"),
+                None => return self.invalid(text),
+            },
             Target::Text => row::Value::from(text.to_string()),
             Target::Varchar(length) => row::Value::from(text.chars().take(length as usize).collect::<String>()),
             Target::Date => row::Value::Date(time_in::date(text)?),
@@ -208,6 +224,8 @@ impl Target {
             Target::Interval => row::Value::Interval(interval::parse(text)?),
             Target::Jsonb => row::Value::from(row::canonical_json(text)?),
             Target::Inet | Target::Cidr => row::Value::from(address(trimmed, self == Target::Cidr).map_or_else(|| self.invalid(text), Ok)?),
+            // Whole arrays are cast elsewhere.
+            Target::Bytea => return self.invalid(text),
             Target::Uuid => row::Value::from(uuid(trimmed).map_or_else(|| self.invalid(text), Ok)?),
         })
     }
@@ -285,7 +303,7 @@ impl Target {
 
 /// The casts that need no parameter.
 pub(crate) fn all() -> impl Iterator<Item = ScalarUDF> {
-    const PLAIN: [Target; 17] = [
+    const PLAIN: [Target; 18] = [
         Target::Bool,
         Target::Int2,
         Target::Int4,
@@ -303,6 +321,7 @@ pub(crate) fn all() -> impl Iterator<Item = ScalarUDF> {
         Target::Inet,
         Target::Cidr,
         Target::Uuid,
+        Target::Bytea,
     ];
     PLAIN.into_iter().flat_map(|target| [target.udf(false), target.udf(true)])
 }
@@ -418,6 +437,49 @@ fn address(text: &str, network: bool) -> Option<String> {
     Some(if bits == full { ip.to_string() } else { format!("{ip}/{bits}") })
 }
 
+/// An inet's text as its cast gives it: with the length of its network, always.
+fn inet_texts(texts: &StringArray) -> StringArray {
+    let full = |text: &str| if text.contains(':') { 128 } else { 32 };
+    texts.iter().map(|text| text.map(|text| if text.contains('/') { text.to_string() } else { format!("{text}/{}", full(text)) })).collect()
+}
+
+/// Bytes from PostgreSQL's hex or escape format.
+fn bytes(texts: &StringArray) -> Result<ArrayRef> {
+    let one = |text: &str| -> Option<Vec<u8>> {
+        if let Some(hex) = text.strip_prefix("\\x") {
+            let digits: Vec<u8> = hex.bytes().filter(|b| !b.is_ascii_whitespace()).collect();
+            return digits
+                .chunks(2)
+                .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok().filter(|pair| pair.len() == 2)?, 16).ok())
+                .collect();
+        }
+        let mut out = Vec::with_capacity(text.len());
+        let mut rest = text.as_bytes();
+        while let Some((&byte, tail)) = rest.split_first() {
+            let (byte, tail) = match (byte, tail) {
+                (b'\\', [b'\\', tail @ ..]) => (b'\\', tail),
+                (b'\\', [a, b, c, tail @ ..]) => {
+                    (std::str::from_utf8(&[*a, *b, *c]).ok().and_then(|text| u8::from_str_radix(text, 8).ok())?, tail)
+                }
+                (b'\\', _) => return None,
+                plain => plain,
+            };
+            out.push(byte);
+            rest = tail;
+        }
+        Some(out)
+    };
+    let mut builder = datafusion::arrow::array::BinaryBuilder::new();
+    for text in texts {
+        match text.map(one) {
+            None => builder.append_null(),
+            Some(Some(bytes)) => builder.append_value(bytes),
+            Some(None) => return Target::Bytea.invalid(text.unwrap_or_default()),
+        }
+    }
+    Ok(Arc::new(builder.finish()))
+}
+
 fn uuid(text: &str) -> Option<String> {
     let hex: String = text.trim_matches(['{', '}']).chars().filter(|c| *c != '-').collect::<String>().to_ascii_lowercase();
     (hex.len() == 32 && hex.bytes().all(|b| b.is_ascii_hexdigit()))
@@ -448,8 +510,7 @@ impl ScalarUDFImpl for Cast {
 
     fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
         if self.array {
-            let item = self.target.field(Field::LIST_FIELD_DEFAULT_NAME);
-            return Ok(Arc::new(Field::new(&self.name, DataType::List(Arc::new(item)), true)));
+            return Ok(Arc::new(Field::new(&self.name, DataType::List(self.target.item()), true)));
         }
         if self.target == Target::Numeric {
             return numeric_field(&self.name, &args);

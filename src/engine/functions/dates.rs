@@ -5,7 +5,7 @@ use super::{interval, text_out, time_in};
 use chrono::{Datelike, NaiveDateTime, Timelike};
 use datafusion::arrow::array::AsArray;
 use datafusion::arrow::datatypes::{DataType, IntervalMonthDayNano, Time64MicrosecondType};
-use datafusion::common::{Result, ScalarValue};
+use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::logical_expr::ReturnFieldArgs;
 
 const DAY: i64 = 86_400_000_000;
@@ -14,8 +14,8 @@ const DAY: i64 = 86_400_000_000;
 pub(crate) const ALL: &[Def] = &[
     // `extract` is numeric, `date_part` double precision.
     Def::new("extract", &[Kind::Text, Kind::Any], Ret::Of(extract_type), |row| {
-        let (micros, whole) = part(row)?;
-        if whole { Ok(Value::Decimal(i128::from(micros / 1_000_000))) } else { Ok(Value::Decimal(i128::from(micros))) }
+        let (micros, scale) = part(row)?;
+        Ok(Value::Decimal(i128::from(micros) / 10i128.pow(6 - u32::from(scale.unsigned_abs()))))
     }),
     Def::new("date_part", &[Kind::Text, Kind::Any], Ret::Float, |row| Ok(Value::Float(part(row)?.0 as f64 / 1e6))),
     Def::new("date_trunc", &[Kind::Text, Kind::Any], Ret::Of(trunc_type), trunc),
@@ -42,9 +42,13 @@ fn days(row: Row<'_>, sign: i64) -> Result<Value<'_>> {
     }
 }
 
-/// Fields that have a fraction.
-fn fractional(field: &str) -> bool {
-    matches!(unit(field), "second" | "millisecond" | "epoch" | "julian")
+/// The digits a field has after the point.
+fn scale(field: &str) -> i8 {
+    match unit(field) {
+        "second" | "epoch" | "julian" => 6,
+        "millisecond" => 3,
+        _ => 0,
+    }
 }
 
 /// A field's name in the singular.
@@ -68,17 +72,16 @@ fn unit(field: &str) -> &str {
 }
 
 fn extract_type(args: &ReturnFieldArgs<'_>) -> Result<Ret> {
-    Ok(match args.scalar_arguments.first() {
-        Some(Some(ScalarValue::Utf8(Some(field)))) if !fractional(&field.to_lowercase()) => Ret::Decimal(0),
-        _ => Ret::Decimal(6),
-    })
+    match args.scalar_arguments.first() {
+        Some(Some(ScalarValue::Utf8(Some(field)))) => Ok(Ret::Decimal(scale(&field.to_lowercase()))),
+        _ => Err(DataFusionError::Plan("extract needs the name of a field".into())),
+    }
 }
 
-/// The value in millionths, and whether it is declared whole.
-fn part(row: Row<'_>) -> Result<(i64, bool)> {
+/// The value in millionths, and its scale.
+fn part(row: Row<'_>) -> Result<(i64, i8)> {
     let field = row.text(0).to_lowercase();
     let name = unit(&field);
-    let whole = !fractional(name);
     let (col, at) = row.col(1);
     let value = match col.array.data_type() {
         DataType::Interval(_) | DataType::Duration(_) => of_interval(name, interval::arg(row, 1)?),
@@ -89,7 +92,7 @@ fn part(row: Row<'_>) -> Result<(i64, bool)> {
         }
     };
     match value {
-        Some(value) => Ok((value, whole)),
+        Some(value) => Ok((value, scale(name))),
         None => fail(format!("unit \"{field}\" not supported for type {}", text_out::type_name(&col.field))),
     }
 }

@@ -197,6 +197,8 @@ pub(crate) fn parse(text: &str) -> Result<IntervalMonthDayNano> {
 
 #[derive(Default)]
 struct Sum {
+    /// The units given so far: none may come twice.
+    units: Vec<&'static str>,
     months: f64,
     days: f64,
     micros: f64,
@@ -206,19 +208,36 @@ impl Sum {
     fn add(&mut self, value: f64, unit: &str) -> Option<()> {
         let unit = unit.to_ascii_lowercase();
         let unit = if unit.len() > 2 { unit.strip_suffix('s').unwrap_or(&unit) } else { &unit };
-        match unit {
-            "microsecond" | "usec" | "us" => self.micros += value,
-            "millisecond" | "msec" | "ms" => self.micros += value * 1e3,
-            "second" | "sec" | "s" | "" => self.micros += value * 1e6,
-            "minute" | "min" | "m" => self.micros += value * 6e7,
-            "hour" | "hr" | "h" => self.micros += value * 3.6e9,
-            "day" | "d" => self.days(value),
-            "week" | "w" => self.days(value * 7.0),
-            "month" | "mon" => self.months(value),
-            "year" | "yr" | "y" => self.months(value * 12.0),
-            "decade" | "dec" => self.months(value * 120.0),
-            "century" | "centurie" | "cent" | "c" => self.months(value * 1200.0),
+        let known = match unit {
+            "microsecond" | "usec" | "us" => "microsecond",
+            "millisecond" | "msec" | "ms" => "millisecond",
+            "second" | "sec" | "s" | "" => "second",
+            "minute" | "min" | "m" => "minute",
+            "hour" | "hr" | "h" => "hour",
+            "day" | "d" => "day",
+            "week" | "w" => "week",
+            "month" | "mon" => "month",
+            "year" | "yr" | "y" => "year",
+            "decade" | "dec" => "decade",
+            "century" | "centurie" | "cent" | "c" => "century",
             _ => return None,
+        };
+        if self.units.contains(&known) {
+            return None;
+        }
+        self.units.push(known);
+        match known {
+            "microsecond" => self.micros += value,
+            "millisecond" => self.micros += value * 1e3,
+            "second" => self.micros += value * 1e6,
+            "minute" => self.micros += value * 6e7,
+            "hour" => self.micros += value * 3.6e9,
+            "day" => self.days(value),
+            "week" => self.days(value * 7.0),
+            "month" => self.months(value),
+            "year" => self.months(value * 12.0),
+            "decade" => self.months(value * 120.0),
+            _ => self.months(value * 1200.0),
         }
         Some(())
     }

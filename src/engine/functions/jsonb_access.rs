@@ -9,8 +9,10 @@ use datafusion::common::Result;
 pub(crate) const ALL: &[Def] = &[
     Def::new("jsonb_get", &[Kind::Jsonb, Kind::Text], Ret::Jsonb, |row| Ok(member(row.text(0), row.text(1)).into())),
     Def::new("jsonb_get_text", &[Kind::Jsonb, Kind::Text], Ret::Text, |row| Ok(text(member(row.text(0), row.text(1))))),
-    Def::new("jsonb_get_index", &[Kind::Jsonb, Kind::Int], Ret::Jsonb, |row| Ok(element(row.text(0), row.int(1)).into())),
-    Def::new("jsonb_get_index_text", &[Kind::Jsonb, Kind::Int], Ret::Text, |row| Ok(text(element(row.text(0), row.int(1))))),
+    Def::new("jsonb_get_index", &[Kind::Jsonb, Kind::Int], Ret::Jsonb, |row| Ok(indexed(row).into())),
+    // A subscript, unlike `->`, does not take a scalar for an array.
+    Def::new("jsonb_get_element", &[Kind::Jsonb, Kind::Int], Ret::Jsonb, |row| Ok(element(row.text(0), row.int(1)).into())),
+    Def::new("jsonb_get_index_text", &[Kind::Jsonb, Kind::Int], Ret::Text, |row| Ok(text(indexed(row)))),
     Def::new("jsonb_get_path", &[Kind::Jsonb, Kind::Texts], Ret::Jsonb, |row| Ok(path(row.text(0), &row.texts(1)).into())),
     Def::new("jsonb_get_path_text", &[Kind::Jsonb, Kind::Texts], Ret::Text, |row| Ok(text(path(row.text(0), &row.texts(1))))),
     Def::new("jsonb_extract_path", &[Kind::Jsonb], Ret::Jsonb, |row| Ok(path(row.text(0), &steps(row)).into())).rest(Kind::Text),
@@ -43,6 +45,15 @@ pub(crate) const ALL: &[Def] = &[
 
 fn text(value: Option<&str>) -> Value<'_> {
     value.and_then(as_text).map_or(Value::Null, Value::Text)
+}
+
+/// A scalar is, for this operator, an array of one.
+fn indexed(row: Row<'_>) -> Option<&str> {
+    match kind(row.text(0)) {
+        "array" => element(row.text(0), row.int(1)),
+        "object" => None,
+        _ => matches!(row.int(1), 0 | -1).then(|| row.text(0)),
+    }
 }
 
 fn steps(row: Row<'_>) -> Vec<Option<&str>> {

@@ -1,6 +1,6 @@
 //! Making jsonb: `to_jsonb`, builders, aggregates' last step, editing.
 
-use super::jsonb_test::node;
+use super::jsonb_test::{compare, node};
 use super::row::{Def, Kind, Ret, Row, Value, fail, tag, timestamp_type};
 use super::text_out;
 use assay_tables::jsonb::Node;
@@ -22,6 +22,18 @@ pub(crate) const ALL: &[Def] = &[
     Def::new("jsonb_array_of", &[Kind::Texts], Ret::Jsonb, |row| {
         let items = row.texts(0).into_iter().map(|text| text.map_or(Ok(Node::Null), node)).collect::<Result<_>>()?;
         Ok(Node::Array(items).to_text().into())
+    }),
+    // DISTINCT sorts: the values in jsonb's order, from the greatest on if asked.
+    Def::new("jsonb_sorted_array_of", &[Kind::Texts, Kind::Bool], Ret::Jsonb, |row| {
+        let mut items = row.texts(0).into_iter().map(|text| text.map(node).transpose()).collect::<Result<Vec<_>>>()?;
+        items.sort_by(|a, b| match (a, b) {
+            (Some(a), Some(b)) => compare(a, b),
+            (a, b) => a.is_none().cmp(&b.is_none()),
+        });
+        if row.bool(1) {
+            items.reverse();
+        }
+        Ok(Node::Array(items.into_iter().map(|item| item.unwrap_or(Node::Null)).collect()).to_text().into())
     }),
     Def::new("jsonb_pair", &[Kind::Text, Kind::Any], Ret::Jsonb, |row| {
         if row.null(0) {
@@ -90,7 +102,7 @@ fn argument(row: Row<'_>, k: usize) -> Result<Node> {
 
 /// A value as jsonb: numbers and booleans as such, everything else that is no array or document as text.
 fn value(array: &ArrayRef, field: &Field, at: usize) -> Result<Node> {
-    if array.is_null(at) {
+    if *array.data_type() == DataType::Null || array.is_null(at) {
         return Ok(Node::Null);
     }
     let one = array.slice(at, 1);

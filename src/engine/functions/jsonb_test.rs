@@ -18,6 +18,11 @@ pub(crate) const ALL: &[Def] = &[
     Def::new("jsonb_exists_all", &[Kind::Jsonb, Kind::Texts], Ret::Bool, |row| {
         Ok(Value::Bool(row.texts(1).into_iter().flatten().all(|name| exists(row.text(0), name))))
     }),
+    Def::new("jsonb_sort_key", &[Kind::Jsonb], Ret::Text, |row| {
+        let mut key = String::new();
+        sort_key(&node(row.text(0))?, &mut key);
+        Ok(key.into())
+    }),
     Def::new("jsonb_cmp", &[Kind::Jsonb, Kind::Jsonb], Ret::Int, order),
 ];
 
@@ -82,6 +87,61 @@ pub(super) fn compare(a: &Node, b: &Node) -> Ordering {
         (Node::Number(x), Node::Number(y)) => compare_numbers(x, y),
         (Node::Bool(x), Node::Bool(y)) => x.cmp(y),
         _ => rank(a).cmp(&rank(b)),
+    }
+}
+
+/// A text that sorts by bytes as the document does by [`compare`].
+fn sort_key(node: &Node, out: &mut String) {
+    match node {
+        Node::Array(items) if items.is_empty() => out.push('0'),
+        Node::Null => out.push('1'),
+        Node::String(text) => {
+            out.push('2');
+            out.push_str(text);
+            out.push('\0');
+        }
+        Node::Number(text) => {
+            out.push('3');
+            number_key(text, out);
+        }
+        Node::Bool(value) => out.push_str(if *value { "41" } else { "40" }),
+        Node::Array(items) => {
+            out.push_str(&format!("5{:010}", items.len()));
+            items.iter().for_each(|item| sort_key(item, out));
+        }
+        Node::Object(members) => {
+            out.push_str(&format!("6{:010}", members.len()));
+            for (name, value) in members {
+                out.push_str(name);
+                out.push('\0');
+                sort_key(value, out);
+            }
+        }
+    }
+}
+
+/// Sign, exponent and digits; of a negative number their complements.
+fn number_key(text: &str, out: &mut String) {
+    let (negative, digits) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let whole = whole.trim_start_matches('0');
+    let all = format!("{whole}{fraction}");
+    let significant = all.trim_matches('0');
+    if significant.is_empty() {
+        out.push('1');
+        return;
+    }
+    let leading = all.len() - all.trim_start_matches('0').len();
+    let exponent = 500_000 + whole.len() - leading;
+    let key = format!("{exponent:06}{significant}");
+    if negative {
+        out.push('0');
+        out.extend(key.bytes().map(|digit| char::from(b'9' - (digit - b'0'))));
+        out.push('~');
+    } else {
+        out.push('2');
+        out.push_str(&key);
+        out.push(' ');
     }
 }
 

@@ -23,6 +23,7 @@ pub(crate) const ALL: &[Def] = &[
         Ok(Value::Bool(is_match(compiled(&pattern, "")?.as_ref(), row.text(0))?))
     })
     .required(2),
+    Def::new("like_escape", &[Kind::Text, Kind::Text], Ret::Text, |row| like_escape(row.text(0), row.text(1)).map(Value::from)),
     // `x [i]like any/all (array)` over an array that is no literal.
     Def::new("like_any", &[Kind::Text, Kind::Texts, Kind::Text], Ret::Bool, |row| like(row, true)),
     Def::new("like_all", &[Kind::Text, Kind::Texts, Kind::Text], Ret::Bool, |row| like(row, false)),
@@ -135,6 +136,29 @@ fn translate(pattern: &str) -> String {
         }
     }
     out
+}
+
+/// A LIKE pattern with its escape character replaced by the backslash.
+fn like_escape(pattern: &str, escape: &str) -> Result<String> {
+    let mut escapes = escape.chars();
+    let escape = escapes.next();
+    if escapes.next().is_some() {
+        return fail("invalid escape string");
+    }
+    let mut out = String::with_capacity(pattern.len());
+    let mut chars = pattern.chars();
+    while let Some(c) = chars.next() {
+        if Some(c) == escape {
+            out.push('\\');
+            out.extend(chars.next());
+        } else {
+            if c == '\\' {
+                out.push('\\');
+            }
+            out.push(c);
+        }
+    }
+    Ok(out)
 }
 
 /// Whether any, or all, of the patterns fit; NULL patterns leave it unknown.

@@ -128,7 +128,8 @@ impl<'a> Row<'a> {
     pub(crate) fn null(&self, k: usize) -> bool {
         k >= self.cols.len() || {
             let (col, at) = self.col(k);
-            col.array.is_null(at)
+            // An array of type Null has no null buffer.
+            *col.array.data_type() == DataType::Null || col.array.is_null(at)
         }
     }
 
@@ -270,8 +271,8 @@ impl Ret {
             Ret::Bool => plain(DataType::Boolean),
             Ret::Int => plain(DataType::Int64),
             Ret::Float => plain(DataType::Float64),
-            Ret::Texts => plain(DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true)))),
-            Ret::Jsonbs => plain(DataType::List(Arc::new(tagged(Field::LIST_FIELD_DEFAULT_NAME, DataType::Utf8, "jsonb")))),
+            // Arrow drops the metadata of a list's items here and there, so lists carry none: the callers know.
+            Ret::Texts | Ret::Jsonbs => plain(DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true)))),
             Ret::Date => plain(DataType::Date32),
             Ret::Timestamp => plain(timestamp_type(false)),
             Ret::Timestamptz => plain(timestamp_type(true)),

@@ -8,7 +8,7 @@ use datafusion::common::Result;
 
 /// Functions of this file.
 pub(crate) const ALL: &[Def] = &[
-    Def::new("concat", &[], Ret::Text, |row| Ok(shown(row, 0)?.concat().into())).rest(Kind::Any).sees_nulls(),
+    Def::new("concat", &[Kind::Any], Ret::Text, |row| Ok(shown(row, 0)?.concat().into())).rest(Kind::Any).sees_nulls(),
     Def::new("concat_ws", &[Kind::Text], Ret::Text, |row| {
         if row.null(0) { Ok(Value::Null) } else { Ok(shown(row, 1)?.join(row.text(0)).into()) }
     })

@@ -12,6 +12,7 @@ pub(crate) const ALL: &[Def] = &[
     Def::new("to_char", &[Kind::Any, Kind::Text], Ret::Text, |row| {
         let (col, at) = row.col(0);
         match col.array.data_type() {
+            _ if row.text(1).is_empty() => Ok(Value::Null),
             DataType::Interval(_) | DataType::Duration(_) => Ok(of_interval(interval::arg(row, 0)?, row.text(1)).into()),
             ty if ty.is_numeric() => {
                 let text = text_out::texts(&col.array.slice(at, 1))?;
@@ -257,9 +258,10 @@ fn read(text: &str, pattern: &str) -> Result<i64> {
     for (n, piece) in all.iter().enumerate() {
         let (name, spelled) = match piece {
             Piece::Literal(text) => {
-                for _ in text.chars() {
+                for wanted in text.chars() {
                     let mut chars = rest.chars();
-                    if chars.next().is_some_and(|c| !c.is_ascii_alphanumeric()) {
+                    // A letter of the pattern takes any character, a separator only another separator.
+                    if chars.next().is_some_and(|c| wanted.is_ascii_alphanumeric() || !c.is_ascii_alphanumeric()) {
                         rest = chars.as_str();
                     }
                 }

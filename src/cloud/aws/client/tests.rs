@@ -19,6 +19,7 @@ use std::time::{Duration, UNIX_EPOCH};
 /// The time of the signature vectors.
 const NOW: u64 = 1_709_633_472;
 
+#[derive(Clone, Copy)]
 enum Answer {
     Http(u16, &'static str),
     Reset,
@@ -63,15 +64,7 @@ impl HttpConnector for Network {
             headers: r.headers().iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
             body: String::from_utf8(r.body().bytes().unwrap_or_default().to_vec()).unwrap(),
         });
-        let answer = if state.0.len() > 1 {
-            state.0.pop().unwrap()
-        } else {
-            match state.0[0] {
-                Http(s, b) => Http(s, b),
-                Reset => Reset,
-                TimeOut => TimeOut,
-            }
-        };
+        let answer = if state.0.len() > 1 { state.0.pop().unwrap() } else { state.0[0] };
         HttpConnectorFuture::ready(match answer {
             Http(status, body) => Ok(HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body))),
             Reset => Err(ConnectorError::io(Box::new(std::io::Error::from(std::io::ErrorKind::ConnectionReset)))),
@@ -229,7 +222,7 @@ async fn where_calls_go() {
             json!({"Bucket": "bkt"}),
             Some("http://127.0.0.1:5000"),
             block,
-            "GET http://127.0.0.1:5000/bkt?publicAccessBlock",
+            "GET http://127.0.0.1:5000/bkt/?publicAccessBlock",
         ),
         (
             "s3control",

@@ -1,0 +1,90 @@
+//! Query-level rewrites of the pre-pass: VALUES of one type a column, ORDER BY of selected expressions, FETCH FIRST.
+
+use super::ast::literal;
+use datafusion::sql::sqlparser::ast::{
+    CastKind, DataType, Expr, Fetch, LimitClause, OrderByKind, Query, Select, SelectItem, SetExpr, Value, Values,
+};
+
+/// Rewrites one query, before its parts are visited.
+pub(super) fn rewrite(query: &mut Query) {
+    for cte in query.with.iter_mut().flat_map(|with| &mut with.cte_tables) {
+        // DataFusion plans a CTE where it is used, whichever is asked for.
+        cte.materialized = None;
+    }
+    body(&mut query.body);
+    fetch(query);
+    if let (SetExpr::Select(select), Some(order)) = (query.body.as_ref(), &mut query.order_by)
+        && let OrderByKind::Expressions(order) = &mut order.kind
+    {
+        for by in order {
+            if let Some(position) = selected(select, &by.expr) {
+                by.expr = literal(Value::Number(position.to_string(), false));
+            }
+        }
+    }
+}
+
+fn body(set: &mut SetExpr) {
+    match set {
+        SetExpr::Values(values) => same_types(values),
+        SetExpr::SetOperation { left, right, .. } => {
+            body(left);
+            body(right);
+        }
+        _ => {}
+    }
+}
+
+/// A cast in one row of VALUES types the column: untyped literals of the other rows are cast too.
+fn same_types(values: &mut Values) {
+    let width = values.rows.iter().map(|row| row.content.len()).max().unwrap_or(0);
+    for column in 0..width {
+        let Some(ty) = values.rows.iter().filter_map(|row| row.content.get(column)).find_map(cast_type) else { continue };
+        for row in &mut values.rows {
+            if let Some(expr @ Expr::Value(_)) = row.content.get_mut(column) {
+                let inner = std::mem::replace(expr, literal(Value::Null));
+                *expr =
+                    Expr::Cast { kind: CastKind::DoubleColon, expr: Box::new(inner), data_type: ty.clone(), array: false, format: None };
+            }
+        }
+    }
+}
+
+fn cast_type(expr: &Expr) -> Option<DataType> {
+    match expr {
+        Expr::Cast { data_type, .. } => Some(data_type.clone()),
+        Expr::TypedString(typed) => Some(typed.data_type.clone()),
+        _ => None,
+    }
+}
+
+/// `FETCH FIRST n ROWS ONLY` is LIMIT n.
+fn fetch(query: &mut Query) {
+    let Some(Fetch { with_ties: false, percent: false, quantity }) = &query.fetch else { return };
+    let rows = quantity.clone().unwrap_or_else(|| literal(Value::Number("1".into(), false)));
+    let offset = match query.limit_clause.take() {
+        Some(LimitClause::LimitOffset { limit: None, offset, .. }) => offset,
+        None => None,
+        other => {
+            query.limit_clause = other;
+            return;
+        }
+    };
+    query.limit_clause = Some(LimitClause::LimitOffset { limit: Some(rows), offset, limit_by: Vec::new() });
+    query.fetch = None;
+}
+
+/// The position of an expression in a select list that has no wildcard: DISTINCT needs to be told that they are the same.
+fn selected(select: &Select, expr: &Expr) -> Option<usize> {
+    if matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Value(_)) {
+        return None;
+    }
+    for (at, item) in select.projection.iter().enumerate() {
+        match item {
+            SelectItem::UnnamedExpr(item) | SelectItem::ExprWithAlias { expr: item, .. } if item == expr => return Some(at + 1),
+            SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. } => {}
+            _ => return None,
+        }
+    }
+    None
+}
