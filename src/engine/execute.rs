@@ -104,6 +104,9 @@ fn batches(walk: Arc<Walk>) -> BoxStream<'static, Result<RecordBatch, DataFusion
 impl Walk {
     /// Finds out what the plan needs to know of the scope; `None` when that fails, which is the failure of the scope.
     async fn begin(env: ScanEnv, scope: Scope, plan: Arc<CallPlan>, limit: Option<usize>) -> Option<Walk> {
+        for secret in env.table.secret_members() {
+            env.cloud.redact(&secret.service, &secret.operation, &secret.path);
+        }
         let account = scope.account.clone();
         let mut walk =
             Walk { facts: Facts::new(&account.connection, &scope.region).home_region(&account.home_region()), env, scope, plan, limit };

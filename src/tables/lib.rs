@@ -13,6 +13,7 @@ mod plan;
 mod planner;
 mod program;
 pub mod run;
+mod secrets;
 mod spec;
 mod table;
 
@@ -21,4 +22,5 @@ pub use check::{Member, Shape, Shapes};
 pub use column::{Column, ColumnType, EXTENSION};
 pub use error::SpecError;
 pub use plan::{CallPlan, Filter, PlanError, RangeOp, Request, Route, Scalar, Start};
+pub use secrets::SecretMember;
 pub use table::{Key, KeyOp, ScopeKind, Table};

@@ -130,6 +130,39 @@ impl Expr {
         }
     }
 
+    /// Calls `f` with every path the value is made from.
+    pub(crate) fn paths(&self, f: &mut dyn FnMut(Root, &[Step])) {
+        match self {
+            Expr::Const(_) => {}
+            Expr::Path(root, steps) => f(*root, steps),
+            Expr::Get(e, _) | Expr::Named(e, _) | Expr::Not(e) => e.paths(f),
+            Expr::Template(pieces) => {
+                for piece in pieces {
+                    if let Piece::Value(e) = piece {
+                        e.paths(f);
+                    }
+                }
+            }
+            Expr::List(items) | Expr::Call(_, items) => items.iter().for_each(|e| e.paths(f)),
+            Expr::Object(members) => members.iter().for_each(|(_, e)| e.paths(f)),
+            Expr::Or(a, b) | Expr::And(a, b) | Expr::Compare(_, a, b) => {
+                a.paths(f);
+                b.paths(f);
+            }
+            Expr::Jmes(jmes) => match &jmes.names {
+                None => f(Root::This, &[]),
+                Some(names) => {
+                    for (name, root) in names {
+                        match root {
+                            Root::This => f(Root::This, &[Step::Field(name.clone())]),
+                            root => f(*root, &[]),
+                        }
+                    }
+                }
+            },
+        }
+    }
+
     /// Every root, in order of appearance, each once.
     pub(crate) fn all_roots(&self) -> Vec<Root> {
         let mut out = Vec::new();

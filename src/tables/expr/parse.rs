@@ -126,20 +126,11 @@ fn compile(ast: &Ast, text: &str, names: &Names<'_>) -> Result<Expr, Wrong> {
         Ast::Identity { .. } => return Err(("`@` has no meaning here: there is no row yet".into(), None)),
         Ast::Index { idx, .. } if names.row => Expr::Path(Root::This, vec![Step::Index(*idx)]),
         Ast::Field { name, .. } => field(name, names)?,
-        Ast::Subexpr { lhs, rhs, .. } => match (&**lhs, &**rhs) {
-            (Ast::Identity { .. }, Ast::Field { name, .. }) if names.row => Expr::Path(Root::This, vec![Step::Field(name.clone())]),
-            (Ast::Field { name: key, .. }, Ast::Field { name, .. }) if key == "key" && names.root(key) == Some(Root::Keys) => {
-                match names.keys.iter().position(|k| k == name) {
-                    Some(k) => Expr::Path(Root::Key(k), Vec::new()),
-                    None => {
-                        let hint = closest(name, names.keys.iter().map(String::as_str)).map(|n| format!("did you mean key.{n}?"));
-                        return Err((format!("`{name}` is not a key column of this table"), hint));
-                    }
-                }
-            }
-            (_, Ast::Field { name, .. }) => step(compile(lhs, text, names)?, Step::Field(name.clone())),
-            (_, Ast::Index { idx, .. }) => step(compile(lhs, text, names)?, Step::Index(*idx)),
-            _ => jmes(ast, text, names)?,
+        Ast::Subexpr { lhs, rhs, .. } => match (&**lhs, relative(rhs)) {
+            (_, None) => jmes(ast, text, names)?,
+            (Ast::Identity { .. }, Some(steps)) if names.row => Expr::Path(Root::This, steps),
+            (Ast::Field { name, .. }, Some(steps)) if name == "key" && names.root(name) == Some(Root::Keys) => key(steps, names)?,
+            (_, Some(steps)) => steps.into_iter().fold(compile(lhs, text, names)?, step),
         },
         Ast::Literal { value, .. } => match value.as_string() {
             Some(s) => constant(s, names)?,
@@ -171,6 +162,33 @@ fn compile(ast: &Ast, text: &str, names: &Names<'_>) -> Result<Expr, Wrong> {
         },
         _ => jmes(ast, text, names)?,
     })
+}
+
+/// Members and elements behind a value; `None` when it is more than that.
+fn relative(ast: &Ast) -> Option<Vec<Step>> {
+    match ast {
+        Ast::Field { name, .. } => Some(vec![Step::Field(name.clone())]),
+        Ast::Index { idx, .. } => Some(vec![Step::Index(*idx)]),
+        Ast::Subexpr { lhs, rhs, .. } => {
+            let mut steps = relative(lhs)?;
+            steps.extend(relative(rhs)?);
+            Some(steps)
+        }
+        _ => None,
+    }
+}
+
+/// `key.column`.
+fn key(steps: Vec<Step>, names: &Names<'_>) -> Result<Expr, Wrong> {
+    let mut steps = steps.into_iter();
+    let Some(Step::Field(name)) = steps.next() else { return Err(("`key` is followed by a key column".into(), None)) };
+    match names.keys.iter().position(|k| *k == name) {
+        Some(k) => Ok(Expr::Path(Root::Key(k), steps.collect())),
+        None => {
+            let hint = closest(&name, names.keys.iter().map(String::as_str)).map(|n| format!("did you mean key.{n}?"));
+            Err((format!("`{name}` is not a key column of this table"), hint))
+        }
+    }
 }
 
 fn field(name: &str, names: &Names<'_>) -> Result<Expr, Wrong> {
@@ -326,6 +344,14 @@ mod tests {
             ("split(parent.OwnerId, '/')[-1]", vec![Root::Parent]),
         ] {
             assert_eq!(parse(text, &n).unwrap().all_roots(), roots, "{text}");
+        }
+    }
+
+    #[test]
+    fn member_paths_are_read_directly() {
+        for text in ["a.b[0].c", "@.a.b", "used[1].x.y", "split(a, '/')[-1].b", "a || b.c[0]"] {
+            let parsed = format!("{:?}", parse(text, &names(&[], &["used".to_owned()], &[])).unwrap());
+            assert!(!parsed.contains("Jmes"), "{text}: {parsed}");
         }
     }
 

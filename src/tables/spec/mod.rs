@@ -82,6 +82,10 @@ fn read(file_name: &str, source: &str) -> Result<Table> {
     }
     program.alsos = reader.alsos(top)?;
     program.columns = columns::sources(&declared, &secret, scope, &reader)?;
+    if let Some(column) = program.columns.iter().find(|c| c.secret && matches!(c.source, crate::expr::Expr::Named(..))) {
+        return Err(Bad::new(column.at, format!("secret column {} has no source of its own", column.name))
+            .hint("name the member, so that recordings can leave it out: type <- Member"));
+    }
     check_cycles(&program, top)?;
     program.resolve();
     check_used(&program, top, &reader)?;

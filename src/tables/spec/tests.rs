@@ -170,6 +170,11 @@ fn bad_specs_are_refused_with_place_and_hint() {
         ("user_name: text\n", "user_name: { from: X }\n", "19:3: column user_name has no type"),
         ("user_name: text\n", "user_name: text\n  user_name: int\n", "20:3: `user_name` is given twice"),
         ("user_name: text\n", "user_name: text <- 'arn:{partition'\n", "19:14: template 'arn:{partition' has a brace that is not closed"),
+        (
+            "also:\n",
+            "secret: [user_name]\nalso:\n",
+            "20:3: secret column user_name has no source of its own (name the member, so that recordings can leave it out: type <- Member)",
+        ),
         ("also:\n", "secret: [lst]\nalso:\n", "12:10: secret column `lst` does not exist (did you mean last?)"),
         ("scope: account", "view: select 1", "4:1: `rows` has no meaning in a view"),
         ("table: t", "--- \ntable: t\n---\nx: 1\n", "3:1: a second document in the file (one file holds one table)"),
