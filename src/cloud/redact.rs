@@ -35,6 +35,10 @@ const SECRET_NAMES: &[&str] = &[
     "userpassword",
 ];
 
+/// Pre-signed links: whoever has one can fetch what it points to, without credentials.
+const SECRET_LINKS: &[(&str, &str, &[&str])] =
+    &[("lambda", "GetFunction", &["Code", "Location"]), ("lambda", "GetLayerVersion", &["Content", "Location"])];
+
 /// Service and operation.
 type Answered = (String, String);
 
@@ -61,6 +65,9 @@ impl Redactions {
     pub(crate) fn clean(&self, service: &str, operation: &str, answer: &Value) -> Value {
         let mut clean = answer.clone();
         by_name(&mut clean);
+        for (_, _, path) in SECRET_LINKS.iter().filter(|(s, o, _)| (*s, *o) == (service, operation)) {
+            by_path(&mut clean, &path.iter().map(|step| (*step).to_owned()).collect::<Path>());
+        }
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for path in all.get(&(service.to_owned(), operation.to_owned())).into_iter().flatten() {
             by_path(&mut clean, path);

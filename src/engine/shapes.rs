@@ -10,7 +10,11 @@ pub struct AwsShapes;
 
 impl Shapes for AwsShapes {
     fn allowed(&self, service: &str, operation: &str) -> Result<(), (String, Option<String>)> {
-        ReadOp::aws(service, operation).map(|_| ()).map_err(|CloudError { message, .. }| (message, None))
+        let named = |CloudError { code, message, .. }| match code.as_str() {
+            "RefusedWrite" | "RefusedSecret" => (format!("{service}.{operation}: {message}"), None),
+            _ => (message, None),
+        };
+        ReadOp::aws(service, operation).map(|_| ()).map_err(named)
     }
 
     fn input(&self, service: &str, operation: &str) -> Option<String> {

@@ -17,7 +17,7 @@ def one_line(err):
     ("select * from aws_iam_acces_key", "aws_iam_access_key"),
     ("select user_nam from aws_iam_access_key", "user_name"),
     ("select jsonb_array_lenght(tags_src) from aws_iam_user", "jsonb_array_length"),
-    ("select from where", "syntax error"),
+    ("select * from", "syntax error"),
     ("selec 1", "syntax error"),
     ("copy (select 1) to '/tmp/x.csv'", "read"),
     ("create table x (a int)", "read"),
