@@ -108,6 +108,14 @@ mod tests {
     use serde_json::json;
 
     #[test]
+    fn pre_signed_links_go() {
+        let answer = json!({"Code": {"Location": "https://example.com/?X-Amz-Signature=s", "RepositoryType": "S3"}});
+        let clean = json!({"Code": {"Location": null, "RepositoryType": "S3"}});
+        assert_eq!(Redactions::default().clean("lambda", "GetFunction", &answer), clean);
+        assert_eq!(Redactions::default().clean("lambda", "ListFunctions", &answer), answer);
+    }
+
+    #[test]
     fn secrets_go_and_the_rest_stays() {
         let redactions = Redactions::default();
         redactions.add("lambda", "ListFunctions", "Functions[].Environment.Variables");

@@ -64,6 +64,16 @@ def test_a_denied_per_row_call_makes_the_rows_of_its_scope_error(assay, estate, 
     assert {s for r, s in rows if f"example-{estate.accounts[1][-4:]}" in r} <= {"ok", "alarm"}
 
 
+def test_a_denied_table_of_a_join_makes_its_rows_error(assay, estate, proxy):
+    denied = estate.accounts[1]
+    proxy.post(f"/__config?rule=deny={denied}/*/iam:GetAccountPasswordPolicy")
+    done = assay("run", "control", "cis_v200_1_8", "--output", "json", url=proxy.url, config=estate.config)
+    assert done.code == 2, done.err
+    rows = dict(verdicts(done)["control.cis_v200_1_8"])
+    assert rows.pop(f"arn:aws:::{denied}") == "error"
+    assert set(rows) == {f"arn:aws:::{a}" for a in estate.accounts if a != denied} and set(rows.values()) <= {"ok", "alarm"}
+
+
 @pytest.mark.parametrize("fault", ["html404", "html500", "truncate"])
 def test_an_answer_that_is_no_answer_is_never_no_rows(assay, estate, proxy, fault):
     proxy.post(f"/__config?rule={fault}=*/*/iam:ListUsers")
