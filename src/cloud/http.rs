@@ -22,10 +22,16 @@ const IDLE_PER_HOST: usize = 64;
 
 /// Builds the client; no connection is made and no system root is read before the first call.
 pub(crate) fn client() -> Result<SharedHttpClient, CloudError> {
-    let roots = match std::env::var_os("AWS_CA_BUNDLE").filter(|p| !p.is_empty()) {
+    let set = |name: &str| std::env::var_os(name).filter(|p| !p.is_empty());
+    let roots = match set("AWS_CA_BUNDLE") {
         Some(path) => Some(read_bundle(Path::new(&path))?),
         None => None,
     };
+    // Without any root every call would fail, and say no more than that the issuer is unknown.
+    if let (None, None, Some(path)) = (&roots, set("SSL_CERT_DIR"), set("SSL_CERT_FILE")) {
+        let path = Path::new(&path);
+        std::fs::File::open(path).map_err(|e| invalid(format!("SSL_CERT_FILE {}: {e}", path.display())))?;
+    }
     Ok(SharedHttpClient::new(Http { roots, connectors: Mutex::default() }))
 }
 
