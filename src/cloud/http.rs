@@ -22,10 +22,16 @@ const IDLE_PER_HOST: usize = 64;
 
 /// Builds the client; no connection is made and no system root is read before the first call.
 pub(crate) fn client() -> Result<SharedHttpClient, CloudError> {
-    let roots = match std::env::var_os("AWS_CA_BUNDLE").filter(|p| !p.is_empty()) {
+    let set = |name: &str| std::env::var_os(name).filter(|p| !p.is_empty());
+    let roots = match set("AWS_CA_BUNDLE") {
         Some(path) => Some(read_bundle(Path::new(&path))?),
         None => None,
     };
+    // Without any root every call would fail, and say no more than that the issuer is unknown.
+    if let (None, None, Some(path)) = (&roots, set("SSL_CERT_DIR"), set("SSL_CERT_FILE")) {
+        let path = Path::new(&path);
+        std::fs::File::open(path).map_err(|e| invalid(format!("SSL_CERT_FILE {}: {e}", path.display())))?;
+    }
     Ok(SharedHttpClient::new(Http { roots, connectors: Mutex::default() }))
 }
 
@@ -61,24 +67,29 @@ impl Http {
     }
 }
 
-/// Reads and checks a PEM file: the TLS library would panic on a broken one, at the first call.
+/// Reads and checks a PEM file: the TLS library would panic on a broken certificate, at the first call. Those are left out, as they are of
+/// the system's roots; a file without a sound one is refused.
 fn read_bundle(path: &Path) -> Result<TrustStore, CloudError> {
-    let fail = |why: String| invalid(format!("AWS_CA_BUNDLE {}: {why}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|e| fail(e.to_string()))?;
-    let mut store = TrustStore::empty();
-    let mut count = 0;
-    for block in text.split("-----BEGIN CERTIFICATE-----").skip(1) {
-        count += 1;
-        let body = block.split("-----END CERTIFICATE-----").next().filter(|b| b.len() < block.len());
-        let body: String = body.ok_or_else(|| fail(format!("certificate {count} has no end")))?.split_whitespace().collect();
-        let der = base64::engine::general_purpose::STANDARD.decode(&body).map_err(|e| fail(format!("certificate {count}: {e}")))?;
-        rustls::RootCertStore::empty().add(der.into()).map_err(|e| fail(format!("certificate {count}: {e}")))?;
-        store.add_pem_certificate(format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n"));
+    let fail = |why: &str| invalid(format!("AWS_CA_BUNDLE {}: {why}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|e| fail(&e.to_string()))?;
+    let mut store = None;
+    let mut broken = None;
+    for (number, block) in text.split("-----BEGIN CERTIFICATE-----").enumerate().skip(1) {
+        match certificate(block) {
+            Ok(pem) => store = Some(store.unwrap_or_else(TrustStore::empty).with_pem_certificate(pem)),
+            Err(why) => broken = broken.or_else(|| Some(format!("certificate {number}: {why}"))),
+        }
     }
-    if count == 0 {
-        return Err(fail("holds no PEM certificate".into()));
-    }
-    Ok(store)
+    store.ok_or_else(|| fail(broken.as_deref().unwrap_or("holds no PEM certificate")))
+}
+
+/// The PEM text of the certificate that a block begins with.
+fn certificate(block: &str) -> Result<String, String> {
+    let (body, _) = block.split_once("-----END CERTIFICATE-----").ok_or("has no end")?;
+    let body: String = body.split_whitespace().collect();
+    let der = base64::engine::general_purpose::STANDARD.decode(&body).map_err(|e| e.to_string())?;
+    rustls::RootCertStore::empty().add(der.into()).map_err(|e| e.to_string())?;
+    Ok(format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n"))
 }
 
 #[cfg(test)]
@@ -97,7 +108,7 @@ mod tests {
     fn a_broken_ca_bundle_is_an_error_that_names_the_certificate() {
         for (text, why) in [
             ("", "holds no PEM certificate"),
-            ("-----BEGIN CERTIFICATE-----\nAAAA\n", "certificate 1 has no end"),
+            ("-----BEGIN CERTIFICATE-----\nAAAA\n", "certificate 1: has no end"),
             ("-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n", "certificate 1"),
             ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "certificate 1"),
         ] {
