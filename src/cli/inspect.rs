@@ -13,6 +13,8 @@ pub(crate) fn table(table: &Table) -> String {
     let scope = match table.scope {
         ScopeKind::Account => "asked once per account",
         ScopeKind::Region => "asked per account and region",
+        ScopeKind::Subscription => "asked once per subscription",
+        ScopeKind::Tenant => "asked once per tenant",
     };
     let _ = writeln!(out, "Scope: {scope}");
 

@@ -155,6 +155,7 @@ impl Bundle {
     /// `connection/account_id`, its caller `arn:aws:iam::<account_id>:user/assay`.
     pub fn account(&mut self, connection: &str, account_id: &str, regions: &[&str]) {
         let identity = Identity {
+            tenant_id: None,
             account_id: account_id.into(),
             partition: "aws".into(),
             arn: format!("arn:aws:iam::{account_id}:user/assay").into(),

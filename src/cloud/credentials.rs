@@ -312,6 +312,7 @@ pub(crate) fn role_identity(arn: &str) -> Option<Identity> {
     let name = role.strip_prefix("role/")?.rsplit('/').next().filter(|n| !n.is_empty())?;
     let whole = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit()) && !partition.is_empty();
     whole.then(|| Identity {
+        tenant_id: None,
         account_id: account.into(),
         partition: partition.into(),
         arn: format!("arn:{partition}:sts::{account}:assumed-role/{name}/{SESSION}").into(),

@@ -4,6 +4,7 @@
 //! not on the read allow-list, and any knowledge of Arrow or SQL.
 
 pub mod aws;
+pub mod azure;
 mod bundle;
 mod cache;
 mod caller;

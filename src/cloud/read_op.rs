@@ -5,6 +5,7 @@
 //! secret among the settings of a client) is for table specs to mark. The test below holds every operation of every service to it.
 
 use crate::aws::{Service, model};
+use crate::azure;
 use crate::{CloudError, ErrorKind};
 use serde_json::Value;
 use std::sync::Arc;
@@ -180,7 +181,28 @@ impl ReadOp {
         Ok(ReadOp { service: service.into(), operation: operation.into() })
     }
 
-    /// botocore's name of the service.
+    /// An operation by the first words of a spec's `call:`, of either cloud.
+    ///
+    /// # Errors
+    /// As [`ReadOp::aws`] and [`ReadOp::azure`].
+    pub fn named(service: &str, operation: &str) -> Result<ReadOp, CloudError> {
+        if azure::is_api(service) { ReadOp::azure(service, operation) } else { ReadOp::aws(service, operation) }
+    }
+
+    /// `api` is `arm`, `graph`, `blob`, `queue` or `table`; `operation` the method and the path with `{}` for what varies:
+    /// `GET /subscriptions/{}/providers/Microsoft.Storage/storageAccounts`.
+    ///
+    /// # Errors
+    /// `Invalid` for anything but a GET, or one of the named POST operations that only read.
+    pub fn azure(api: &str, operation: &str) -> Result<ReadOp, CloudError> {
+        if !operation.starts_with("GET ") {
+            let message = "this operation does not only read: assay runs only operations on its read allow-list";
+            return Err(invalid("RefusedWrite", api, operation, message.into()));
+        }
+        Ok(ReadOp { service: api.into(), operation: operation.into() })
+    }
+
+    /// botocore's name of the service; of Azure, the API.
     pub fn service(&self) -> &str {
         &self.service
     }

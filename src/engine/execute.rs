@@ -160,12 +160,12 @@ impl Walk {
     }
 
     async fn call(&self, ask: Ask) -> Result<Arc<Value>, CloudError> {
-        let op = ReadOp::aws(&ask.service, &ask.operation)?;
+        let op = ReadOp::named(&ask.service, &ask.operation)?;
         self.env.cloud.call(&self.scope_of(&ask), &op, ask.input, &self.env.tally).await
     }
 
     fn pages(&self, ask: Ask) -> BoxStream<'static, Result<Arc<Value>, CloudError>> {
-        match ReadOp::aws(&ask.service, &ask.operation) {
+        match ReadOp::named(&ask.service, &ask.operation) {
             Ok(op) => self.env.cloud.pages(&self.scope_of(&ask), &op, ask.input, None, &self.env.tally),
             Err(error) => stream::once(async { Err(error) }).boxed(),
         }

@@ -236,10 +236,12 @@ fn table_row(table: &Table) -> Vec<Value> {
     let scope = match table.scope {
         ScopeKind::Account => "account",
         ScopeKind::Region => "region",
+        ScopeKind::Subscription => "subscription",
+        ScopeKind::Tenant => "tenant",
     };
     vec![
         table.name.as_str().into(),
-        table.name.split('_').next().into(),
+        table.provider.as_str().into(),
         if table.view.is_some() { "view" } else { "calls" }.into(),
         scope.into(),
         table.service.as_deref().into(),

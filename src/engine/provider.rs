@@ -77,7 +77,8 @@ impl TableProvider for ApiTable {
             None => (self.visible.clone(), Arc::clone(&self.schema)),
         };
         let (of_scope, of_rows): (Vec<&Expr>, Vec<&Expr>) = exprs.iter().partition(|e| scopes::decides(&self.table, e));
-        let request = Request { projection: wanted, filters: of_rows.iter().flat_map(|e| self.filters_of(e)).collect() };
+        let request =
+            Request { projection: wanted, filters: of_rows.iter().flat_map(|e| self.filters_of(e)).collect(), now: self.cloud.now() };
         // Before any call: a missing key column costs nothing.
         let plan = self.table.plan(&request).map_err(|e| EngineError::sql(e.to_string(), None))?;
         let predicates = of_scope.into_iter().map(|e| ScopePredicate::new(session, e)).collect::<Result<Vec<_>>>()?;

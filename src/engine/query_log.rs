@@ -43,6 +43,7 @@ pub struct QueryLog {
     tables: Mutex<BTreeMap<String, (Asked, Tally)>>,
     tally: Tally,
     answered: AtomicBool,
+    notices: Mutex<BTreeSet<String>>,
 }
 
 impl Failure {
@@ -64,6 +65,16 @@ impl QueryLog {
         if !all.contains(&failure) {
             all.push(failure);
         }
+    }
+
+    /// Records something people should know about the answer; the same twice counts once.
+    pub fn notice(&self, text: &str) {
+        lock(&self.notices).insert(text.to_owned());
+    }
+
+    /// What people should know about the answer, sorted.
+    pub fn notices(&self) -> Vec<String> {
+        lock(&self.notices).iter().cloned().collect()
     }
 
     /// Records that a table asked a scope.

@@ -68,7 +68,7 @@ impl ApiScan {
         let tally = log.tally(&spec.table.name).child();
         // Planned again only where it can be needed; without its filters a table may lack a required key column, and then there is no such plan.
         let unfiltered = (cloud.is_replay() && !spec.filters.is_empty())
-            .then(|| spec.table.plan(&Request { projection: spec.projection.clone(), filters: Vec::new() }).ok())
+            .then(|| spec.table.plan(&Request { projection: spec.projection.clone(), filters: Vec::new(), now: cloud.now() }).ok())
             .flatten()
             .map(Arc::new);
         ApiScan {

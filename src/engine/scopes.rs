@@ -169,7 +169,7 @@ impl Discovery<'_> {
             return Ok(Vec::new());
         }
         let regions: Vec<Arc<str>> = match self.table.scope {
-            ScopeKind::Account => vec![account.home_region()],
+            ScopeKind::Account | ScopeKind::Subscription | ScopeKind::Tenant => vec![account.home_region()],
             ScopeKind::Region => match account.regions().await {
                 Ok(regions) => regions.iter().cloned().collect(),
                 Err(error) => {
@@ -183,7 +183,7 @@ impl Discovery<'_> {
             _ => regions,
         };
         // The column says `global` where the scope has no region of its own.
-        let shown = |r| if self.table.scope == ScopeKind::Account { GLOBAL } else { r };
+        let shown = |r| if self.table.scope == ScopeKind::Region { r } else { GLOBAL };
         let known: Vec<Known<'_>> = regions.iter().map(|r| [Some(connection.as_ref()), id, Some(shown(r.as_ref()))]).collect();
         let kept = keep(self.predicates, 2, &known)?;
         let kept = regions.into_iter().zip(kept).filter(|(_, kept)| *kept);

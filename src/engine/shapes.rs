@@ -14,7 +14,7 @@ impl Shapes for AwsShapes {
             "RefusedWrite" | "RefusedSecret" => (format!("{service}.{operation}: {message}"), None),
             _ => (message, None),
         };
-        ReadOp::aws(service, operation).map(|_| ()).map_err(named)
+        ReadOp::named(service, operation).map(|_| ()).map_err(named)
     }
 
     fn input(&self, service: &str, operation: &str) -> Option<String> {

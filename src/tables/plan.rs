@@ -71,6 +71,8 @@ pub struct Request {
     pub projection: Vec<usize>,
     /// ANDed filters; those that reach no parameter are ignored.
     pub filters: Vec<Filter>,
+    /// The statement's clock, for calls whose parameters depend on it.
+    pub now: DateTime<Utc>,
 }
 
 /// Why a request cannot be planned.
@@ -87,6 +89,7 @@ pub struct CallPlan {
     pub(crate) starts: Vec<Start>,
     pub(crate) waves: Vec<Vec<usize>>,
     pub(crate) facts: BTreeSet<Fact>,
+    pub(crate) notices: Vec<String>,
 }
 
 /// Where rows begin.
@@ -138,6 +141,11 @@ impl CallPlan {
     /// The walks to make; none when the filters contradict each other.
     pub fn starts(&self) -> &[Start] {
         &self.starts
+    }
+
+    /// What people should know about the answer before they trust it: a time range that the API does not keep, for one.
+    pub fn notices(&self) -> &[String] {
+        &self.notices
     }
 
     /// Must partition and account id be known?

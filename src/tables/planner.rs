@@ -42,6 +42,7 @@ pub(crate) fn plan(table: &str, program: &Arc<Program>, fields: Vec<Field>, requ
         starts: Vec::new(),
         waves: waves(program, &alsos),
         facts: needed.iter().flat_map(|e| facts(e)).collect(),
+        notices: Vec::new(),
     };
     let Some(given) = merge(&request.filters) else { return Ok(plan) };
     let planner = Planner { table, program, given, needed };

@@ -13,6 +13,10 @@ pub enum ScopeKind {
     Account,
     /// Once per account and region.
     Region,
+    /// Once per subscription.
+    Subscription,
+    /// Once per tenant.
+    Tenant,
 }
 
 /// How an operator of a key column is written.
@@ -48,6 +52,8 @@ pub struct Table {
     pub about: String,
     /// What it is asked per.
     pub scope: ScopeKind,
+    /// Whose cloud its calls go to: `aws`, `azure`; of a view, the first word of its name.
+    pub provider: String,
     /// Service whose supported regions narrow a regional table (botocore's name).
     pub service: Option<String>,
     /// Columns in order; the common ones (partition, region, account_id, _ctx, sp_connection_name, sp_ctx) last.
@@ -121,6 +127,15 @@ impl Table {
     /// declares `region` takes it from its rows.
     pub fn is_of_scope(&self, column: &str) -> bool {
         self.program.columns.iter().any(|c| c.common && c.name == column)
+    }
+
+    /// The common column that says whose scope a row is of.
+    pub fn account_column(&self) -> &'static str {
+        match self.scope {
+            ScopeKind::Account | ScopeKind::Region => "account_id",
+            ScopeKind::Subscription => "subscription_id",
+            ScopeKind::Tenant => "tenant_id",
+        }
     }
 
     /// Position of a column.

@@ -58,7 +58,7 @@ impl World {
         let cloud = self.cloud().await;
         let table = catalog.table(table).unwrap().unwrap();
         let projection = columns.iter().map(|c| table.column(c).unwrap_or_else(|| panic!("no column {c}"))).collect();
-        let plan = Arc::new(table.plan(&Request { projection, filters }).unwrap());
+        let plan = Arc::new(table.plan(&Request { projection, filters, ..Request::default() }).unwrap());
         let account = cloud.accounts("aws").await.unwrap().remove(0);
         let scope = Scope { region: account.home_region(), account };
         let log = Arc::new(QueryLog::default());

@@ -37,6 +37,7 @@ impl<'a> Env<'a> {
             Root::Item => self.item.unwrap_or(&NULL),
             Root::Fact(Fact::Partition) => &self.facts.partition,
             Root::Fact(Fact::AccountId) => &self.facts.account_id,
+            Root::Fact(Fact::TenantId) => &self.facts.tenant_id,
             Root::Fact(Fact::Region) => &self.facts.region,
             Root::Fact(Fact::Connection) => &self.facts.connection,
             Root::Fact(Fact::HomeRegion) => &self.facts.home_region,

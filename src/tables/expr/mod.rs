@@ -40,6 +40,8 @@ pub(crate) enum Root {
 pub(crate) enum Fact {
     Partition,
     AccountId,
+    /// The tenant of a subscription.
+    TenantId,
     Region,
     Connection,
     /// Where calls to global services go.

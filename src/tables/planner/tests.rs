@@ -48,7 +48,7 @@ fn table() -> Table {
 fn plan(columns: &[&str], filters: Vec<Filter>) -> CallPlan {
     let table = table();
     let projection = columns.iter().map(|c| table.column(c).unwrap()).collect();
-    table.plan(&Request { projection, filters }).unwrap()
+    table.plan(&Request { projection, filters, ..Request::default() }).unwrap()
 }
 
 fn one_of(column: &str, values: &[&str]) -> Filter {
@@ -190,7 +190,7 @@ fn required_keys_name_the_fix() {
     let table = Table::load("t.yaml", &source).unwrap();
     let error = table.plan(&Request::default()).unwrap_err().to_string();
     assert_eq!(error, "t needs user_name: add where user_name = '…' or join on it");
-    assert!(table.plan(&Request { projection: vec![], filters: vec![one_of("user_name", &["a"])] }).is_ok());
+    assert!(table.plan(&Request { projection: vec![], filters: vec![one_of("user_name", &["a"])], ..Request::default() }).is_ok());
     let source = "table: t\nabout: x\nscope: account\nget: { call: iam.GetThing, in: { Id: \"id || split(arn, '/')[-1]\" } }\nkeys: { id: {}, arn: {} }\ncolumns: { id: text, arn: text }\n";
     let error = Table::load("t.yaml", source).unwrap().plan(&Request::default()).unwrap_err().to_string();
     assert_eq!(error, "t needs id or arn: add where id = '…' or join on it");

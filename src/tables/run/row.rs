@@ -8,6 +8,7 @@ use std::sync::Arc;
 pub struct Facts {
     pub(crate) partition: Value,
     pub(crate) account_id: Value,
+    pub(crate) tenant_id: Value,
     pub(crate) region: Value,
     pub(crate) connection: Value,
     pub(crate) home_region: Value,
@@ -23,6 +24,11 @@ impl Facts {
     /// Who the credentials are.
     pub fn identity(self, partition: &str, account_id: &str) -> Facts {
         Facts { partition: partition.into(), account_id: account_id.into(), ..self }
+    }
+
+    /// The tenant of a subscription.
+    pub fn tenant(self, tenant_id: &str) -> Facts {
+        Facts { tenant_id: tenant_id.into(), ..self }
     }
 
     /// Where calls to global services go.

@@ -42,7 +42,7 @@ fn projected_columns_only_and_in_order() {
         row(json!({"ThingId": "a", "Size": "12", "CreatedAt": "2024-03-05T10:11:12Z", "Tags": [{"Key": "k", "Value": "v"}],
         "Policy": "%7B%22b%22%3A1%2C%22a%22%3A2%7D", "Address": "10.0.0.1"}));
     let all = table.columns.len();
-    let plan = table.plan(&Request { projection: (0..all).rev().collect(), filters: vec![] }).unwrap();
+    let plan = table.plan(&Request { projection: (0..all).rev().collect(), filters: vec![], ..Request::default() }).unwrap();
     let facts = Facts::new("conn", "eu-west-1").identity("aws", "111122223333");
     row.set(0, Slot::Known(Arc::new(json!({"Color": "red"}))));
     let start = &plan.starts()[0];
@@ -76,7 +76,7 @@ fn what_does_not_fit_is_null_and_named() {
     let (table, mut row) = row(json!({"ThingId": "a", "Size": "many", "CreatedAt": true, "Tags": "x", "Policy": "{", "Address": "home"}));
     let names = ["size", "created_at", "tags", "policy", "address", "color", "thing_id", "big"];
     let projection = names.iter().map(|n| table.column(n).unwrap()).collect();
-    let plan = table.plan(&Request { projection, filters: vec![] }).unwrap();
+    let plan = table.plan(&Request { projection, filters: vec![], ..Request::default() }).unwrap();
     row.set(0, Slot::Unknown);
     let mut builder = BatchBuilder::new(&plan);
     let problems = builder.push(&row, &plan.starts()[0], &Facts::default());

@@ -129,7 +129,7 @@ pub(super) fn sources(declared: &[Declared], secret: &[(String, At)], scope: Sco
     let fact = |f| Expr::Path(Root::Fact(f), Vec::new());
     let ctx = || Expr::Object(vec![("connection_name".to_owned(), fact(Fact::Connection))]);
     let region = match scope {
-        ScopeKind::Account => Expr::Const(Value::String("global".into())),
+        ScopeKind::Account | ScopeKind::Subscription | ScopeKind::Tenant => Expr::Const(Value::String("global".into())),
         ScopeKind::Region => fact(Fact::Region),
     };
     for (name, ty, source) in [
