@@ -147,8 +147,13 @@ fn named(global: &Global, name: &str, bound: &mut Vec<Arg>) -> Result<Source, Fa
                 arg.name.clone_from(&name);
             }
         }
-        if bound.iter().any(|a| a.name == name) {
-            continue;
+        if let Some(arg) = bound.iter().find(|a| a.name == name) {
+            match param.out_of_bounds(&arg.value) {
+                Some(problem) => {
+                    return Err(Failed::new(Exit::Content, format!("query {}: {problem}", query.name)).maybe_hint(param.advice()));
+                }
+                None => continue,
+            }
         }
         match &param.default {
             Some(value) => bound.push(Arg { name, value: value.clone() }),
