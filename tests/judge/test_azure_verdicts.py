@@ -4,7 +4,6 @@ import contextlib
 import datetime as dt
 import json
 import re
-import sys
 import urllib.parse
 import urllib.request
 
@@ -12,11 +11,9 @@ import pytest
 from azure.core.credentials import AccessToken
 from azure.mgmt.storage import StorageManagementClient
 
+import azure_estate
 import azure_truth
-from conftest import BACKEND, ROOT, child
-
-sys.path.append(str(BACKEND))
-import azure_estate  # noqa: E402
+from conftest import BACKEND, ROOT, FakeArm, child
 
 CONTROLS = list(azure_truth.JUDGES)
 BENCHMARK = "conformity_azure_storage"
@@ -24,43 +21,24 @@ LIMITS = {c: (90, 30) if c == "StorageAccounts-002" else (90, 30, 365) for c in 
 COMPARISON = ROOT / "docs" / "azure-key-rotation.md"
 
 
-class Fake:
-    """A running fake of the Resource Manager: how assay reaches it, how the SDK does, and what it counted."""
+class Fake(FakeArm):
+    """The fake of Azure over plain http, with the SDK as a second reader."""
 
     # the SDK sends tokens over plain http only when every call says so
     call = {"enforce_https": False}
 
-    def __init__(self, estate, ready):
-        self.url, self.estate, self.ready = ready["ready"], estate, ready
-        self.env = {"IDENTITY_ENDPOINT": f"{self.url}/msi/token", "IDENTITY_HEADER": ready["identity_header"], "AZURE_RESOURCE_MANAGER_ENDPOINT": self.url,
-                    "AZURE_GRAPH_ENDPOINT": self.url, "AZURE_STORAGE_SUFFIX": ready["storage_suffix"]}
+    def __init__(self, ready, estate):
+        super().__init__(ready, estate)
         subscriptions = list(dict.fromkeys(t["subscription_id"] for t in self.truth()))
         self.readable = [s for s in subscriptions if s != azure_estate.DENIED]
         self.denied = [s for s in subscriptions if s == azure_estate.DENIED]
 
-    def truth(self):
-        return azure_estate.truth(self.estate, azure_estate.parse_now(self.ready["now"]))
-
-    def ask(self, path, method="GET", data=None, headers=()):
-        body = None if data is None else json.dumps(data).encode()
-        request = urllib.request.Request(self.url + path, method=method, data=body, headers=dict(headers) | {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.load(answer)
-
-    def control(self, **switches):
-        self.ask("/_control", "POST", switches)
-
-    def calls(self):
-        """Everything asked of the Resource Manager, without tokens."""
-        return [c for c in self.ask("/_calls") if c["service"] != "login"]
-
-    def forget(self):
-        self.ask("/_calls", "DELETE")
-
     def get_token(self, *_, **__):
         """The credential of the SDK's clients."""
         resource = urllib.parse.quote(self.url, safe="")
-        token = self.ask(f"/msi/token?api-version=2019-08-01&resource={resource}", headers={"X-IDENTITY-HEADER": self.ready["identity_header"]})
+        request = urllib.request.Request(f"{self.url}/msi/token?api-version=2019-08-01&resource={resource}", headers={"X-IDENTITY-HEADER": self.ready["identity_header"]})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            token = json.load(answer)
         return AccessToken(token["access_token"], int(token["expires_on"]))
 
     def options(self):
@@ -76,7 +54,7 @@ class Fake:
 @contextlib.contextmanager
 def serve(estate):
     with child(BACKEND / "fake_arm", "--estate", estate) as ready:
-        yield Fake(estate, ready)
+        yield Fake(ready, estate)
 
 
 def results(done):
@@ -172,7 +150,7 @@ def test_calls(assay):
         with serve("readable") as server:
             done = assay("run", *what, "--output", "none", env=server.env)
             assert done.code == 1, done.err
-            calls = server.calls()
+            calls = server.calls("arm")
         assert not [c for c in calls if c["method"] != "GET"], calls
         assert not [c for c in calls if "listkeys" in c["path"].lower()]
         for subscription in server.readable:
@@ -194,7 +172,7 @@ def test_ten_thousand_accounts_within_the_bucket(assay):
         server.control(bucket={"capacity": 250, "refill": 25})
         done = assay("run", "control", "StorageAccounts-002", "--output", "json", env=server.env)
         assert done.code == 1, done.err
-        calls, truth = server.calls(), server.truth()
+        calls, truth = server.calls("arm"), server.truth()
     assert not [c for c in calls if c["status"] == 429]
     assert not [c for c in calls if "listkeys" in c["path"].lower()]
     rows = results(done)["StorageAccounts-002"]
@@ -231,7 +209,7 @@ def test_a_limit_that_the_log_cannot_answer_is_refused(assay, states, days):
         done = assay(*words, "--arg", f"max_age_days={days}", env=states.env)
         assert (done.code, done.out) == (65, ""), (words, done.err)
         assert "azure_storage_account_key_age" in done.err and "max_age_days" in done.err, done.err
-    assert not states.calls(), "refused before anything is asked"
+    assert not states.calls("arm"), "refused before anything is asked"
 
 
 STALE = """
