@@ -4,6 +4,7 @@ import re
 
 import azure_estate
 import pytest
+from conftest import BACKEND, FakeArm, child
 
 OURS = {"subscription_id", "resource_group", "region", "title", "akas", "cloud_environment", "_ctx", "sp_connection_name", "sp_ctx"}
 
@@ -119,7 +120,7 @@ def logging_of(row, e, r):
         want = logs.get(service, off)
         got = row[column] if column == "blob_service_logging" else row[column]["Logging"]
         assert got == {"Version": want["version"], "Delete": want["delete"], "Read": want["read"], "Write": want["write"],
-                       "RetentionPolicy": {"Enabled": bool(want["retention"])} | ({"Days": want["retention"]} if want["retention"] else {})}, (r["name"], column)
+                       "RetentionPolicy": {"Enabled": bool(want["retention"]), "Days": want["retention"]}}, (r["name"], column)
     assert row["table_logging_retention_policy"] == (row["table_properties"] and row["table_properties"]["Logging"]["RetentionPolicy"])
     files = row["file_services"]
     assert len(files) == 1 and files[0]["name"] == "default" and "smb" in files[0]["properties"]["protocolSettings"]
@@ -244,12 +245,13 @@ EVENTS = "azure_monitor_activity_log_event"
 
 
 @pytest.fixture(scope="module")
-def fake(azure):
+def fake():
     """A fake with the readable estate, whose lists come in pages, and what the estate holds."""
-    server = azure("readable")
-    server.control(page_size={"storageAccounts": 5, "containers": 3, "events": 20, "*": 100})
-    server.estate = Estate(azure_estate.parse_now(server.ready["now"]))
-    return server
+    with child(BACKEND / "fake_arm", "--estate", "readable") as ready:
+        server = FakeArm(ready, "readable")
+        server.control(page_size={"storageAccounts": 5, "containers": 3, "events": 20, "*": 100})
+        server.held = Estate(server.now)
+        yield server
 
 
 @pytest.fixture
@@ -286,7 +288,7 @@ def same(got, want, kind):
 def based(value, fake):
     """The estate's addresses as the fake serves them."""
     if isinstance(value, str):
-        return value.replace("@BASE@", fake.ready["ready"])
+        return value.replace("@BASE@", fake.url)
     if isinstance(value, list):
         return [based(v, fake) for v in value]
     return {k: based(v, fake) for k, v in value.items()} if isinstance(value, dict) else value
@@ -295,14 +297,14 @@ def based(value, fake):
 @pytest.mark.parametrize("table", TABLES)
 def test_every_column_is_what_the_estate_says(ask, fake, table):
     kind, special, more = TABLES[table]
-    wanted = {(r["properties"]["secretUriWithVersion"] if table == "azure_key_vault_secret" else r["id"]): r for r in fake.estate.kind(kind)}
+    wanted = {(r["properties"]["secretUriWithVersion"] if table == "azure_key_vault_secret" else r["id"]): r for r in fake.held.kind(kind)}
     rows = ask(f"select * from {table}")
     types = ask.types
     assert sorted(r["id"] for r in rows) == sorted(wanted), table
     for row in rows:
         resource = wanted[row["id"]]
         rid = resource["id"]
-        expected = special(fake.estate, resource)
+        expected = special(fake.held, resource)
         common = {"subscription_id": rid.split("/")[2].lower(), "title": resource["name"], "akas": [rid] + ([rid.lower()] if rid.lower() != rid else []),
                   "cloud_environment": "AzurePublicCloud", "sp_connection_name": "azure", "resource_group": group_of(rid), "region": (resource.get("location") or "").lower() or None}
         for column, got in row.items():
@@ -317,7 +319,7 @@ def test_every_column_is_what_the_estate_says(ask, fake, table):
             got = got.lower() if column == "subscription_id" else got
             assert same(got, based(want, fake), types[column]), (table, resource["name"], column, got, want)
         if more:
-            more(row, fake.estate, resource)
+            more(row, fake.held, resource)
 
 
 def test_accounts_of_a_file_service_only(ask, fake):
@@ -332,9 +334,9 @@ def test_accounts_of_a_file_service_only(ask, fake):
 def test_subscriptions_tenants_and_locations(ask, fake):
     rows = ask("select subscription_id, display_name, state, tenant_id, title, id from azure_subscription")
     assert [(r["subscription_id"], r["display_name"], r["state"], r["tenant_id"], r["title"], r["id"]) for r in rows] == \
-        [(s["subscriptionId"], s["displayName"], s["state"], s["tenantId"], s["displayName"], s["id"]) for s in fake.estate.data["subscriptions"]]
+        [(s["subscriptionId"], s["displayName"], s["state"], s["tenantId"], s["displayName"], s["id"]) for s in fake.held.data["subscriptions"]]
     rows = ask("select name, tenant_id, tenant_category, country, country_code, domains, subscription_policy, subscription_id from azure_tenant")
-    for row, tenant in zip(rows, fake.estate.data["tenants"], strict=True):
+    for row, tenant in zip(rows, fake.held.data["tenants"], strict=True):
         assert (row["name"], row["tenant_id"], row["tenant_category"], row["country"], row["country_code"], row["domains"], row["subscription_id"]) == \
             (tenant["displayName"], tenant["tenantId"], tenant["tenantCategory"], tenant.get("country"), tenant["countryCode"], tenant["domains"], None)
     assert rows[0]["subscription_policy"]["properties"]["blockSubscriptionsIntoTenant"] is False
@@ -345,7 +347,7 @@ def test_subscriptions_tenants_and_locations(ask, fake):
 
 def test_diagnostic_settings_of_subscriptions(ask, fake):
     rows = ask("select name, id, storage_account_id, workspace_id, logs, metrics, resource_group, type from azure_diagnostic_setting")
-    want = next(r for r in fake.estate.resources if r["name"] == "to-archive")
+    want = next(r for r in fake.held.resources if r["name"] == "to-archive")
     p = want["properties"]
     assert [(r["name"], r["id"], r["storage_account_id"], r["workspace_id"], r["logs"], r["metrics"], r["resource_group"], r["type"]) for r in rows] == \
         [("to-archive", want["id"], p["storageAccountId"], p["workspaceId"], p["logs"], None, None, None)]
@@ -354,7 +356,7 @@ def test_diagnostic_settings_of_subscriptions(ask, fake):
 def test_blob_services_are_those_of_accounts_that_have_blobs(ask, fake):
     rows = ask("select storage_account_name, name, is_versioning_enabled, delete_retention_policy, container_delete_retention_policy, cors_rules, change_feed_enabled, region, sku_tier "
                "from azure_storage_blob_service")
-    accounts = [a for a in fake.estate.kind("Microsoft.Storage/storageAccounts") if a["kind"] != "FileStorage"]
+    accounts = [a for a in fake.held.kind("Microsoft.Storage/storageAccounts") if a["kind"] != "FileStorage"]
     assert sorted(r["storage_account_name"].lower() for r in rows) == sorted(a["name"].lower() for a in accounts)
     row = next(r for r in rows if r["storage_account_name"] == "stfresh")
     assert (row["is_versioning_enabled"], row["delete_retention_policy"], row["container_delete_retention_policy"], row["change_feed_enabled"], row["region"], row["sku_tier"]) == \
@@ -364,7 +366,7 @@ def test_blob_services_are_those_of_accounts_that_have_blobs(ask, fake):
 
 def test_a_row_for_each_key(ask, fake):
     rows = ask("select * from azure_storage_account_key")
-    truth = azure_estate.truth("readable", azure_estate.parse_now(fake.ready["now"]))
+    truth = fake.truth()
     assert [(r["storage_account_name"], r["key_name"]) for r in sorted(rows, key=lambda r: (r["storage_account_name"], r["key_name"]))] == \
         sorted((a["name"], k) for a in truth for k in ("key1", "key2"))
     accounts = {a["name"]: a for a in truth}
@@ -382,8 +384,8 @@ def test_a_row_for_each_key(ask, fake):
 
 def test_a_row_for_each_regeneration(ask, fake):
     rows = ask("select * from azure_storage_account_key_event order by event_timestamp")
-    now = azure_estate.parse_now(fake.ready["now"])
-    truth = azure_estate.truth("readable", now)
+    now = fake.now
+    truth = fake.truth()
     wanted = {r["correlation_id"]: (a, r) for a in truth for r in a["rotations"]}
     deleted = azure_estate.DELETED
     oldest = [c for c, (_, r) in wanted.items() if r["age_days"] >= 90]
@@ -411,7 +413,7 @@ def filters(fake):
 
 
 def test_time_group_and_account_go_into_the_filter(ask, fake):
-    account = next(a for a in fake.estate.kind("Microsoft.Storage/storageAccounts") if a["name"] == "strotated")["id"].lower()
+    account = next(a for a in fake.held.kind("Microsoft.Storage/storageAccounts") if a["name"] == "strotated")["id"].lower()
     table = "azure_storage_account_key_event"
     one = f"{table} where subscription_id = '{azure_estate.PROD}'"
     rows = ask(f"select storage_account_name from {one} and resource_group = 'rg-shared'")
@@ -421,7 +423,7 @@ def test_time_group_and_account_go_into_the_filter(ask, fake):
     assert [r["status"] for r in rows] == ["Succeeded"]
     assert f"resourceUri eq '{account}'" in filters(fake)[0] and "resourceGroupName" not in filters(fake)[0]
     assert ask(f"select status from {one} and storage_account_id = '{account}' and resource_group = 'rg-app'") == []
-    since = (azure_estate.parse_now(fake.ready["now"]) - dt.timedelta(days=15)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    since = (fake.now - dt.timedelta(days=15)).strftime("%Y-%m-%dT%H:%M:%SZ")
     rows = ask(f"select event_timestamp from {one} and event_timestamp >= '{since}'")
     assert rows and all(moment(r["event_timestamp"]) >= moment(since) for r in rows)
     start = re.search(r"eventTimestamp ge '([^']+)'", filters(fake)[0])[1]
@@ -431,8 +433,8 @@ def test_time_group_and_account_go_into_the_filter(ask, fake):
 
 def test_the_activity_log_as_it_is(ask, fake):
     rows = ask(f"select * from {EVENTS} where subscription_id = '{azure_estate.PROD}'")
-    now = azure_estate.parse_now(fake.ready["now"])
-    kept = [e for e in fake.estate.data["events"] if e["subscriptionId"] == azure_estate.PROD and now - moment(e["eventTimestamp"]) < dt.timedelta(days=90)]
+    now = fake.now
+    kept = [e for e in fake.held.data["events"] if e["subscriptionId"] == azure_estate.PROD and now - moment(e["eventTimestamp"]) < dt.timedelta(days=90)]
     young = [e for e in kept if now - moment(e["eventTimestamp"]) < dt.timedelta(days=89, hours=23)]
     found = {r["id"]: r for r in rows}
     assert len(found) == len(rows) and {e["id"] for e in young} <= set(found) <= {e["id"] for e in kept}
@@ -468,7 +470,7 @@ LIST = "Microsoft.Storage/storageAccounts"
 
 
 def test_a_plain_list_costs_its_pages(ask, fake):
-    pages = sum(-(-sum(a["id"].split("/")[2].lower() == sub for a in fake.estate.kind(LIST)) // 5) for sub in (azure_estate.PROD, azure_estate.TEAM))
+    pages = sum(-(-sum(a["id"].split("/")[2].lower() == sub for a in fake.held.kind(LIST)) // 5) for sub in (azure_estate.PROD, azure_estate.TEAM))
     ask("select name, key_policy, allow_shared_key_access from azure_storage_account")
     assert calls(fake) == {LIST: pages}
     ask("select storage_account_name, key_name, age_in_days from azure_storage_account_key")
@@ -509,7 +511,7 @@ def test_parts_are_asked_for_one_account_only(ask, fake):
 def test_per_account_calls_are_made_only_for_their_columns(ask, fake):
     ask("select name, queue_logging_read, queue_logging_retention_days from azure_storage_account")
     asked = [c for c in fake.calls() if c["service"] == "storage"]
-    assert len(asked) == sum("queue" in a["properties"]["primaryEndpoints"] for a in fake.estate.kind(LIST))
+    assert len(asked) == sum("queue" in a["properties"]["primaryEndpoints"] for a in fake.held.kind(LIST))
     assert {c["query"]["comp"] for c in asked} == {"properties"} and all("/queue" in c["path"] for c in asked)
     ask("select name, blob_versioning_enabled from azure_storage_account")
     assert sum(c for n, c in calls(fake).items() if "blobServices" in n) == len(asked)
