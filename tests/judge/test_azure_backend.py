@@ -96,14 +96,11 @@ def test_what_entra_refuses(fake, sign_in, test_ca):
         sign_in["certificate"]().get_token(scope)
 
 
-def test_instance_discovery_finds_the_fake(fake, test_ca):
-    credential = azure_identity.ClientSecretCredential(fake.tenant, fake.client_id, fake.client_secret, authority=fake.tls, disable_instance_discovery=True,
-                                                       connection_verify=str(test_ca.authority))
-    assert credential.get_token(f"{fake.tls}/.default").expires_on > time.time() + 3000
+def test_a_token_lives_as_long_as_told(fake, sign_in):
+    scope = f"{fake.tls}/.default"
+    assert sign_in["secret"]().get_token(scope).expires_on > time.time() + 3000
     fake.control(token_lifetime=120)
-    other = azure_identity.ClientSecretCredential(fake.tenant, fake.client_id, fake.client_secret, authority=fake.tls, disable_instance_discovery=True,
-                                                  connection_verify=str(test_ca.authority))
-    assert other.get_token(f"{fake.tls}/.default").expires_on < time.time() + 130
+    assert sign_in["secret"]().get_token(scope).expires_on < time.time() + 130
 
 
 def test_managed_identities_of_the_sdk(fake, monkeypatch, test_ca):
