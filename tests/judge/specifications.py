@@ -6,10 +6,30 @@ specifications describe every member of an answer.
 """
 import dataclasses
 import datetime as dt
+import functools
 import json
+import os
 import pathlib
 import re
 import urllib.parse
+
+import pytest
+
+FOLDER = pathlib.Path(os.environ.get("ASSAY_TEST_DATA", "/nonexistent")) / "azure-specs" / "specification"
+MONITOR = "monitor/resource-manager/Microsoft.Insights"
+RESOURCES = "resources/resource-manager/Microsoft.Resources/stable"
+FILES = ("storage/resource-manager/Microsoft.Storage/stable/2021-06-01/*.json", f"{MONITOR}/stable/2015-04-01/*ctivityLogs_API.json", f"{MONITOR}/stable/2020-10-01/activityLogAlerts_API.json",
+         f"{MONITOR}/preview/2021-05-01-preview/diagnosticsSettings_API.json", f"{MONITOR}/preview/2021-05-01-preview/subscriptionDiagnosticsSettings_API.json",
+         "keyvault/resource-manager/Microsoft.KeyVault/stable/2019-09-01/keyvault.json", f"{RESOURCES}/2021-01-01/subscriptions.json", f"{RESOURCES}/2021-04-01/resources.json",
+         "resourcegraph/resource-manager/Microsoft.ResourceGraph/stable/2021-03-01/resourcegraph.json")
+needs_specifications = pytest.mark.skipif(not FOLDER.is_dir(), reason="needs the folder azure-specs below ASSAY_TEST_DATA")
+
+
+@functools.cache
+def official():
+    """Storage, Activity Log, and what else of Azure's is there."""
+    return Specifications(FOLDER, FILES)
+
 
 KNOWN = {"$ref", "type", "properties", "items", "required", "enum", "format", "pattern", "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems", "allOf", "anyOf", "additionalProperties",
          "multipleOf", "discriminator", "readOnly", "description", "title", "default", "example", "externalDocs", "name", "in", "collectionFormat", "allowEmptyValue", "uniqueItems"}

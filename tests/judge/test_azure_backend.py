@@ -4,10 +4,7 @@ The Azure SDK for Python signs in, lists, pages, rotates keys, reads the log, me
 (folder `azure-specs` below $ASSAY_TEST_DATA; skipped without) judge each request that the SDK made and each answer that it got.
 """
 import datetime as dt
-import functools
 import json
-import os
-import pathlib
 import time
 import urllib.error
 import urllib.parse
@@ -26,10 +23,8 @@ from azure.mgmt.subscription import SubscriptionClient
 
 import azure_estate
 from azure_estate import CANARY, DENIED, PROD, TEAM
-from specifications import Specifications
+from specifications import needs_specifications, official
 
-SPECIFICATIONS = pathlib.Path(os.environ.get("ASSAY_TEST_DATA", "/nonexistent")) / "azure-specs" / "specification"
-needs_specifications = pytest.mark.skipif(not SPECIFICATIONS.is_dir(), reason="needs the folder azure-specs below ASSAY_TEST_DATA")
 REGENERATE = "microsoft.storage/storageaccounts/regeneratekey/action"
 
 
@@ -324,13 +319,6 @@ def test_resets_take_everything_back(fake, client):
 
 # -- by the specifications ------------------------------------------------------------------------------------------------
 
-STORAGE = "storage/resource-manager/Microsoft.Storage/stable/2021-06-01/*.json"
-ACTIVITY_LOG = "monitor/resource-manager/Microsoft.Insights/stable/2015-04-01/*ctivityLogs_API.json"
-OTHERS = ("monitor/resource-manager/Microsoft.Insights/stable/2020-10-01/activityLogAlerts_API.json", "monitor/resource-manager/Microsoft.Insights/preview/2021-05-01-preview/diagnosticsSettings_API.json",
-          "monitor/resource-manager/Microsoft.Insights/preview/2021-05-01-preview/subscriptionDiagnosticsSettings_API.json", "keyvault/resource-manager/Microsoft.KeyVault/stable/2019-09-01/keyvault.json",
-          "resources/resource-manager/Microsoft.Resources/stable/2021-01-01/subscriptions.json", "resources/resource-manager/Microsoft.Resources/stable/2021-04-01/resources.json",
-          "resourcegraph/resource-manager/Microsoft.ResourceGraph/stable/2021-03-01/resourcegraph.json")
-
 # Where the fake differs from the specifications on purpose, because the service does: each is sent, and none is sent with `schema_only`.
 DEVIATIONS = {
     "value[].properties.keyCreationTime.key1: null": "accounts older than the member: their keys have no time",
@@ -342,11 +330,6 @@ DEVIATIONS = {
 }
 # Where the specifications are known to be wrong: members that every event has, and rows that their own examples give as an array.
 BEYOND = {"value[].channels: not in the specification", "value[].relatedEvents: not in the specification", "data: not an object"}
-
-
-@functools.cache
-def specifications():
-    return Specifications(SPECIFICATIONS, (STORAGE, ACTIVITY_LOG, *OTHERS))
 
 
 class Raw:
@@ -367,7 +350,7 @@ class Raw:
                 status, found = answer.status, json.load(answer)
         except urllib.error.HTTPError as e:
             status, found = e.code, json.load(e)
-        judge = specifications()
+        judge = official()
         return status, found, judge.request(method, path, query, body), judge.answer(method, path, status, found, query.get("api-version"))
 
 
@@ -432,7 +415,7 @@ def test_the_judge_takes_what_the_sdk_asks(fake, client):
     calls = fake.calls("arm")
     assert len(calls) >= 7
     for call in calls:
-        assert specifications().request(call["method"], call["path"], call["query"], any_version=True) == [], call
+        assert official().request(call["method"], call["path"], call["query"], any_version=True) == [], call
 
 
 @needs_specifications
@@ -453,7 +436,7 @@ def test_the_judge_sees_what_is_wrong(fake, change, difference):
     _, answer, _, right = Raw(fake).ask("GET", path, {"api-version": "2021-06-01"})
     assert right == []
     change(answer)
-    assert specifications().answer("GET", path, 200, answer) == [difference]
+    assert official().answer("GET", path, 200, answer) == [difference]
 
 
 @needs_specifications
@@ -466,5 +449,5 @@ def test_the_judge_sees_what_is_wrong(fake, change, difference):
     ("POST", "/subscriptions/{sub}/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/abc/regenerateKey", {"api-version": "2021-06-01"}, "body: missing"),
 ])
 def test_the_judge_sees_wrong_requests(method, path, query, difference):
-    found = specifications().request(method, path.format(sub=PROD), query)
+    found = official().request(method, path.format(sub=PROD), query)
     assert any(difference in d for d in found), found
