@@ -107,7 +107,9 @@ class ActivityLog:
         page, more = self.pager.page(call, found, "events")
         if names:
             page = [{k: v for k, v in e.items() if k in names or k == "id"} for e in page]
-        return self.pager.answer(call, page, more)
+        if self.switches.schema_only:
+            page = [{k: v for k, v in e.items() if v is not None} for e in page]
+        return self.pager.answer(call, page, more, "events")
 
     def selected(self, call):
         text = call.query.get("$select")

@@ -106,7 +106,7 @@ class ResourceManager:
         m = re.fullmatch(r"\s*resourceType\s+eq\s+'([^']+)'\s*", call.query.get("$filter", ""), re.I)
         if call.query.get("$filter") and not m:
             raise Refused(400, "InvalidFilterInQueryString", "Invalid $filter in query string.")
-        found = [{k: v for k, v in public(r).items() if k in ("id", "name", "type", "location", "tags", "sku", "kind", "managedBy", "identity", "zones")}
+        found = [{k: v for k, v in public(r).items() if k in ("id", "name", "type", "location", "tags", "sku", "kind", "managedBy", "identity") and v is not None}
                  for r in self.store.under(sub) if not m or r["type"].lower() == m[1].lower()]
         return self.listed(call, found, "resources", self.number(call, "$top"))
 
@@ -160,8 +160,9 @@ class ResourceManager:
         found = self.store.lists.get(path, [])
         if "deleted" not in call.query.get("$include", "").lower():
             found = [r for r in found if not r.get("_deleted")]
-        page, more = self.pager.page(call, found, path.rsplit("/", 1)[1], asked=self.number(call, "$maxpagesize") or self.number(call, "$top"))
-        return self.pager.answer(call, [self.shown(r, version, False) for r in page], more)
+        last = path.rsplit("/", 1)[1]
+        page, more = self.pager.page(call, found, last, asked=self.number(call, "$maxpagesize") or self.number(call, "$top"))
+        return self.pager.answer(call, [self.shown(r, version, False) for r in page], more, last)
 
     def one(self, call, resource, version):
         out = self.shown(resource, version, True)
@@ -176,6 +177,9 @@ class ResourceManager:
         if resource.get("type") == "Microsoft.Storage/storageAccounts":
             return self.storage.versioned(resource, version)
         out = public(resource)
+        if resource.get("type") == "Microsoft.KeyVault/vaults" and version < "2021":
+            out.pop("systemData", None)
+            out["properties"] = {k: v for k, v in out["properties"].items() if k != "publicNetworkAccess"}
         if single and "_detail" in resource:  # lists of keys leave out what the key is made of
             out["properties"] = out["properties"] | resource["_detail"]
         return out
@@ -188,7 +192,7 @@ class ResourceManager:
 
     def listed(self, call, items, kind, asked=None):
         page, more = self.pager.page(call, items, kind, asked=asked)
-        return self.pager.answer(call, page, more)
+        return self.pager.answer(call, page, more, kind)
 
     # -- operations -------------------------------------------------------------------------------------------------------
 
@@ -235,6 +239,6 @@ def microsoft_graph(call, store, pager):
         items = [{k: v for k, v in i.items() if k in call.query["$select"].split(",")} for i in items]
     top = call.query.get("$top", "")
     page, more = pager.page(call, items, call.lower[1], "$skiptoken", int(top) if top.isdigit() else None)
-    out = pager.answer(call, page, more, "@odata.nextLink")
+    out = pager.answer(call, page, more, call.lower[1], "@odata.nextLink")
     out.body = {"@odata.context": f"{call.base}/v1.0/$metadata#{call.lower[1]}"} | out.body
     return out

@@ -195,7 +195,7 @@ class Entra:
         now = time.time()
         if body.get("sub") != app["client_id"] or re.sub("^https?", "", str(body.get("aud"))) != re.sub("^https?", "", endpoint):
             raise wrong(700023, f"Client assertion audience claim does not match Realm issuer. It must be {endpoint}.")
-        if not (isinstance(body.get("exp"), int) and now < body["exp"] <= now + 86400) or body.get("nbf", now) > now + 300:
+        if not (isinstance(body.get("exp"), (int, float)) and now < body["exp"] <= now + 86400) or body.get("nbf", now) > now + 300:
             raise wrong(700024, "Client assertion is not within its valid time range.")
         if not body.get("jti") or body["jti"] in self.seen_assertions:
             raise wrong(50012, "Client assertion was used before, or has no identifier.")

@@ -4,6 +4,9 @@ import re
 
 from answers import Answer, Refused, next_link
 
+# Lists whose providers write the end as null instead of leaving the member out.
+ENDS_WITH_NULL = {"resourcegroups", "containers", "encryptionscopes", "diagnosticsettings", "keys", "events"}
+
 
 class Pager:
     def __init__(self, switches):
@@ -22,12 +25,15 @@ class Pager:
         end = start + size
         return items[start:end], token(end) if end < len(items) else None
 
-    def answer(self, call, items, more, name="nextLink", token_name="$skiptoken"):
+    def answer(self, call, items, more, kind, name="nextLink", token_name="$skiptoken"):
         body = {"value": items}
         if more is not None:
             body[name] = next_link(call, more, token_name)
-        elif not self.switches.schema_only and name == "nextLink" and len(items) % 2:
-            body[name] = None  # some providers write the end as null
+        elif self.switches.schema_only:
+            if kind in ("subscriptions", "tenants"):
+                body[name] = ""  # their specification requires the member
+        elif kind in ENDS_WITH_NULL:
+            body[name] = None
         return Answer(body)
 
     def number(self, call):
