@@ -17,6 +17,7 @@ fn failure(account: Option<&str>, region: Option<&str>, row: Option<&str>) -> Sc
         table: "aws_s3_bucket".into(),
         connection: "dev".into(),
         account: account.map(str::to_owned),
+        noun: "account",
         region: region.map(str::to_owned),
         row: row.map(str::to_owned),
         columns: Vec::new(),
@@ -122,7 +123,7 @@ fn failures_touch_rows_of_their_account_and_region() {
     let base = answer(&["resource", "status", "reason", "account_id", "region"], &rows.iter().map(Vec::as_slice).collect::<Vec<_>>());
     let scopes = |list: &[(&str, Option<&str>, &str)]| {
         let scopes = list.iter().map(|(c, a, r)| ((*c).to_owned(), a.map(str::to_owned), (*r).to_owned())).collect();
-        vec![TableScopes { table: "aws_account".into(), scopes }]
+        vec![TableScopes { table: "aws_account".into(), noun: "account", scopes }]
     };
     let cases: &[(&str, ScopeFailure, Vec<TableScopes>, &[&str])] = &[
         ("one region", failure(Some("111"), Some("eu-west-1"), None), vec![], &["a-eu", "a-gl", "a-no", "x"]),

@@ -46,6 +46,7 @@ fn failure(region: &str) -> ScopeFailure {
         table: "t".into(),
         connection: "c".into(),
         account: Some("111".into()),
+        noun: "account",
         region: Some(region.into()),
         row: None,
         columns: vec![],
@@ -81,7 +82,7 @@ impl SqlRunner for Script {
             columns: columns.map(|name| AnswerColumn { name: name.into(), data_type: "text".into() }).into(),
             rows: vec![row.into()],
             failures: if sql == "denied" { vec![failure("us-east-1"), failure("eu-west-1")] } else { vec![] },
-            tables: vec![TableScopes { table: "t".into(), scopes: vec![("c".into(), Some("111".into()), "eu-west-1".into())] }],
+            tables: vec![TableScopes { table: "t".into(), noun: "account", scopes: vec![("c".into(), Some("111".into()), "eu-west-1".into())] }],
             counts: CallCounts::default(),
         })
     }

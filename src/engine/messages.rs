@@ -84,6 +84,20 @@ fn schema(error: &SchemaError) -> EngineError {
     }
 }
 
+/// The column that a statement names and that is not there.
+pub(crate) fn missing_column(error: &DataFusionError) -> Option<&Column> {
+    match error {
+        DataFusionError::SchemaError(e, _) => match e.as_ref() {
+            SchemaError::FieldNotFound { field, .. } => Some(field),
+            _ => None,
+        },
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => missing_column(inner),
+        DataFusionError::Shared(inner) => missing_column(inner),
+        DataFusionError::Collection(all) => all.first().and_then(missing_column),
+        _ => None,
+    }
+}
+
 fn unknown_column(field: &Column, valid: &[Column]) -> EngineError {
     let written = field.relation.as_ref().map(|r| r.table().to_owned());
     let of_table = |c: &&Column| match (&written, &c.relation) {
