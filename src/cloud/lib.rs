@@ -13,6 +13,7 @@ mod cloud;
 #[cfg(test)]
 mod cloud_tests;
 mod connection;
+mod container;
 mod credentials;
 mod error;
 #[cfg(test)]

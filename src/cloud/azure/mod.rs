@@ -3,7 +3,9 @@
 //! Owns: endpoints of the national clouds, tokens, paging, what a failed answer means. Refuses: sending a token to any host that is not an
 //! endpoint of the connection's cloud, and any request that is not a read.
 
+mod embedded;
 pub(crate) mod environment;
+pub mod model;
 pub(crate) mod tokens;
 
 /// What can be called: the first word of a spec's `call:`.

@@ -65,6 +65,26 @@ pub trait Shapes {
 
     /// Error codes the operation declares.
     fn error_codes(&self, service: &str, operation: &str) -> Vec<String>;
+
+    /// Versions of the API that have the operation; empty where an API has none, or where they are not known.
+    fn api_versions(&self, _service: &str, _operation: &str) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// The name of the shape of a body; `None` where it is not known.
+    fn body(&self, _service: &str, _operation: &str) -> Option<String> {
+        None
+    }
+
+    /// The name of the output's shape in one version of the API; `None` as for [`Shapes::output`].
+    fn output_of(&self, service: &str, operation: &str, _version: &str) -> Option<String> {
+        self.output(service, operation)
+    }
+
+    /// Clauses that the `$filter` of an operation may have (`resourceUri eq`); `None` where that is not known.
+    fn filter_clauses(&self, _service: &str, _operation: &str) -> Option<Vec<String>> {
+        None
+    }
 }
 
 impl Table {
