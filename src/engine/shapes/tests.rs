@@ -1,6 +1,6 @@
 //! Every embedded spec against the models, and against the published names and types of columns.
 
-use super::AwsShapes;
+use super::ModelShapes;
 use assay_tables::{Catalog, ColumnType};
 use serde_json::Value;
 
@@ -10,7 +10,7 @@ fn every_spec_agrees_with_the_models() {
     let mut wrong = Vec::new();
     for name in catalog.names() {
         let table = catalog.table(name).unwrap().unwrap();
-        wrong.extend(table.check(&catalog.file(name).unwrap(), &AwsShapes).iter().map(ToString::to_string));
+        wrong.extend(table.check(&catalog.file(name).unwrap(), &ModelShapes).iter().map(ToString::to_string));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

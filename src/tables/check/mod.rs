@@ -76,6 +76,16 @@ pub trait Shapes {
     fn body(&self, _service: &str, _operation: &str) -> Option<String> {
         None
     }
+
+    /// The name of the output's shape in one version of the API; `None` as for [`Shapes::output`].
+    fn output_of(&self, service: &str, operation: &str, _version: &str) -> Option<String> {
+        self.output(service, operation)
+    }
+
+    /// Clauses that the `$filter` of an operation may have (`resourceUri eq`); `None` where that is not known.
+    fn filter_clauses(&self, _service: &str, _operation: &str) -> Option<Vec<String>> {
+        None
+    }
 }
 
 impl Table {
