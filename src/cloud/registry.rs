@@ -100,32 +100,23 @@ fn check(name: &str, c: &ConnectionConfig) -> Result<(), CloudError> {
     if name.is_empty() || name.chars().any(|c| c.is_control() || "/*?[]{}\"".contains(c)) {
         return fail("a connection's name must not be empty or hold any of / * ? [ ] { } \"".into());
     }
-    let is_azure = match c.cloud.as_deref() {
-        None | Some("aws") => false,
-        Some(AZURE) => true,
+    match c.cloud.as_deref() {
+        None | Some("aws" | AZURE) => {}
         Some(other) => return fail(format!("unknown cloud `{other}`; there are `aws` and `azure`")),
-    };
-    let azure = [("tenant", c.tenant.is_some()), ("subscriptions", !c.subscriptions.is_empty()), ("environment", c.environment.is_some())];
-    let aws = [
+    }
+    let own = [
         ("profile", c.profile.is_some()),
         ("regions", !c.regions.is_empty()),
         ("role_arn", c.role_arn.is_some()),
         ("external_id", c.external_id.is_some()),
         ("organization", c.organization.is_some()),
     ];
-    let set = |fields: &[(&'static str, bool)]| fields.iter().find(|(_, set)| *set).map(|(field, _)| *field);
+    crate::azure::fields::check(&at, c, &own)?;
     if !c.aggregate.is_empty()
-        && let Some(field) = set(&aws).or_else(|| set(&azure))
+        && let Some((field, _)) = own.iter().find(|(_, set)| *set)
     {
         return fail(format!("an aggregate has no `{field}` of its own; set it on its members"));
     }
-    if let Some(field) = set(&azure).filter(|_| !is_azure) {
-        return fail(format!("`{field}` belongs to `cloud: azure`"));
-    }
-    if let Some(field) = set(&aws).filter(|_| is_azure) {
-        return fail(format!("`{field}` does not belong to `cloud: azure`"));
-    }
-    Globs::read(&format!("{at}.subscriptions"), &c.subscriptions)?;
     if c.profile.as_deref() == Some("") {
         return fail("`profile` is empty".into());
     }
@@ -287,11 +278,9 @@ mod tests {
         let one = |c: Value| json!({"connections": {"p": c}});
         for (config, message) in [
             (one(json!({"cloud": "gcp"})), "`connections.p`: unknown cloud `gcp`"),
-            (one(json!({"cloud": "azure", "profile": "p"})), "`profile` does not belong to `cloud: azure`"),
-            (one(json!({"cloud": "azure", "regions": ["r"]})), "`regions` does not belong to `cloud: azure`"),
+            (one(json!({"cloud": "azure", "profile": "p"})), "`connections.p`: `profile` belongs to `cloud: aws`"),
             (one(json!({"cloud": "azure", "subscriptions": ["[a"]})), "`connections.p.subscriptions`: `[a` is no glob"),
-            (json!({"connections": {"a": {}, "b": {"aggregate": ["a"], "tenant": "t"}}}), "an aggregate has no `tenant` of its own"),
-            (one(json!({"tenant": "t"})), "`tenant` belongs to `cloud: azure`"),
+            (one(json!({"tenant": "t"})), "`connections.p`: `tenant` belongs to `cloud: azure`"),
             (one(json!({"profile": ""})), "`profile` is empty"),
             (one(json!({"role_arn": "Audit"})), "is no role ARN"),
             (one(json!({"external_id": "x"})), "`external_id` needs a `role_arn`"),

@@ -5,14 +5,20 @@
 
 pub(crate) mod allow;
 mod answer;
+mod certificate;
 pub(crate) mod client;
 pub(crate) mod environment;
+pub(crate) mod fields;
 pub(crate) mod gates;
+mod issuer;
 pub(crate) mod paging;
 pub(crate) mod principal;
+mod refusal;
 mod request;
+mod source;
 pub(crate) mod subscriptions;
 pub(crate) mod tokens;
+mod variables;
 
 /// What can be called: the first word of a spec's `call:`.
 pub(crate) const APIS: [&str; 5] = ["arm", "graph", "blob", "queue", "table"];
