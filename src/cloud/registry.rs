@@ -101,7 +101,7 @@ fn check(name: &str, c: &ConnectionConfig) -> Result<(), CloudError> {
         return fail("a connection's name must not be empty or hold any of / * ? [ ] { } \"".into());
     }
     match c.cloud.as_deref() {
-        None | Some("aws" | "azure") => {}
+        None | Some("aws" | AZURE) => {}
         Some(other) => return fail(format!("unknown cloud `{other}`; there are `aws` and `azure`")),
     }
     let own = [

@@ -2,7 +2,7 @@
 //! of them, segment by segment, and must lead to an endpoint of the connection's own cloud.
 
 use super::allow;
-use super::environment::Environment;
+use super::environment::{Environment, is_loopback};
 use super::tokens::Audience;
 use crate::{CloudError, ErrorKind};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -62,7 +62,8 @@ pub(super) fn prepare(environment: &Environment, api: &str, operation: &str, inp
         return Ok(Prepared { method, url: next_page(base, next)?, audience, version: None, body: None });
     }
     let path = text(input, "path")?;
-    check_path(template, path).map_err(|why| refused(format!("the path {} {why}", path.escape_debug())))?;
+    let unversioned = if api == "graph" { without_version(path) } else { path };
+    check_path(template, unversioned).map_err(|why| refused(format!("the path {} {why}", path.escape_debug())))?;
     if allow::hands_out_secrets(api, path) && method == Method::GET {
         return Err(refused("what this address answers is a secret: assay never asks for it"));
     }
@@ -83,6 +84,12 @@ pub(super) fn prepare(environment: &Environment, api: &str, operation: &str, inp
         _ => return Err(invalid("only a POST has a body, and it is an object")),
     };
     Ok(Prepared { method, url, audience, version: None, body })
+}
+
+/// A path of Microsoft Graph without the version before it, which operations do not name.
+fn without_version(path: &str) -> &str {
+    let versioned = |rest: &str| rest.starts_with('/') || rest.is_empty();
+    ["/v1.0", "/beta"].iter().find_map(|v| path.strip_prefix(v).filter(|rest| versioned(rest))).unwrap_or(path)
 }
 
 fn address_slashes(base: &Url, path: &str) -> usize {
@@ -214,14 +221,14 @@ fn storage(environment: &Environment, template: &str, input: &Value) -> Result<(
     let (wanted_path, wanted_query) = template.split_once('?').unwrap_or((template, ""));
     let wanted: Vec<&str> = wanted_path.trim_start_matches("{}").split('/').filter(|s| !s.is_empty()).collect();
     let segments: Vec<&str> = url.path().split('/').filter(|s| !s.is_empty()).collect();
-    // What stands before the container is nothing, or at an emulator the account.
-    let account = segments.len().checked_sub(wanted.len()).filter(|n| *n <= usize::from(emulator));
+    // What stands before the container is nothing, or at an emulator the account and perhaps the service.
+    let account = segments.len().checked_sub(wanted.len()).filter(|n| *n <= if emulator { 2 } else { 0 });
     let sound = segments.iter().all(|s| check_segment(s).is_ok());
     if !sound || !account.is_some_and(|n| wanted.iter().zip(&segments[n..]).all(|(w, s)| fits(w, s))) {
         return Err(refused("the path of the storage address is not the operation's"));
     }
     let mut all: Vec<(String, String)> = url.query_pairs().map(|(k, v)| (k.into_owned(), v.into_owned())).collect();
-    let mut version = None;
+    let mut version = input.get("version").and_then(Value::as_str).map(str::to_owned);
     for (name, value) in pairs(input)? {
         if name == VERSION {
             version = Some(value);
@@ -262,10 +269,9 @@ fn check_host(environment: &Environment, url: &Url) -> Result<bool, String> {
     if !emulator && !account.is_some_and(|account| !account.is_empty()) {
         return Err(foreign());
     }
-    let loopback = matches!(host.as_str(), "localhost" | "127.0.0.1" | "[::1]") || host.ends_with(".localhost");
     match url.scheme() {
         "https" => Ok(emulator),
-        "http" if loopback => Ok(emulator),
+        "http" if is_loopback(url) => Ok(emulator),
         _ => Err(format!("the storage account's address is not https: no token is sent to {authority}")),
     }
 }

@@ -47,7 +47,8 @@ fn addresses_are_path_and_query() {
             json!({"path": "/subscriptions/11/resourceGroups/My-RG(1)/providers/Microsoft.X/y/z/providers/microsoft.insights/diagnosticSettings"}),
             "https://management.example/subscriptions/11/resourceGroups/My-RG(1)/providers/Microsoft.X/y/z/providers/microsoft.insights/diagnosticSettings",
         ),
-        ("graph", "GET /v1.0/users('{}')/x", json!({"path": "/v1.0/users('a%40b')/x"}), "https://graph.example/v1.0/users('a%40b')/x"),
+        ("graph", "GET /users/{}", json!({"path": "/v1.0/users/a%40b"}), "https://graph.example/v1.0/users/a%40b"),
+        ("graph", "GET /users('{}')/x", json!({"path": "/beta/users('a%40b')/x"}), "https://graph.example/beta/users('a%40b')/x"),
         (
             "arm",
             ACCOUNTS,
@@ -57,7 +58,7 @@ fn addresses_are_path_and_query() {
         (
             "queue",
             "GET {}?restype=service&comp=properties",
-            json!({"path": "https://one.queue.core.example/", "query": {"api-version": "2021-12-02"}}),
+            json!({"path": "https://one.queue.core.example", "version": "2021-12-02", "query": {"restype": "service", "comp": "properties"}}),
             "https://one.queue.core.example/?restype=service&comp=properties",
         ),
         (
@@ -173,7 +174,8 @@ fn no_token_goes_to_another_host() {
 fn emulators_are_named_with_their_port_and_may_hold_the_account_in_the_path() {
     for (suffix, path, fine) in [
         ("127.0.0.1:10001", "http://127.0.0.1:10001/devstore?comp=properties", true),
-        ("127.0.0.1:10001", "http://127.0.0.1:10001/devstore/q?comp=properties", false),
+        ("127.0.0.1:10001", "http://127.0.0.1:10001/one/queue/?comp=properties", true),
+        ("127.0.0.1:10001", "http://127.0.0.1:10001/a/b/c?comp=properties", false),
         ("127.0.0.1:10001", "http://127.0.0.1:10002/devstore?comp=properties", false),
         ("localhost:9", "http://one.queue.localhost:9/?comp=properties", true),
         ("emulator.example:9", "http://one.emulator.example:9/?comp=properties", false),
