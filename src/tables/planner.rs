@@ -485,4 +485,6 @@ fn key_of(root: Root) -> Option<usize> {
 }
 
 #[cfg(test)]
+mod azure_tests;
+#[cfg(test)]
 mod tests;

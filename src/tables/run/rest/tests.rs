@@ -82,11 +82,11 @@ fn every_api_has_its_input() {
         ("call: graph GET /users\n    api: beta", Some(json!({"path": "/beta/users", "query": {}}))),
         (
             "call: queue GET {e}?restype=service&comp=properties\n    api: 2021-12-02",
-            Some(json!({"path": "https://acct.queue.core.windows.net/", "query": {"restype": "service", "comp": "properties"}, "version": "2021-12-02"})),
+            Some(json!({"path": "https://acct.queue.core.windows.net/", "query": {"restype": "service", "comp": "properties", "api-version": "2021-12-02"}})),
         ),
         (
             "call: blob GET {e}/{c}?restype=container\n    api: 2021-12-02",
-            Some(json!({"path": "https://acct.queue.core.windows.net/a%20b", "query": {"restype": "container"}, "version": "2021-12-02"})),
+            Some(json!({"path": "https://acct.queue.core.windows.net/a%20b", "query": {"restype": "container", "api-version": "2021-12-02"}})),
         ),
         (
             "call: arm POST /subscriptions/{subscription_id}/x/listKeys\n    api: 2023-05-01\n    body: { keyName: c, deep: { a: [n] } }",
@@ -118,6 +118,7 @@ fn clauses_are_joined_and_quoted() {
         ("", json!({"name": "x' or 'a' eq 'a", "size": 3}), "a eq 'x'' or ''a'' eq ''a' and c ge 3 and d eq true"),
         ("\n    only_one: [b, a]", json!({"name": "x", "other": "y", "size": 3}), "b eq 'y' and c ge 3 and d eq true"),
         ("\n    only_one: [b, a]", json!({"name": "x"}), "a eq 'x' and d eq true"),
+        ("\n    only_one: [d]", json!({"name": "x"}), "a eq 'x' and d eq true"),
     ] {
         let ask = ask(&call(more), row.clone()).unwrap().unwrap();
         assert_eq!(ask.input["query"]["$filter"], want, "{more} {row}");
