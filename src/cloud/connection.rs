@@ -30,7 +30,7 @@ pub struct Config {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ConnectionConfig {
-    /// `aws`, also when absent; `azure` comes with a later version.
+    /// `aws`, also when absent, or `azure`.
     pub cloud: Option<String>,
     /// Profile of the shared AWS configuration files. It beats the environment's credentials and region.
     pub profile: Option<String>,
@@ -44,12 +44,36 @@ pub struct ConnectionConfig {
     pub organization: Option<OrganizationConfig>,
     /// Names of other connections, or globs over those that are no aggregates: this one is their union.
     pub aggregate: Vec<String>,
-    /// Azure: the tenant. Read so that the refusal can be a clear one.
+    /// Azure: the tenant, as id or domain name.
     pub tenant: Option<String>,
     /// Azure: subscription globs.
     pub subscriptions: Vec<String>,
-    /// Azure: the national cloud.
+    /// Azure: the national cloud, or the name of one's own.
     pub environment: Option<String>,
+    /// Azure: hosts in place of the cloud's.
+    pub endpoints: Option<EndpointsConfig>,
+    /// Azure: the one source of tokens to use: `environment`, `certificate`, `workload`, `managed`, `cli` or `azd`. Default: the first that has one.
+    pub credential: Option<String>,
+    /// Azure: application id of the service principal, or client id of the user-assigned managed identity.
+    pub client_id: Option<String>,
+    /// Azure: path of a PEM file with the service principal's key and certificate. Secrets themselves are never in the configuration.
+    pub certificate: Option<String>,
+}
+
+/// Where an Azure cloud answers; what is absent is as in the connection's `environment`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EndpointsConfig {
+    /// The Resource Manager, such as `https://management.azure.com`.
+    pub resource_manager: Option<String>,
+    /// Where tokens come from, such as `https://login.microsoftonline.com`.
+    pub authority: Option<String>,
+    /// Microsoft Graph, such as `https://graph.microsoft.com`.
+    pub graph: Option<String>,
+    /// What the hosts of storage accounts end in, such as `core.windows.net`.
+    pub storage: Option<String>,
+    /// Whom tokens for the Resource Manager are for; default: its own address.
+    pub audience: Option<String>,
 }
 
 /// How to reach the member accounts of an AWS organization.

@@ -33,7 +33,7 @@ mod transport;
 
 pub use bundle::{Bundle, BundleError};
 pub use cloud::{Cloud, Mode, Options};
-pub use connection::{Account, Config, Connection, ConnectionConfig, Identity, OrganizationConfig, Scope};
+pub use connection::{Account, Config, Connection, ConnectionConfig, EndpointsConfig, Identity, OrganizationConfig, Scope};
 pub use error::{CloudError, ErrorKind};
 pub use read_op::ReadOp;
 pub use tally::{Tally, TallyCounts};

@@ -98,13 +98,8 @@ fn check(name: &str, c: &ConnectionConfig) -> Result<(), CloudError> {
         return fail("a connection's name must not be empty or hold any of / * ? [ ] { } \"".into());
     }
     match c.cloud.as_deref() {
-        None | Some("aws") => {}
-        Some("azure") => return fail("azure connections come with a later version; this one reads aws".into()),
-        Some(other) => return fail(format!("unknown cloud `{other}`; there is `aws`")),
-    }
-    let azure = [("tenant", c.tenant.is_some()), ("subscriptions", !c.subscriptions.is_empty()), ("environment", c.environment.is_some())];
-    if let Some((field, _)) = azure.iter().find(|(_, set)| *set) {
-        return fail(format!("`{field}` belongs to `cloud: azure`, which comes with a later version"));
+        None | Some("aws" | "azure") => {}
+        Some(other) => return fail(format!("unknown cloud `{other}`; there are `aws` and `azure`")),
     }
     let own = [
         ("profile", c.profile.is_some()),
@@ -113,6 +108,7 @@ fn check(name: &str, c: &ConnectionConfig) -> Result<(), CloudError> {
         ("external_id", c.external_id.is_some()),
         ("organization", c.organization.is_some()),
     ];
+    crate::azure::fields::check(&at, c, &own)?;
     if !c.aggregate.is_empty()
         && let Some((field, _)) = own.iter().find(|(_, set)| *set)
     {
@@ -274,8 +270,8 @@ mod tests {
         let one = |c: Value| json!({"connections": {"p": c}});
         for (config, message) in [
             (one(json!({"cloud": "gcp"})), "`connections.p`: unknown cloud `gcp`"),
-            (one(json!({"cloud": "azure", "tenant": "t", "subscriptions": ["s"]})), "azure connections come with a later version"),
-            (one(json!({"tenant": "t"})), "`tenant` belongs to `cloud: azure`"),
+            (one(json!({"tenant": "t"})), "`connections.p`: `tenant` belongs to `cloud: azure`"),
+            (one(json!({"cloud": "azure", "profile": "p"})), "`connections.p`: `profile` belongs to `cloud: aws`"),
             (one(json!({"profile": ""})), "`profile` is empty"),
             (one(json!({"role_arn": "Audit"})), "is no role ARN"),
             (one(json!({"external_id": "x"})), "`external_id` needs a `role_arn`"),
