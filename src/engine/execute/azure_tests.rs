@@ -166,9 +166,11 @@ fn events(floor: &str, second: Result<Value, CloudError>) -> World {
     let path = format!("/subscriptions/{SUBSCRIPTION}/events");
     let first = json!({"value": [event("2", 9, "Succeeded", "rotate"), event("3", 8, "Succeeded", "list"), event("1", 7, "Failed", "rotate")],
         "nextLink": "https://arm/2"});
-    World::new()
-        .give(operation, json!({"path": path, "query": {"api-version": "2015-04-01", "$filter": filter}}), Ok(first))
-        .give(operation, json!({"next": "https://arm/2"}), second)
+    World::new().give(operation, json!({"path": path, "query": {"api-version": "2015-04-01", "$filter": filter}}), Ok(first)).give(
+        operation,
+        json!({"next": "https://arm/2"}),
+        second,
+    )
 }
 
 const FLOOR: &str = "2026-01-01T12:10:00Z";

@@ -100,7 +100,10 @@ fn filters_become_one_filter() {
         (id.clone(), vec![format!("{} and resourceUri eq '/A/b''c'", ge(FLOOR))]),
         (
             [id.clone(), vec![at(RangeOp::Gt, "2026-03-01T00:00:00Z"), at(RangeOp::Lt, "2026-03-02T00:00:00Z")]].concat(),
-            vec![format!("{} and eventTimestamp le '2026-03-02T00:00:00.000001Z' and resourceUri eq '/A/b''c'", ge("2026-03-01T00:00:00Z"))],
+            vec![format!(
+                "{} and eventTimestamp le '2026-03-02T00:00:00.000001Z' and resourceUri eq '/A/b''c'",
+                ge("2026-03-01T00:00:00Z")
+            )],
         ),
         // Two values are two walks; of clauses that exclude one another the first of `only_one` goes out, and only once.
         (

@@ -165,9 +165,8 @@ fn version(service: &str, entries: &[Entry], node: &Node) -> Result<(String, At)
 fn clauses(node: &Node, names: &Names<'_>) -> Result<Vec<Clause>> {
     let clause = |n: &Node| {
         let text = n.text("a clause")?;
-        let key = clause_key(text).ok_or_else(|| {
-            Bad::new(n.at, format!("`{text}` is no clause of a filter")).hint("written \"property eq '{value}'\"")
-        })?;
+        let key = clause_key(text)
+            .ok_or_else(|| Bad::new(n.at, format!("`{text}` is no clause of a filter")).hint("written \"property eq '{value}'\""))?;
         let pieces = pieces(text, names).map_err(|(message, hint)| Bad { at: Some(n.at), message, hint })?;
         Ok(Clause { pieces, at: n.at, key })
     };

@@ -282,9 +282,9 @@ fn bad_azure_specs_are_refused_with_place_and_hint() {
         ("things.$filter[kind eq]", "thing.$filter[kind eq]", "21:15: `rows` has no call thing (did you mean things?)".into()),
         ("things.$filter[kind eq]", "things.$filter[kind]", "21:15: `things.$filter[kind]` is no request parameter (written name.parameter or name.$filter[property eq], where `as: name` names the call)".into()),
         ("things.$filter[kind eq]", "things.$top[kind eq]", "21:15: `things.$top[kind eq]` is no request parameter".into()),
-        ("keep: 90d", "keep: 3 months", "22:58: `3 months` is not a time (written 90d or 12h)".into()),
-        (">=", "<=", "22:58: `keep` without a target for `>=` (to: { \">=\": … })".into()),
-        ("  at: timestamp", "  at: text", "22:58: `keep` on at, which is no timestamp".into()),
+        ("keep: 90d", "keep: 3 months", "22:54: `3 months` is not a time (written 90d or 12h)".into()),
+        (">=", "<=", "22:54: `keep` without a target for `>=` (to: { \">=\": … })".into()),
+        ("  at: timestamp", "  at: text", "22:54: `keep` on at, which is no timestamp".into()),
     ] {
         assert!(AZURE.contains(from), "{from}");
         let source = AZURE.replacen(from, to, 1);
@@ -300,7 +300,8 @@ fn bad_azure_specs_are_refused_with_place_and_hint() {
         ("arg \"resources\"\n    in: { a: 5 }", "6:5: a query of the Resource Graph has no `in` (conditions stand in the query)"),
         ("graph GET /users\n    api: v2", "6:10: `v2` is no version of Graph (v1.0 or beta)"),
     ] {
-        let source = format!("table: azure_t\nabout: x\nscope: tenant\nrows:\n  - call: {call}\n    each: value\ncolumns: {{ id: text }}\n");
+        let source =
+            format!("table: azure_t\nabout: x\nscope: tenant\nrows:\n  - call: {call}\n    each: value\ncolumns: {{ id: text }}\n");
         assert_eq!(Table::load("azure_t.yaml", &source).unwrap_err().to_string(), format!("azure_t.yaml:{want}"));
     }
 }
