@@ -6,7 +6,6 @@ import time
 
 import pytest
 
-import azure_estate
 from azure_estate import CANARY, DENIED, DISABLED, PROD, TEAM, WARNED
 
 ACCOUNTS = "select subscription_id, name from azure_storage_account"
@@ -116,7 +115,7 @@ def test_tokens_that_are_always_refused_end_the_query(fake, ask):
 
 
 def test_one_token_serves_every_subscription(fake, ask):
-    done = ask(f"select count(*) as n from azure_storage_account a join azure_storage_account_key k on k.storage_account_id = a.id")
+    done = ask("select count(*) as n from azure_storage_account a join azure_storage_account_key k on k.storage_account_id = a.id")
     assert done.code == 0, done.err
     assert fake.stats()["tokens"] == 1
 
