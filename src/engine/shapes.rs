@@ -55,7 +55,8 @@ impl Shapes for ModelShapes {
     }
 
     fn api_versions(&self, service: &str, operation: &str) -> Vec<String> {
-        let known = if is_azure(service) { azure::operation(service, operation) } else { None };
+        // Other APIs of Azure answer alike in all of theirs.
+        let known = if service == "arm" { azure::operation(service, operation) } else { None };
         known.map(|op| op.versions().into_iter().map(str::to_owned).collect()).unwrap_or_default()
     }
 
@@ -66,9 +67,7 @@ impl Shapes for ModelShapes {
 
 fn azure_shape(shape: azure::Shape) -> Option<Shape> {
     Some(match shape {
-        azure::Shape::Structure(members) => {
-            Shape::Structure(members.into_iter().map(|(name, shape)| Member { name, shape }).collect())
-        }
+        azure::Shape::Structure(members) => Shape::Structure(members.into_iter().map(|(name, shape)| Member { name, shape }).collect()),
         azure::Shape::List(of) => Shape::List(of),
         azure::Shape::Map(of) => Shape::Map(of),
         azure::Shape::Text => Shape::Text,
@@ -87,8 +86,7 @@ fn aws_shape(service: &str, name: &str) -> Option<Shape> {
         "structure" if shape.get("document").and_then(Value::as_bool) == Some(true) => Shape::Document,
         "structure" => {
             let members = shape.get("members").and_then(|m| m.as_object());
-            let member =
-                |(name, m): (&String, &Value)| Some(Member { name: name.clone(), shape: m.get("shape")?.as_str()?.to_owned() });
+            let member = |(name, m): (&String, &Value)| Some(Member { name: name.clone(), shape: m.get("shape")?.as_str()?.to_owned() });
             Shape::Structure(members.into_iter().flatten().filter_map(member).collect())
         }
         "list" => Shape::List(of("member")?),

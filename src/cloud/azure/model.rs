@@ -253,7 +253,8 @@ pub fn unknown(api: &str, name: &str) -> Option<(String, Option<String>)> {
     }
     let asked = name.to_ascii_lowercase();
     let far = |op: &&Op| strsim::damerau_levenshtein(&op.name.to_ascii_lowercase(), &asked);
-    let same_method = candidates.into_iter().filter(|op| op.name.starts_with(method) && op.name.as_bytes().get(method.len()) == Some(&b' '));
+    let same_method =
+        candidates.into_iter().filter(|op| op.name.starts_with(method) && op.name.as_bytes().get(method.len()) == Some(&b' '));
     let nearest = same_method.map(|op| (far(&op), op.name)).min();
     let hint = nearest.filter(|(far, name)| *far <= 3.max(name.len() / 4)).map(|(_, name)| format!("did you mean {name}?"));
     Some((format!("{api} has no operation `{name}`"), hint))

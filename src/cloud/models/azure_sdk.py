@@ -364,7 +364,7 @@ def operations(trees, default):
                 if not facts or method.name.endswith("_initial") or method.name.startswith("begin_"):
                     continue
                 path = normal(facts["url"])
-                if "/providers/{}/{}" in path:
+                if "/providers/{}/{}" in path or path == "/{}":
                     continue  # any resource of any provider: it would match every misspelt path
                 if facts["method"] != "GET" and not (facts["method"] == "POST" and path.lower() in POSTS):
                     continue
