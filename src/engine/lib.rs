@@ -20,6 +20,7 @@ mod scopes;
 mod secrets;
 mod session;
 pub mod shapes;
+mod slices;
 
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,10 @@ use datafusion::execution::memory_pool::GreedyMemoryPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use std::sync::Arc;
 
+/// What a statement says that would need more.
+pub(crate) const EXHAUSTED: &str =
+    "out of memory: the statement needs more than statements may hold; filter earlier, join with ON, or raise --memory-limit";
+
 /// The default is never more.
 const MOST: usize = 4 << 30;
 /// What every statement can do with.

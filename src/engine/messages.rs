@@ -25,7 +25,7 @@ fn of(error: &DataFusionError) -> EngineError {
         DataFusionError::Plan(text) | DataFusionError::Configuration(text) => plan(text),
         DataFusionError::NotImplemented(text) => EngineError::sql(format!("not supported: {}", line(text)), None),
         DataFusionError::Execution(text) => execution(text),
-        DataFusionError::ResourcesExhausted(text) => EngineError::Data(format!("out of memory: {}", line(text))),
+        DataFusionError::ResourcesExhausted(_) => EngineError::Data(crate::memory::EXHAUSTED.to_owned()),
         DataFusionError::External(e) => external(e.as_ref()),
         DataFusionError::Context(_, inner) => of(inner),
         DataFusionError::Shared(inner) => of(inner),

@@ -4,6 +4,7 @@
 
 use crate::ordered::OrderPartitions;
 use crate::schemas::{CATALOG, Shared, Statement};
+use crate::slices::SliceBeforeLists;
 use crate::{EngineError, QueryLog, dialect, memory};
 use assay_cloud::Cloud;
 use assay_tables::Catalog;
@@ -85,7 +86,9 @@ impl Engine {
         let default_schema = if taken("public") { "unqualified" } else { "public" }.to_owned();
         let runtime = memory::runtime(settings.memory)?;
         let builder = SessionStateBuilder::new().with_config(config(&default_schema)).with_runtime_env(runtime).with_default_features();
-        let builder = dialect::builder(builder).with_physical_optimizer_rule(Arc::new(OrderPartitions));
+        let builder = dialect::builder(builder)
+            .with_physical_optimizer_rule(Arc::new(SliceBeforeLists))
+            .with_physical_optimizer_rule(Arc::new(OrderPartitions));
         let context = SessionContext::new_with_state(builder.build());
         dialect::install(&context);
         let base = context.state();

@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 
+mod memory;
+mod scopes;
 mod secrets;
 
 const A: &str = "111111111111";
