@@ -241,7 +241,7 @@ impl Check<'_> {
 
     /// What a path, clauses and a body are made of.
     fn rest(&mut self, call: &Call, rest: &Rest, scene: &Scene) {
-        if let Some((_, version, at)) = &rest.version {
+        if let Some((version, at)) = &rest.version {
             let known = self.shapes.api_versions(&call.service, &call.operation);
             if !known.is_empty() && !known.contains(version) {
                 let bad = Bad::new(*at, format!("{} has no version {version}", call.name()));
