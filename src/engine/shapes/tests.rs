@@ -131,6 +131,14 @@ fn only_reads_are_allowed_and_outputs_are_those_of_the_version() {
 /// Columns whose type is on purpose another one than the published one: table, column, ours.
 const OTHER_TYPES: [(&str, &str, ColumnType); 0] = [];
 
+/// Published columns that are left out on purpose: only those who may read secrets would get them.
+const LEFT_OUT: [(&str, &str); 4] = [
+    ("azure_key_vault_secret", "kid"),
+    ("azure_key_vault_secret", "managed"),
+    ("azure_key_vault_secret", "recovery_level"),
+    ("azure_key_vault_secret", "value"),
+];
+
 #[test]
 fn columns_have_the_published_names_and_types() {
     let Some(folder) = std::env::var_os("ASSAY_SHARED") else {
@@ -164,7 +172,9 @@ fn columns_have_the_published_names_and_types() {
                 },
             };
             match table.column_type(column) {
+                None if LEFT_OUT.contains(&(name, column.as_str())) => {}
                 None => wrong.push(format!("{name}.{column} is missing")),
+                Some(_) if LEFT_OUT.contains(&(name, column.as_str())) => wrong.push(format!("{name}.{column} is not left out")),
                 Some(got) if got != want => wrong.push(format!("{name}.{column}: {got:?}, published {want:?}")),
                 Some(_) => {}
             }
