@@ -234,7 +234,7 @@ async fn a_cloud_that_asks_for_too_long_a_wait_is_an_error_at_once() {
         let mut input = input(GROUPS, "aaaa");
         input["query"]["$top"] = n.into();
         let e = clock.run(call(&cloud, &account, GROUPS, input)).await.unwrap_err();
-        assert!(e.kind == ErrorKind::Throttled && e.message.contains("3600 s") | e.message.contains("3599 s"), "{e}");
+        assert!(e.kind == ErrorKind::Throttled && (e.message.contains("3600 s") || e.message.contains("3599 s")), "{e}");
     }
     assert_eq!(fake.count() - before, 1);
     assert!(clock.now() - start < Duration::from_secs(1));

@@ -201,9 +201,12 @@ impl Caller {
             });
             sent += attempts.total;
             let Err(error) = result else { return result };
-            // AWS's client has made all the attempts there are; Azure's makes one at a time.
+            // AWS's client has made all the attempts there are; Azure's makes one at a time, or none without a token.
             let asked = attempts.advice.retry_after.unwrap_or_default();
-            let again = login.principal().and_then(|_| azure::client::again(&error, made, attempts.advice.retry_after));
+            let again = login
+                .principal()
+                .filter(|_| attempts.total > 0)
+                .and_then(|_| azure::client::again(&error, made, attempts.advice.retry_after));
             if expired(&error, login) && !renewed {
                 renewed = true;
                 login.renew(generation);
