@@ -377,6 +377,11 @@ impl Cloud {
         self.0.replayed
     }
 
+    /// Is every answer also written into a bundle?
+    pub fn is_recording(&self) -> bool {
+        self.0.caller.recorder.is_some()
+    }
+
     /// Now; in a replay, the recording's time.
     pub fn now(&self) -> DateTime<Utc> {
         self.0.stopped_at.unwrap_or_else(Utc::now)
