@@ -22,6 +22,9 @@ use std::time::Duration;
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
+    /// In the shell: show secret columns where a statement names them, as `.secrets on` does
+    #[arg(long)]
+    pub(crate) show_secrets: bool,
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
 }
@@ -52,6 +55,10 @@ pub(crate) struct Global {
     /// Record every answer of the cloud into a bundle
     #[arg(long, global = true, value_name = "BUNDLE", help_heading = "Global options")]
     pub(crate) record: Option<PathBuf>,
+
+    /// Memory that statements may take together: 2GiB, 512MiB; default: half of the machine's, at most 4 GiB
+    #[arg(long, global = true, value_name = "SIZE", env = "ASSAY_MEMORY_LIMIT", value_parser = size, help_heading = "Global options")]
+    pub(crate) memory_limit: Option<usize>,
 
     /// No colours (also: environment variable NO_COLOR)
     #[arg(long, global = true, help_heading = "Global options")]
@@ -177,6 +184,10 @@ pub(crate) struct QueryArgs {
     #[arg(long, default_value = ",", value_parser = separator, value_name = "CHAR")]
     pub(crate) separator: Separator,
 
+    /// Show secret columns where the statement names them; select * never has them
+    #[arg(long)]
+    pub(crate) show_secrets: bool,
+
     /// Incomplete data is a warning, not exit code 2
     #[arg(long)]
     pub(crate) allow_partial: bool,
@@ -301,6 +312,21 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     number.checked_mul(factor).map(Duration::from_secs).ok_or_else(bad)
 }
 
+/// Parses `4GiB`, `512MiB`, `2G`, `1000000`; the units are powers of 1024.
+pub(crate) fn size(text: &str) -> Result<usize, String> {
+    let bad = || format!("\"{text}\" is not a size: write 512MiB or 4GiB");
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: usize = digits.parse().map_err(|_| bad())?;
+    let factor: usize = match text[digits.len()..].to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kb" | "kib" => 1 << 10,
+        "m" | "mb" | "mib" => 1 << 20,
+        "g" | "gb" | "gib" => 1 << 30,
+        _ => return Err(bad()),
+    };
+    number.checked_mul(factor).filter(|bytes| *bytes > 0).ok_or_else(bad)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -328,6 +354,8 @@ mod tests {
         for line in [
             "assay",
             "assay --demo",
+            "assay --demo --show-secrets",
+            "assay query select --show-secrets --memory-limit 2GiB",
             "assay query select --output csv --separator ; --header false --arg a=1 --arg 2",
             "assay query - --demo",
             "assay run control cis_v200_1_14 a.control.b --export a.csv --export b.html --arg max_age_days=60",
@@ -355,6 +383,8 @@ mod tests {
             "assay run control",
             "assay run control x --max-parallel 0",
             "assay run control x --output parquet",
+            "assay run control x --show-secrets",
+            "assay query x --memory-limit much",
             "assay --demo --replay x",
             "assay --replay x --record y",
             "assay --cache-ttl 5x list tables",
@@ -363,6 +393,16 @@ mod tests {
             "assay query --header maybe x",
         ] {
             assert!(parse(line).is_err(), "{line} was accepted");
+        }
+    }
+
+    #[test]
+    fn sizes() {
+        for (text, bytes) in [("1", 1), ("2k", 2048), ("512MiB", 512 << 20), ("4GiB", 4 << 30), ("3G", 3 << 30)] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "0", "G", "1.5G", "-1", "4TiB", "99999999999999G", "1 G"] {
+            assert!(size(text).is_err(), "{text}");
         }
     }
 

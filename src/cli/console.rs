@@ -63,6 +63,11 @@ impl Console {
         self.line("hint", "36", message);
     }
 
+    /// `note: …`: what people should know about an answer.
+    pub(crate) fn notice(&self, message: &str) {
+        self.line("note", "36", message);
+    }
+
     /// A line without a label.
     pub(crate) fn note(&self, message: &str) {
         // When even stderr is closed there is nobody left to tell.

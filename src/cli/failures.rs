@@ -1,10 +1,13 @@
 //! Failed calls of a query, in lines for people: one a scope and cause, however many rows it hit.
 
 use assay_engine::Failure;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// One line a table, scope, operation and code. `failures` are in the log's order.
-pub(crate) fn lines(failures: &[Failure]) -> Vec<String> {
+/// What scopes are of, unless a table says otherwise.
+const ACCOUNT: &str = "account";
+
+/// One line a table, scope, operation and code. `failures` are in the log's order; `nouns` say what the accounts of a table are.
+pub(crate) fn lines(failures: &[Failure], nouns: &BTreeMap<String, &'static str>) -> Vec<String> {
     let mut groups: Vec<(&Failure, usize, BTreeSet<&str>)> = Vec::new();
     for failure in failures {
         let columns = failure.columns.iter().map(String::as_str);
@@ -16,7 +19,8 @@ pub(crate) fn lines(failures: &[Failure]) -> Vec<String> {
             None => groups.push((failure, 1, columns.collect())),
         }
     }
-    groups.into_iter().map(|(first, count, columns)| line(first, count, &columns)).collect()
+    let noun = |f: &Failure| nouns.get(&f.table).copied().unwrap_or(ACCOUNT);
+    groups.into_iter().map(|(first, count, columns)| line(first, noun(first), count, &columns)).collect()
 }
 
 /// Hints of the failures, each once.
@@ -29,8 +33,13 @@ fn same_cause(a: &Failure, b: &Failure) -> bool {
         && (&a.error.service, &a.error.operation, &a.error.code) == (&b.error.service, &b.error.operation, &b.error.code)
 }
 
-fn line(first: &Failure, count: usize, columns: &BTreeSet<&str>) -> String {
-    let account = first.account.as_deref().unwrap_or(&first.connection);
+fn line(first: &Failure, noun: &str, count: usize, columns: &BTreeSet<&str>) -> String {
+    let account = match &first.account {
+        // Twelve digits need no word.
+        Some(account) if noun == ACCOUNT => account.clone(),
+        Some(account) => format!("{noun} {account}"),
+        None => first.connection.clone(),
+    };
     let region = first.region.as_deref().map(|r| format!(" {r}")).unwrap_or_default();
     let names = columns.iter().copied().collect::<Vec<_>>().join(", ");
     let missing = match (&first.row, names.as_str()) {
@@ -77,7 +86,7 @@ mod tests {
             Failure { account: None, region: None, ..failure("u", "", None, &[]) },
         ];
         assert_eq!(
-            lines(&all),
+            lines(&all, &BTreeMap::new()),
             [
                 "incomplete: t in 111122223333 eu-west-1: rows are missing: s3:GetBucketPolicy AccessDenied: no",
                 "incomplete: t in 111122223333 eu-west-1: policy, policy_std unknown for 2 rows, a among them: s3:GetBucketPolicy AccessDenied: no",
@@ -86,5 +95,9 @@ mod tests {
             ]
         );
         assert_eq!(hints(&all).len(), 1);
+        let nouns = BTreeMap::from([("u".to_owned(), "subscription")]);
+        let of = |account: Option<&str>| lines(&[Failure { account: account.map(str::to_owned), region: None, ..failure("u", "", None, &[]) }], &nouns);
+        assert!(of(Some("1-2"))[0].starts_with("incomplete: u in subscription 1-2: rows"));
+        assert!(of(None)[0].starts_with("incomplete: u in prod: rows"));
     }
 }

@@ -13,8 +13,8 @@ pub(crate) fn table(table: &Table) -> String {
     let scope = match table.scope {
         ScopeKind::Account => "asked once per account",
         ScopeKind::Region => "asked per account and region",
-        ScopeKind::Subscription => "asked once per subscription",
-        ScopeKind::Tenant => "asked once per tenant",
+        ScopeKind::Subscription => "asked once per subscription (filters on subscription_id leave the others out)",
+        ScopeKind::Tenant => "asked once per tenant (filters on tenant_id leave the others out)",
     };
     let _ = writeln!(out, "Scope: {scope}");
 
@@ -24,7 +24,7 @@ pub(crate) fn table(table: &Table) -> String {
         .map(|c| {
             let mut about = c.about.clone();
             if c.secret {
-                about = if about.is_empty() { "secret: not in select *".to_owned() } else { format!("{about} (secret: not in select *)") };
+                about = format!("{about} (secret: named with --show-secrets or .secrets on only, never in select *)").trim().to_owned();
             }
             [c.name.clone(), c.ty.sql_name().to_owned(), about]
         })

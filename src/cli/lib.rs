@@ -66,7 +66,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn dispatch(cli: Cli, console: Console) -> Result<Exit, Failed> {
     let global = &cli.global;
     match cli.command {
-        None => block_on(shell::exec(global, console)),
+        None => block_on(shell::exec(global, console, cli.show_secrets)),
+        Some(_) if cli.show_secrets => {
+            Err(Failed::new(Exit::Usage, "--show-secrets is an option of the shell and of `query`").hint("write it behind `query`"))
+        }
         Some(Command::Query(args)) => block_on(commands::query::exec(global, console, &args)),
         Some(Command::Run { what: RunWhat::Control(args) } | Command::Control { verb: RunVerb::Run(args) }) => {
             block_on(commands::run::exec(global, console, TargetKind::Control, &args))

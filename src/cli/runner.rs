@@ -40,7 +40,9 @@ impl SqlRunner for EngineRunner {
             }
         }
         drop(query.stream);
+        let tables = query.log.tables();
         let failures = query.log.failures().into_iter().map(|f| ScopeFailure {
+            noun: tables.get(&f.table).map_or("account", |read| read.noun),
             table: f.table,
             connection: f.connection,
             account: f.account,
@@ -50,8 +52,17 @@ impl SqlRunner for EngineRunner {
             code: f.error.code.clone(),
             message: f.error.to_string(),
         });
-        let tables = query.log.tables().into_iter().map(|(table, read)| TableScopes { table, scopes: read.scopes.into_iter().collect() });
-        Ok(Answer { columns, rows, failures: failures.collect(), tables: tables.collect(), counts: counts(query.log.counts()) })
+        let failures = failures.collect();
+        let tables = tables.into_iter();
+        let tables = tables.map(|(table, read)| TableScopes { table, noun: read.noun, scopes: read.scopes.into_iter().collect() });
+        Ok(Answer {
+            columns,
+            rows,
+            failures,
+            tables: tables.collect(),
+            notices: query.log.notices(),
+            counts: counts(query.log.counts()),
+        })
     }
 
     fn has_table(&self, name: &str) -> bool {

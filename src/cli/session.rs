@@ -32,8 +32,13 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Builds the graph as the global options say.
+    /// Builds the graph as the global options say; statements see no secret.
     pub(crate) async fn open(global: &Global, console: Console) -> Result<Session, Failed> {
+        Session::showing(global, console, false).await
+    }
+
+    /// Builds the graph; with `secrets`, statements see the secret columns that they name.
+    pub(crate) async fn showing(global: &Global, console: Console, secrets: bool) -> Result<Session, Failed> {
         let config = if global.demo { Config::default() } else { Config::load(global.config.as_deref())? };
         let mode = if global.demo {
             Mode::Replay(Arc::new(demo::bundle()?))
@@ -50,7 +55,8 @@ impl Session {
         let options = Options { config: connections, mode, cache_ttl: global.cache_ttl, max_in_flight: MAX_IN_FLIGHT };
         let cloud = Cloud::open(options).await?;
         let catalog = Arc::new(catalog(&config)?);
-        let engine = Engine::new(cloud.clone(), Arc::clone(&catalog), Settings { search_path: global.connection.clone() })?;
+        let settings = Settings { search_path: global.connection.clone(), secrets, memory: global.memory_limit };
+        let engine = Engine::new(cloud.clone(), Arc::clone(&catalog), settings)?;
         Ok(Session { console, config, cloud, catalog, engine })
     }
 

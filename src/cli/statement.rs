@@ -11,6 +11,7 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt;
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::pin::pin;
 use std::time::{Duration, Instant};
@@ -50,6 +51,10 @@ pub(crate) struct Ran {
     pub(crate) counts: TallyCounts,
     /// Calls that failed.
     pub(crate) failures: Vec<Failure>,
+    /// Of each table, what the accounts of its scopes are.
+    pub(crate) nouns: BTreeMap<String, &'static str>,
+    /// What people should know about the answer.
+    pub(crate) notices: Vec<String>,
     /// Wall time.
     pub(crate) elapsed: Duration,
     /// Was it stopped by Ctrl-C?
@@ -77,9 +82,10 @@ impl Ran {
         line
     }
 
-    /// Says what failed: a line a scope, then the hints.
-    pub(crate) fn report_failures(&self, console: &Console, as_warning: bool) {
-        for line in failures::lines(&self.failures) {
+    /// Says what people should know, and what failed: a line a scope, then the hints.
+    pub(crate) fn report(&self, console: &Console, as_warning: bool) {
+        self.notices.iter().for_each(|notice| console.notice(notice));
+        for line in failures::lines(&self.failures, &self.nouns) {
             if as_warning { console.warning(&line) } else { console.error(&line) }
         }
         for hint in failures::hints(&self.failures) {
@@ -97,7 +103,8 @@ impl Ran {
             })
             .collect();
         json!({"complete": failures.is_empty() && !self.interrupted, "rows_returned": self.rows, "calls": self.counts.calls,
-               "cache_hits": self.counts.cache_hits, "retries": self.counts.retries, "throttles": self.counts.throttles, "failures": failures})
+               "cache_hits": self.counts.cache_hits, "retries": self.counts.retries, "throttles": self.counts.throttles, "failures": failures,
+               "notices": self.notices})
     }
 }
 
@@ -207,6 +214,8 @@ impl Job<'_> {
         ran.elapsed = begin.elapsed();
         ran.counts = query.log.counts();
         ran.failures = query.log.failures();
+        ran.nouns = query.log.tables().into_iter().map(|(table, read)| (table, read.noun)).collect();
+        ran.notices = query.log.notices();
         if let Err(failed) = ended {
             // What rows there were are shown, then the reason why there are no more.
             if ran.rows > 0 {
@@ -215,7 +224,7 @@ impl Job<'_> {
             }
             return Err(failed);
         }
-        let metadata = (self.timing || ran.interrupted || !ran.failures.is_empty()).then(|| {
+        let metadata = (self.timing || ran.interrupted || !ran.failures.is_empty() || !ran.notices.is_empty()).then(|| {
             let mut metadata = ran.metadata();
             if self.timing {
                 metadata["duration_ms"] = json!(u64::try_from(ran.elapsed.as_millis()).unwrap_or(u64::MAX));

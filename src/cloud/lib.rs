@@ -5,6 +5,8 @@
 
 pub mod aws;
 pub mod azure;
+#[cfg(test)]
+mod azure_tests;
 mod bundle;
 mod cache;
 mod caller;

@@ -1,15 +1,21 @@
 //! From an answer to findings: rows are validated, and the completeness contract is applied.
 //!
 //! The contract: a row whose account and region are incomplete in any table the query read becomes `error`, whatever it said; where rows do
-//! not say their account, the whole control does; a scope that failed and left no row is represented by one.
+//! not say their account, the whole control does; a scope that failed and left no row is represented by one. A subscription is an account
+//! like any other; a row of a tenant depends on all its subscriptions, and these on their tenant.
 
 use crate::{Answer, Counts, Findings, ResultRow, RunState, ScopeFailure, SqlError, SqlErrorKind, Status, TableScopes, Unknown, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The dimension that says whose row it is.
-const ACCOUNT: &str = "account_id";
+/// The dimensions that say whose row it is: of a row that has several, the first that is not empty counts.
+const ACCOUNTS: [&str; 2] = ["account_id", "subscription_id"];
+/// The dimension of rows that belong to a tenant as a whole.
+const TENANT: &str = "tenant_id";
+/// What a scope is of, unless its table says otherwise.
+pub(crate) const NOUN_ACCOUNT: &str = "account";
+const NOUN_TENANT: &str = "tenant";
 /// The dimension that says where it is.
 const REGION: &str = "region";
 /// The region of global services.
@@ -118,15 +124,15 @@ impl Layout {
             return RunState::Complete;
         }
         let failures: Vec<Touched<'_>> = answer.failures.iter().map(|f| Touched::of(f, &answer.tables)).collect();
-        let carries_account = self.dimensions.iter().any(|(n, _)| **n == *ACCOUNT);
+        let carries_account = self.dimensions.iter().any(|(n, _)| ACCOUNTS.contains(&&**n) || **n == *TENANT);
         let mut represented = vec![false; failures.len()];
         for row in rows.iter_mut() {
-            let (account, region) = (dimension(row, ACCOUNT), dimension(row, REGION));
+            let (owner, region) = (Owner::of(row), dimension(row, REGION));
             let mut touching = Vec::new();
             for (i, f) in failures.iter().enumerate() {
-                if !carries_account || f.touches(account, region) {
+                if !carries_account || f.touches(owner, region) {
                     // A row of nobody in particular does not show that the scope gave rows.
-                    represented[i] |= !carries_account || !account.is_empty();
+                    represented[i] |= !carries_account || owner != Owner::Nobody;
                     touching.push(f.failure);
                 }
             }
@@ -151,22 +157,52 @@ impl Layout {
         RunState::Incomplete(format!("incomplete data, and the rows do not say their account: {}", missing(&all)))
     }
 
+    /// The column for the id of an account, subscription or tenant: its own, or else the one that says whose rows they are.
+    fn owner_dimension(&self, noun: &str) -> &str {
+        let has = |name: &str| self.dimensions.iter().any(|(n, _)| **n == *name);
+        let own = [("account", ACCOUNTS[0]), ("subscription", ACCOUNTS[1]), ("tenant", TENANT)].into_iter().find(|(n, _)| *n == noun);
+        let own = own.map(|(_, name)| name).filter(|name| has(name));
+        // Controls may give a subscription as account_id; a tenant is no account.
+        own.or_else(|| ACCOUNTS.into_iter().find(|name| noun != NOUN_TENANT && has(name))).unwrap_or_default()
+    }
+
     /// The row of a scope that gave none.
     fn stand_in(&self, scope: Scope<'_>, failures: &[&ScopeFailure]) -> ResultRow {
         let dimensions = self
             .dimensions
             .iter()
             .map(|(name, _)| {
-                let value = match &**name {
-                    ACCOUNT => scope.account,
-                    REGION => scope.region,
-                    _ => None,
+                let value = if **name == *self.owner_dimension(scope.noun) {
+                    scope.account
+                } else if **name == *REGION {
+                    scope.region
+                } else {
+                    None
                 };
                 (name.clone(), value.unwrap_or_default().to_owned())
             })
             .collect();
         let reason = format!("unknown: {}", missing(failures));
         ResultRow { status: Status::Error, resource: scope.name(), reason, dimensions, unknown: Some(Unknown::NoRow) }
+    }
+}
+
+/// Whose row it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Owner<'a> {
+    /// An account or subscription.
+    Account(&'a str),
+    /// A tenant as a whole.
+    Tenant(&'a str),
+    /// The row does not say.
+    Nobody,
+}
+
+impl<'a> Owner<'a> {
+    fn of(row: &'a ResultRow) -> Owner<'a> {
+        let said = |name: &str| Some(dimension(row, name)).filter(|id| !id.is_empty());
+        let account = ACCOUNTS.iter().find_map(|name| said(name)).map(Owner::Account);
+        account.or_else(|| said(TENANT).map(Owner::Tenant)).unwrap_or(Owner::Nobody)
     }
 }
 
@@ -177,26 +213,28 @@ struct Touched<'a> {
 }
 
 impl<'a> Touched<'a> {
-    /// Where the failed call's account is not known, every account known behind its connection can be meant.
+    /// Where the failed call's account is not known, every account known behind its connection can be meant; what a tenant did not tell
+    /// can concern every subscription of it.
     fn of(failure: &'a ScopeFailure, tables: &'a [TableScopes]) -> Touched<'a> {
-        let accounts = match &failure.account {
-            Some(account) => vec![account.as_str()],
-            None => {
-                let scopes = tables.iter().flat_map(|t| &t.scopes);
-                scopes
-                    .filter(|(connection, ..)| *connection == failure.connection)
-                    .filter_map(|(_, account, _)| account.as_deref())
-                    .collect()
-            }
-        };
+        let mut accounts: Vec<&str> = failure.account.as_deref().into_iter().collect();
+        if accounts.is_empty() || failure.noun == NOUN_TENANT {
+            let scopes = tables.iter().flat_map(|t| &t.scopes);
+            let behind = scopes.filter(|(connection, ..)| *connection == failure.connection);
+            accounts.extend(behind.filter_map(|(_, account, _)| account.as_deref()));
+        }
         Touched { failure, accounts }
     }
 
     /// A row without an account can be anybody's; one without a region, or a global one, depends on the whole account; so does a row of
     /// any region on a global service.
-    fn touches(&self, account: &str, region: &str) -> bool {
+    fn touches(&self, owner: Owner<'_>, region: &str) -> bool {
         let everywhere = |r: &str| r.is_empty() || r == GLOBAL;
-        let same_account = account.is_empty() || self.accounts.contains(&account);
+        let same_account = match owner {
+            Owner::Nobody => true,
+            Owner::Account(account) => self.accounts.contains(&account),
+            // Which of the subscriptions are the tenant's is not known here.
+            Owner::Tenant(tenant) => self.failure.noun != NOUN_TENANT || self.accounts.contains(&tenant),
+        };
         same_account && (everywhere(region) || self.failure.region.as_deref().is_none_or(|r| everywhere(r) || r == region))
     }
 }
@@ -204,6 +242,7 @@ impl<'a> Touched<'a> {
 /// What a stand-in row is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Scope<'a> {
+    noun: &'static str,
     account: Option<&'a str>,
     region: Option<&'a str>,
     /// Only where the account is not known.
@@ -213,12 +252,12 @@ struct Scope<'a> {
 impl<'a> Scope<'a> {
     fn of(f: &'a ScopeFailure) -> Scope<'a> {
         let connection = f.account.is_none().then_some(f.connection.as_str());
-        Scope { account: f.account.as_deref(), region: f.region.as_deref(), connection }
+        Scope { noun: f.noun, account: f.account.as_deref(), region: f.region.as_deref(), connection }
     }
 
     fn name(self) -> String {
         let mut name = match (self.account, self.connection) {
-            (Some(account), _) => format!("account {account}"),
+            (Some(account), _) => format!("{} {account}", self.noun),
             (None, connection) => format!("connection {}", connection.unwrap_or_default()),
         };
         if let Some(region) = self.region.filter(|r| *r != GLOBAL) {

@@ -17,6 +17,7 @@ fn failure(account: Option<&str>, region: Option<&str>, row: Option<&str>) -> Sc
         table: "aws_s3_bucket".into(),
         connection: "dev".into(),
         account: account.map(str::to_owned),
+        noun: "account",
         region: region.map(str::to_owned),
         row: row.map(str::to_owned),
         columns: Vec::new(),
@@ -122,7 +123,7 @@ fn failures_touch_rows_of_their_account_and_region() {
     let base = answer(&["resource", "status", "reason", "account_id", "region"], &rows.iter().map(Vec::as_slice).collect::<Vec<_>>());
     let scopes = |list: &[(&str, Option<&str>, &str)]| {
         let scopes = list.iter().map(|(c, a, r)| ((*c).to_owned(), a.map(str::to_owned), (*r).to_owned())).collect();
-        vec![TableScopes { table: "aws_account".into(), scopes }]
+        vec![TableScopes { table: "aws_account".into(), noun: "account", scopes }]
     };
     let cases: &[(&str, ScopeFailure, Vec<TableScopes>, &[&str])] = &[
         ("one region", failure(Some("111"), Some("eu-west-1"), None), vec![], &["a-eu", "a-gl", "a-no", "x"]),
@@ -184,5 +185,76 @@ fn failed_statements() {
     ] {
         let f = failed(&SqlError { kind, message: "no table".into(), hint: Some("try aws_x".into()) }, Duration::ZERO);
         assert_eq!((f.state, f.summary.error), (want, 1));
+    }
+}
+
+/// Rows of two subscriptions of a tenant and of an account of another cloud.
+#[test]
+fn a_subscription_is_an_account_and_a_tenant_is_all_of_its_subscriptions() {
+    let row = |resource: &'static str, account: &'static str, subscription: &'static str, region: &'static str| {
+        let id = |id: &'static str| if id.is_empty() { Value::Null } else { t(id) };
+        vec![t(resource), t("ok"), t("why"), id(account), id(subscription), t(region)]
+    };
+    let rows = [row("one", "", "sub-1", "westeurope"), row("two", "", "sub-2", "eastus"), row("key", "111", "", "global")];
+    let columns = ["resource", "status", "reason", "account_id", "subscription_id", "region"];
+    let mut base = answer(&columns, &rows.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    let scopes = |table: &str, noun, list: &[(&str, &str)]| TableScopes {
+        table: table.into(),
+        noun,
+        scopes: list.iter().map(|(c, a)| ((*c).to_owned(), Some((*a).to_owned()), "global".to_owned())).collect(),
+    };
+    base.tables = vec![
+        scopes("aws_iam_access_key", "account", &[("aws", "111")]),
+        scopes("azure_role_definition", "tenant", &[("azure", "ten-1")]),
+        scopes("azure_storage_account", "subscription", &[("azure", "sub-1"), ("azure", "sub-2"), ("azure", "sub-3")]),
+    ];
+    let failed = |noun: &'static str, account: Option<&str>| ScopeFailure {
+        table: "azure_x".into(),
+        connection: "azure".into(),
+        noun,
+        ..failure(account, None, None)
+    };
+    let cases: [(ScopeFailure, &[&str], &str); 4] = [
+        (failed("subscription", Some("sub-1")), &["one"], ""),
+        (failed("subscription", Some("sub-3")), &["subscription sub-3"], "account_id= subscription_id=sub-3 region="),
+        (failed("tenant", Some("ten-1")), &["one", "two"], ""),
+        (failed("subscription", None), &["one", "two"], ""),
+    ];
+    for (f, want, dimensions) in cases {
+        let mut a = base.clone();
+        a.failures = vec![f.clone()];
+        let found = judge(&a, Duration::ZERO);
+        let errors: Vec<&str> = found.rows.iter().filter(|r| r.status == Status::Error).map(|r| r.resource.as_str()).collect();
+        assert_eq!((errors.as_slice(), &found.state), (want, &RunState::Complete), "{f:?}");
+        assert!(dimensions.is_empty() || show(&found)[0].ends_with(dimensions), "{:?}", show(&found));
+    }
+}
+
+#[test]
+fn rows_of_a_tenant_depend_on_its_subscriptions() {
+    let rows = [[t("r1"), t("ok"), t("why"), t("ten-1")], [t("r2"), t("ok"), t("why"), t("ten-2")]];
+    let mut a = answer(&["resource", "status", "reason", "tenant_id"], &rows.iter().map(|r| &r[..]).collect::<Vec<_>>());
+    let errors = |a: &Answer| {
+        let found = judge(a, Duration::ZERO);
+        found.rows.iter().filter(|r| r.status == Status::Error).map(|r| r.resource.clone()).collect::<Vec<_>>()
+    };
+    a.failures = vec![ScopeFailure { noun: "tenant", ..failure(Some("ten-2"), None, None) }];
+    assert_eq!(errors(&a), ["r2"]);
+    a.failures = vec![ScopeFailure { noun: "tenant", ..failure(Some("ten-3"), None, None) }];
+    assert_eq!(errors(&a), ["tenant ten-3"]);
+    a.failures = vec![ScopeFailure { noun: "subscription", ..failure(Some("sub-9"), None, None) }];
+    assert_eq!(errors(&a), ["r1", "r2"], "which tenant it is of is not known");
+}
+
+/// Controls may call a subscription an account.
+#[test]
+fn a_stand_in_says_its_subscription_where_there_is_a_column_for_it() {
+    for (columns, want) in [
+        (["resource", "status", "reason", "account_id"], "error subscription s | unknown: s3:GetBucketPolicy AccessDenied no | account_id=s"),
+        (["resource", "status", "reason", "subscription_id"], "error subscription s | unknown: s3:GetBucketPolicy AccessDenied no | subscription_id=s"),
+    ] {
+        let mut a = answer(&columns, &[]);
+        a.failures = vec![ScopeFailure { noun: "subscription", ..failure(Some("s"), None, None) }];
+        assert_eq!(show(&judge(&a, Duration::ZERO)), [want]);
     }
 }

@@ -307,8 +307,12 @@ pub struct Gap {
 pub struct Completeness {
     /// Scopes asked: (connection, account id where known, region).
     pub scopes: BTreeSet<(String, Option<String>, String)>,
+    /// Account ids of scopes that are a `subscription` or a `tenant`; all others are accounts.
+    pub nouns: BTreeMap<String, &'static str>,
     /// Failed calls, sorted by table, connection, account, region, row.
     pub gaps: Vec<Gap>,
+    /// What people should know about the answers.
+    pub notices: BTreeSet<String>,
 }
 
 /// A finished or cancelled run.

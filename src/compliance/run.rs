@@ -1,6 +1,6 @@
 //! Runs a plan: bounded parallelism, each evaluation once, results in the plan's order whatever finishes first.
 
-use crate::judge::{failed, judge, without_rows};
+use crate::judge::{NOUN_ACCOUNT as ACCOUNT, failed, judge, without_rows};
 use crate::plan::{Evaluation, Plan, PlanChild, PlanControl, PlanGroup};
 use crate::{
     Answer, CallCounts, Completeness, ControlResult, Counts, Findings, Gap, GroupResult, ResultChild, RunResult, RunState, ScopeFailure,
@@ -67,7 +67,7 @@ pub async fn run(plan: &Plan, sql: &dyn SqlRunner, options: RunOptions<'_>, canc
     tell(progress);
 
     let mut finished: Vec<Option<Finished>> = plan.evaluations.iter().map(|_| None).collect();
-    let mut scopes = BTreeSet::new();
+    let mut completeness = Completeness::default();
     let mut cancel = pin!(cancel);
     let mut cancelled = false;
     {
@@ -86,7 +86,12 @@ pub async fn run(plan: &Plan, sql: &dyn SqlRunner, options: RunOptions<'_>, canc
                     progress.errors += usize::from(findings.summary.error > 0);
                     progress.alarms += usize::from(findings.summary.alarm > 0);
                     progress.calls = since(before, sql.calls_so_far());
-                    scopes.extend(answer.tables.into_iter().flat_map(|t| t.scopes));
+                    for table in answer.tables {
+                        let named = table.scopes.iter().filter(|_| table.noun != ACCOUNT).filter_map(|(_, account, _)| account.clone());
+                        completeness.nouns.extend(named.map(|account| (account, table.noun)));
+                        completeness.scopes.extend(table.scopes);
+                    }
+                    completeness.notices.extend(answer.notices);
                     finished[i] = Some(Finished { findings: Arc::new(findings), failures: answer.failures });
                     tell(progress);
                 }
@@ -99,7 +104,7 @@ pub async fn run(plan: &Plan, sql: &dyn SqlRunner, options: RunOptions<'_>, canc
     gaps.sort_by(|a, b| key(&a.failure).cmp(&key(&b.failure)));
     RunResult {
         root,
-        completeness: Completeness { scopes, gaps },
+        completeness: Completeness { gaps, ..completeness },
         calls: since(before, sql.calls_so_far()),
         time: sql.now(),
         duration: started.elapsed(),

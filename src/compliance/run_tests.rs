@@ -46,6 +46,7 @@ fn failure(region: &str) -> ScopeFailure {
         table: "t".into(),
         connection: "c".into(),
         account: Some("111".into()),
+        noun: "account",
         region: Some(region.into()),
         row: None,
         columns: vec![],
@@ -81,7 +82,8 @@ impl SqlRunner for Script {
             columns: columns.map(|name| AnswerColumn { name: name.into(), data_type: "text".into() }).into(),
             rows: vec![row.into()],
             failures: if sql == "denied" { vec![failure("us-east-1"), failure("eu-west-1")] } else { vec![] },
-            tables: vec![TableScopes { table: "t".into(), scopes: vec![("c".into(), Some("111".into()), "eu-west-1".into())] }],
+            tables: vec![TableScopes { table: "t".into(), noun: "account", scopes: vec![("c".into(), Some("111".into()), "eu-west-1".into())] }],
+            notices: if sql == "denied" { vec!["older events are not kept".into()] } else { vec![] },
             counts: CallCounts::default(),
         })
     }
@@ -189,6 +191,7 @@ fn gaps_name_the_leaves_they_concern() {
     let gaps: Vec<_> = result.completeness.gaps.iter().map(|g| (g.failure.region.as_deref().unwrap(), g.controls.join(","))).collect();
     assert_eq!(gaps, [("eu-west-1", "a,c".to_owned()), ("us-east-1", "a,c".to_owned())]);
     assert_eq!(result.completeness.scopes.len(), 1);
+    assert_eq!(result.completeness.notices, ["older events are not kept".to_owned()].into());
 }
 
 #[test]

@@ -45,8 +45,10 @@ pub struct ScopeFailure {
     pub table: String,
     /// The connection.
     pub connection: String,
-    /// Account id, where known.
+    /// Account id, where known; in Azure the subscription's or the tenant's.
     pub account: Option<String>,
+    /// What that is: `account`, `subscription` or `tenant`.
+    pub noun: &'static str,
     /// Region; `None`: the whole account.
     pub region: Option<String>,
     /// Row the call was for; `None`: the whole scope.
@@ -64,6 +66,8 @@ pub struct ScopeFailure {
 pub struct TableScopes {
     /// The table.
     pub table: String,
+    /// What the accounts of its scopes are: `account`, `subscription` or `tenant`.
+    pub noun: &'static str,
     /// (connection, account id where known, region), sorted.
     pub scopes: Vec<(String, Option<String>, String)>,
 }
@@ -92,6 +96,8 @@ pub struct Answer {
     pub failures: Vec<ScopeFailure>,
     /// What was asked.
     pub tables: Vec<TableScopes>,
+    /// What people should know about the answer, sorted.
+    pub notices: Vec<String>,
     /// What it cost.
     pub counts: CallCounts,
 }

@@ -2,6 +2,8 @@
 //!
 //! A failed call goes into the query's log and leaves rows or columns out; it never fails the stream.
 
+#[cfg(test)]
+mod azure_tests;
 mod hydrate;
 mod rows;
 #[cfg(test)]
@@ -48,6 +50,9 @@ pub(crate) fn scan(
     limit: Option<usize>,
 ) -> BoxStream<'static, Result<RecordBatch, DataFusionError>> {
     let begin = async move {
+        for notice in plan.notices() {
+            env.log.notice(notice);
+        }
         if limit == Some(0) || plan.starts().is_empty() {
             return stream::empty().boxed();
         }
@@ -108,11 +113,16 @@ impl Walk {
             env.cloud.redact(&secret.service, &secret.operation, &secret.path);
         }
         let account = scope.account.clone();
-        let mut walk =
-            Walk { facts: Facts::new(&account.connection, &scope.region).home_region(&account.home_region()), env, scope, plan, limit };
+        let facts = Facts::new(&account.connection, &scope.region).home_region(&account.home_region()).now(plan.now());
+        let mut walk = Walk { facts, env, scope, plan, limit };
         if walk.plan.needs_identity() {
             match account.identity().await {
-                Ok(identity) => walk.facts = walk.facts.identity(&identity.partition, &identity.account_id),
+                Ok(identity) => {
+                    walk.facts = walk.facts.identity(&identity.partition, &identity.account_id);
+                    if let Some(tenant) = &identity.tenant_id {
+                        walk.facts = walk.facts.tenant(tenant);
+                    }
+                }
                 Err(error) => {
                     walk.fail(None, None, Vec::new(), error);
                     return None;
@@ -176,7 +186,10 @@ impl Walk {
         let mut error = CloudError::new(ErrorKind::BadAnswer, code, message);
         error.account =
             self.scope.account.known_identity().map_or_else(|| self.scope.account.connection.to_string(), |i| i.account_id.to_string());
-        error.region = self.scope.region.to_string();
+        error.region = match self.env.table.scope {
+            ScopeKind::Account | ScopeKind::Region => self.scope.region.to_string(),
+            ScopeKind::Subscription | ScopeKind::Tenant => String::new(),
+        };
         error
     }
 
@@ -187,9 +200,14 @@ impl Walk {
         self.fail(self.plan.row_name(row, start, &self.facts), region, columns, error);
     }
 
-    /// Rows are missing: those of a parent, or all of the scope. In a table that is asked once per account, they may be of any region.
+    /// Rows are missing: those of a parent, or all of the scope. In a table that is asked once per account, they may be of any region; in one
+    /// that is asked per subscription or tenant there is none to name.
     fn fail(&self, row: Option<String>, region: Option<String>, columns: Vec<String>, error: CloudError) {
-        let own = (self.env.table.scope == ScopeKind::Region).then(|| self.scope.region.to_string());
+        let (own, region) = match self.env.table.scope {
+            ScopeKind::Region => (Some(self.scope.region.to_string()), region),
+            ScopeKind::Account => (None, region),
+            ScopeKind::Subscription | ScopeKind::Tenant => (None, None),
+        };
         self.env.log.fail(Failure {
             table: self.env.table.name.clone(),
             connection: self.scope.account.connection.to_string(),

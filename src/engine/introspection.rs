@@ -5,7 +5,7 @@
 use crate::EngineError;
 use crate::filters::filters;
 use crate::schemas::{CATALOG, Shared};
-use crate::scopes::real_connections;
+use crate::scopes::{clouds, real_connections};
 use assay_tables::{Column, ColumnType, Filter, KeyOp, Scalar, ScopeKind, Table, jsonb};
 use async_trait::async_trait;
 use datafusion::arrow::array::{ArrayRef, BooleanArray, Int64Array, StringArray};
@@ -85,12 +85,19 @@ const OWN: [Definition; 3] = [
             ("required", ColumnType::Bool),
             ("operators", ColumnType::Text),
             ("about", ColumnType::Text),
+            ("secret", ColumnType::Bool),
         ],
     ),
     (
         "assay_connections",
         Kind::AssayConnections,
-        &[("name", ColumnType::Text), ("kind", ColumnType::Text), ("members", ColumnType::Jsonb), ("is_default", ColumnType::Bool)],
+        &[
+            ("name", ColumnType::Text),
+            ("cloud", ColumnType::Text),
+            ("kind", ColumnType::Text),
+            ("members", ColumnType::Jsonb),
+            ("is_default", ColumnType::Bool),
+        ],
     ),
     (
         "assay_tables",
@@ -200,9 +207,7 @@ impl CatalogTable {
                     each(&schema, name, None);
                 }
             }
-            if schema != SCHEMA {
-                tables.iter().for_each(|t| each(&schema, &t.name, Some(t)));
-            }
+            tables.iter().filter(|t| self.shared.lists(&schema, t)).for_each(|t| each(&schema, &t.name, Some(t)));
         }
         Ok(())
     }
@@ -225,7 +230,9 @@ fn connections(shared: &Shared) -> Vec<Vec<Value>> {
     let row = |c: &assay_cloud::Connection| {
         let members: Vec<Value> = c.members.iter().map(|m| m.as_ref().into()).collect();
         let is_default = shared.search_path.contains(&c.name) || default.contains(&c.name);
-        vec![c.name.as_ref().into(), c.kind().into(), members.into(), is_default.into()]
+        let clouds = clouds(&shared.cloud, std::slice::from_ref(&c.name));
+        let clouds = clouds.into_iter().collect::<Vec<_>>().join(", ");
+        vec![c.name.as_ref().into(), clouds.into(), c.kind().into(), members.into(), is_default.into()]
     };
     shared.cloud.connections().iter().map(row).collect()
 }
@@ -264,9 +271,10 @@ fn column_rows(table: &Table) -> Vec<Vec<Value>> {
             key.is_some_and(|k| k.required).into(),
             operators.into(),
             if c.about.is_empty() { Value::Null } else { c.about.as_str().into() },
+            c.secret.into(),
         ]
     };
-    table.columns.iter().filter(|c| !c.secret).enumerate().map(row).collect()
+    table.columns.iter().enumerate().map(row).collect()
 }
 
 fn operator(op: KeyOp) -> &'static str {

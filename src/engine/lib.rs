@@ -9,6 +9,7 @@ mod explain;
 mod filters;
 mod functions;
 mod introspection;
+mod memory;
 mod messages;
 mod ordered;
 mod provider;
@@ -16,8 +17,10 @@ mod query_log;
 mod scan;
 mod schemas;
 mod scopes;
+mod secrets;
 mod session;
 pub mod shapes;
+mod slices;
 
 #[cfg(test)]
 mod tests;

@@ -25,7 +25,7 @@ fn of(error: &DataFusionError) -> EngineError {
         DataFusionError::Plan(text) | DataFusionError::Configuration(text) => plan(text),
         DataFusionError::NotImplemented(text) => EngineError::sql(format!("not supported: {}", line(text)), None),
         DataFusionError::Execution(text) => execution(text),
-        DataFusionError::ResourcesExhausted(text) => EngineError::Data(format!("out of memory: {}", line(text))),
+        DataFusionError::ResourcesExhausted(_) => EngineError::Data(crate::memory::EXHAUSTED.to_owned()),
         DataFusionError::External(e) => external(e.as_ref()),
         DataFusionError::Context(_, inner) => of(inner),
         DataFusionError::Shared(inner) => of(inner),
@@ -81,6 +81,20 @@ fn schema(error: &SchemaError) -> EngineError {
         SchemaError::DuplicateUnqualifiedField { name } => {
             EngineError::sql(format!("column \"{name}\" is there twice"), Some("give one of them an alias".into()))
         }
+    }
+}
+
+/// The column that a statement names and that is not there.
+pub(crate) fn missing_column(error: &DataFusionError) -> Option<&Column> {
+    match error {
+        DataFusionError::SchemaError(e, _) => match e.as_ref() {
+            SchemaError::FieldNotFound { field, .. } => Some(field),
+            _ => None,
+        },
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => missing_column(inner),
+        DataFusionError::Shared(inner) => missing_column(inner),
+        DataFusionError::Collection(all) => all.first().and_then(missing_column),
+        _ => None,
     }
 }
 

@@ -1,11 +1,12 @@
 //! A table spec as DataFusion's table provider, over the connections of a schema.
 //!
-//! Owns: which filters go to scopes, which to the API, and which stay with DataFusion. Refuses: secret columns; they are not part of a
-//! table's SQL schema, so neither `select *` nor a name reaches them.
+//! Owns: which filters go to scopes, which to the API, and which stay with DataFusion. Refuses: secret columns that the statement does not
+//! see; they are not part of the table's SQL schema.
 
 use crate::filters::filters;
 use crate::scan::{ApiScan, ScanSpec};
 use crate::scopes::{self, Discovery, ScopePredicate};
+use crate::secrets::Secrets;
 use crate::{EngineError, QueryLog};
 use assay_cloud::Cloud;
 use assay_tables::{Filter, Request, Table};
@@ -29,8 +30,9 @@ pub(crate) struct ApiTable {
 }
 
 impl ApiTable {
-    pub(crate) fn new(cloud: Cloud, table: Arc<Table>, connections: Arc<[Arc<str>]>) -> ApiTable {
-        let visible: Vec<usize> = (0..table.columns.len()).filter(|i| !table.columns[*i].secret).collect();
+    /// `connections` are all of the table's provider.
+    pub(crate) fn new(cloud: Cloud, table: Arc<Table>, connections: Arc<[Arc<str>]>, secrets: &Secrets) -> ApiTable {
+        let visible: Vec<usize> = (0..table.columns.len()).filter(|i| secrets.shows(&table, *i)).collect();
         let schema = Arc::new(Schema::new(visible.iter().map(|i| table.columns[*i].field()).collect::<Vec<_>>()));
         ApiTable { cloud, table, connections, visible, schema }
     }
@@ -81,7 +83,16 @@ impl TableProvider for ApiTable {
             Request { projection: wanted, filters: of_rows.iter().flat_map(|e| self.filters_of(e)).collect(), now: self.cloud.now() };
         // Before any call: a missing key column costs nothing.
         let plan = self.table.plan(&request).map_err(|e| EngineError::sql(e.to_string(), None))?;
-        let predicates = of_scope.into_iter().map(|e| ScopePredicate::new(session, e)).collect::<Result<Vec<_>>>()?;
+        log.reads(&self.table.name, self.table.scope);
+        if self.cloud.is_replay() {
+            for column in request.projection.iter().map(|i| &self.table.columns[*i]).filter(|c| c.secret) {
+                log.notice(&format!(
+                    "{}.{} is secret: a recording leaves it out, and NULL does not say that it is empty",
+                    self.table.name, column.name
+                ));
+            }
+        }
+        let predicates = of_scope.into_iter().map(|e| ScopePredicate::new(session, &self.table, e)).collect::<Result<Vec<_>>>()?;
         let discovery = Discovery { cloud: &self.cloud, log: &log, table: &self.table, predicates: &predicates };
         let spec = ScanSpec {
             scopes: discovery.scopes(&self.connections).await?,

@@ -1,6 +1,7 @@
 //! What a query asked, what failed and what it cost: the ground of the completeness contract.
 
 use assay_cloud::{CloudError, ErrorKind, Tally, TallyCounts};
+use assay_tables::ScopeKind;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +13,7 @@ pub struct Failure {
     pub table: String,
     /// The connection.
     pub connection: String,
-    /// The account id, where it is known.
+    /// The account id, where it is known; in Azure the subscription's, of a table that is asked per tenant the tenant's.
     pub account: Option<String>,
     /// The region; `None` when the whole account failed.
     pub region: Option<String>,
@@ -25,22 +26,32 @@ pub struct Failure {
 }
 
 /// What one table of a query was asked for.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct TableRead {
+    /// What the accounts of its scopes are called: `account`, `subscription` or `tenant`.
+    pub noun: &'static str,
     /// Scopes asked: (connection, account id where known, region).
     pub scopes: BTreeSet<(String, Option<String>, String)>,
     /// Calls, hits, retries, throttles.
     pub counts: TallyCounts,
 }
 
-/// Scopes: connection, account id where known, region.
-type Asked = BTreeSet<(String, Option<String>, String)>;
+/// What the log keeps of a table.
+#[derive(Debug)]
+struct Read {
+    noun: &'static str,
+    scopes: BTreeSet<(String, Option<String>, String)>,
+    tally: Tally,
+}
+
+/// What scopes are of, unless a table says otherwise.
+const ACCOUNT: &str = "account";
 
 /// Shared by all scans of one query.
 #[derive(Debug, Default)]
 pub struct QueryLog {
     failures: Mutex<Vec<Failure>>,
-    tables: Mutex<BTreeMap<String, (Asked, Tally)>>,
+    tables: Mutex<BTreeMap<String, Read>>,
     tally: Tally,
     answered: AtomicBool,
     notices: Mutex<BTreeSet<String>>,
@@ -79,17 +90,29 @@ impl QueryLog {
 
     /// Records that a table asked a scope.
     pub fn asked(&self, table: &str, connection: &str, account: Option<&str>, region: &str) {
+        self.of(table, |read| read.scopes.insert((connection.to_owned(), account.map(str::to_owned), region.to_owned())));
+    }
+
+    /// Records that a table is read, and what it is asked per.
+    pub(crate) fn reads(&self, table: &str, scope: ScopeKind) {
+        self.of(table, |read| {
+            read.noun = match scope {
+                ScopeKind::Account | ScopeKind::Region => ACCOUNT,
+                ScopeKind::Subscription => "subscription",
+                ScopeKind::Tenant => "tenant",
+            }
+        });
+    }
+
+    fn of<T>(&self, table: &str, change: impl FnOnce(&mut Read) -> T) -> T {
         let mut all = lock(&self.tables);
-        all.entry(table.to_owned()).or_insert_with(|| (BTreeSet::new(), self.tally.child())).0.insert((
-            connection.to_owned(),
-            account.map(str::to_owned),
-            region.to_owned(),
-        ));
+        let read = || Read { noun: ACCOUNT, scopes: BTreeSet::new(), tally: self.tally.child() };
+        change(all.entry(table.to_owned()).or_insert_with(read))
     }
 
     /// The tally of a table, to hand to its calls.
     pub fn tally(&self, table: &str) -> Tally {
-        lock(&self.tables).entry(table.to_owned()).or_insert_with(|| (BTreeSet::new(), self.tally.child())).1.clone()
+        self.of(table, |read| read.tally.clone())
     }
 
     /// Failures so far, in a stable order.
@@ -110,7 +133,8 @@ impl QueryLog {
 
     /// Tables read so far.
     pub fn tables(&self) -> BTreeMap<String, TableRead> {
-        lock(&self.tables).iter().map(|(n, (s, t))| (n.clone(), TableRead { scopes: s.clone(), counts: t.counts() })).collect()
+        let public = |read: &Read| TableRead { noun: read.noun, scopes: read.scopes.clone(), counts: read.tally.counts() };
+        lock(&self.tables).iter().map(|(name, read)| (name.clone(), public(read))).collect()
     }
 
     /// Records that some scope was really asked: there are credentials, and something answers.
@@ -213,5 +237,8 @@ mod tests {
         log.tally("t").add(TallyCounts { calls: 2, ..TallyCounts::default() });
         assert_eq!(log.tables()["t"].counts.calls, 2);
         assert_eq!((log.counts().calls, all.counts().calls), (2, 2));
+        assert_eq!(log.tables()["t"].noun, "account");
+        log.reads("t", ScopeKind::Subscription);
+        assert_eq!((log.tables()["t"].noun, log.tables()["t"].counts.calls), ("subscription", 2));
     }
 }

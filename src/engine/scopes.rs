@@ -21,15 +21,18 @@ use std::sync::Arc;
 const ACCOUNTS_AT_ONCE: usize = 32;
 /// The `region` of what is in no region.
 const GLOBAL: &str = "global";
-/// Columns that a scope alone decides, in the order in which it costs more to know them.
-const SCOPE_COLUMNS: [&str; 3] = ["sp_connection_name", "account_id", "region"];
 /// Partitions of AWS, where an account's own is not known yet. Names of regions are unique over all of them.
 const PARTITIONS: [&str; 7] = ["aws", "aws-cn", "aws-us-gov", "aws-eusc", "aws-iso", "aws-iso-b", "aws-iso-f"];
+
+/// Columns that a scope alone decides, in the order in which it costs more to know them: connection, account or its like, region.
+fn scope_columns(table: &Table) -> [&'static str; 3] {
+    ["sp_connection_name", table.account_column(), "region"]
+}
 
 /// Can this filter be decided on scopes alone, so that the scan honours it in full?
 pub(crate) fn decides(table: &Table, expr: &Expr) -> bool {
     let columns = expr.column_refs();
-    let of_scope = |name: &str| SCOPE_COLUMNS.contains(&name) && table.is_of_scope(name);
+    let of_scope = |name: &str| scope_columns(table).contains(&name) && table.is_of_scope(name);
     !columns.is_empty() && columns.iter().all(|c| of_scope(&c.name)) && !expr.is_volatile() && !needs_more_than_a_row(expr)
 }
 
@@ -59,16 +62,18 @@ fn needs_more_than_a_row(expr: &Expr) -> bool {
 #[derive(Debug, Clone)]
 pub(crate) struct ScopePredicate {
     expr: Arc<dyn PhysicalExpr>,
-    /// The position in [`SCOPE_COLUMNS`] of the dearest column it reads.
+    columns: [&'static str; 3],
+    /// The position in [`scope_columns`] of the dearest column it reads.
     dearest: usize,
     text: String,
 }
 
 impl ScopePredicate {
-    pub(crate) fn new(session: &dyn Session, expr: &Expr) -> Result<ScopePredicate> {
-        let schema = DFSchema::try_from(schema())?;
-        let dearest = expr.column_refs().iter().filter_map(|c| SCOPE_COLUMNS.iter().position(|s| *s == c.name)).max().unwrap_or(0);
-        Ok(ScopePredicate { expr: session.create_physical_expr(expr.clone(), &schema)?, dearest, text: expr.to_string() })
+    pub(crate) fn new(session: &dyn Session, table: &Table, expr: &Expr) -> Result<ScopePredicate> {
+        let columns = scope_columns(table);
+        let schema = DFSchema::try_from(schema(columns))?;
+        let dearest = expr.column_refs().iter().filter_map(|c| columns.iter().position(|s| *s == c.name)).max().unwrap_or(0);
+        Ok(ScopePredicate { expr: session.create_physical_expr(expr.clone(), &schema)?, columns, dearest, text: expr.to_string() })
     }
 
     /// The filter as SQL, for EXPLAIN.
@@ -77,22 +82,20 @@ impl ScopePredicate {
     }
 }
 
-fn schema() -> Schema {
-    Schema::new(SCOPE_COLUMNS.map(|name| Field::new(name, DataType::Utf8, true)).to_vec())
+fn schema(columns: [&str; 3]) -> Schema {
+    Schema::new(columns.map(|name| Field::new(name, DataType::Utf8, true)).to_vec())
 }
 
-/// What is known of a scope, in the order of [`SCOPE_COLUMNS`].
+/// What is known of a scope, in the order of [`scope_columns`].
 type Known<'a> = [Option<&'a str>; 3];
 
 /// Which candidates pass every predicate that reads no dearer column than `upto`.
 fn keep(predicates: &[ScopePredicate], upto: usize, candidates: &[Known<'_>]) -> Result<Vec<bool>> {
     let mut kept = vec![true; candidates.len()];
     let asked: Vec<_> = predicates.iter().filter(|p| p.dearest <= upto).collect();
-    if asked.is_empty() || candidates.is_empty() {
-        return Ok(kept);
-    }
+    let Some(first) = asked.first().filter(|_| !candidates.is_empty()) else { return Ok(kept) };
     let column = |i: usize| Arc::new(candidates.iter().map(|c| c[i]).collect::<StringArray>()) as Arc<dyn Array>;
-    let batch = RecordBatch::try_new(Arc::new(schema()), (0..SCOPE_COLUMNS.len()).map(column).collect())?;
+    let batch = RecordBatch::try_new(Arc::new(schema(first.columns)), (0..first.columns.len()).map(column).collect())?;
     for predicate in asked {
         let answer = predicate.expr.evaluate(&batch)?.into_array(batch.num_rows())?;
         let Some(answer) = answer.as_boolean_opt() else { return exec_err!("argument of WHERE must be type boolean: {}", predicate.text) };
@@ -145,13 +148,16 @@ impl Discovery<'_> {
     }
 
     async fn of_connection(self, connection: Arc<str>) -> (Arc<str>, Result<Vec<Arc<Account>>, CloudError>) {
-        let found = self.cloud.accounts(&connection).await;
+        let found = match self.table.scope {
+            ScopeKind::Tenant => self.cloud.tenants(&connection).await,
+            ScopeKind::Account | ScopeKind::Region | ScopeKind::Subscription => self.cloud.accounts(&connection).await,
+        };
         (connection, found)
     }
 
     async fn of_account(self, account: Arc<Account>, overlap: bool) -> Result<Vec<Scope>> {
         let connection = Arc::clone(&account.connection);
-        let filtered = self.predicates.iter().any(|p| p.reads("account_id"));
+        let filtered = self.predicates.iter().any(|p| p.reads(self.table.account_column()));
         let mut identity = account.known_identity();
         if identity.is_none() && (filtered || overlap) {
             match account.identity().await {
@@ -169,7 +175,8 @@ impl Discovery<'_> {
             return Ok(Vec::new());
         }
         let regions: Vec<Arc<str>> = match self.table.scope {
-            ScopeKind::Account | ScopeKind::Subscription | ScopeKind::Tenant => vec![account.home_region()],
+            ScopeKind::Account => vec![account.home_region()],
+            ScopeKind::Subscription | ScopeKind::Tenant => vec![GLOBAL.into()],
             ScopeKind::Region => match account.regions().await {
                 Ok(regions) => regions.iter().cloned().collect(),
                 Err(error) => {
@@ -224,6 +231,18 @@ pub(crate) fn real_connections(cloud: &Cloud, names: &[Arc<str>]) -> Vec<Arc<str
         }
     }
     out
+}
+
+/// The clouds behind some connections.
+pub(crate) fn clouds<'a>(cloud: &'a Cloud, names: &[Arc<str>]) -> BTreeSet<&'a str> {
+    let real = real_connections(cloud, names);
+    cloud.connections().iter().filter(|c| real.contains(&c.name)).map(|c| c.cloud()).filter(|c| !c.is_empty()).collect()
+}
+
+/// The real connections of one cloud among those that some names stand for, in order.
+pub(crate) fn of_cloud(cloud: &Cloud, names: &[Arc<str>], provider: &str) -> Arc<[Arc<str>]> {
+    let is_of = |name: &Arc<str>| cloud.connections().iter().any(|c| c.name == *name && c.cloud() == provider);
+    real_connections(cloud, names).into_iter().filter(is_of).collect()
 }
 
 /// The regions where a service has an endpoint; all of them where the models do not say.

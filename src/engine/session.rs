@@ -4,7 +4,8 @@
 
 use crate::ordered::OrderPartitions;
 use crate::schemas::{CATALOG, Shared, Statement};
-use crate::{EngineError, QueryLog, dialect};
+use crate::slices::SliceBeforeLists;
+use crate::{EngineError, QueryLog, dialect, memory};
 use assay_cloud::Cloud;
 use assay_tables::Catalog;
 use datafusion::arrow::datatypes::SchemaRef;
@@ -32,6 +33,10 @@ const BATCH_ROWS: usize = 2048;
 pub struct Settings {
     /// Connections that unqualified table names mean; empty: the configuration's default.
     pub search_path: Vec<String>,
+    /// May a statement see the secret columns that it names? Not by itself: somebody has to ask for it.
+    pub secrets: bool,
+    /// Bytes that the statements of the engine may hold together; `None`: half of the machine's memory, at most 4 GiB.
+    pub memory: Option<usize>,
 }
 
 /// A positional argument (`$1` …) or a named one, bound as data, never spliced into the text.
@@ -66,22 +71,29 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Builds the session; makes no call and parses no spec.
+    /// Builds the session; makes no call, and parses no spec unless the cloud records.
     ///
     /// # Errors
-    /// The search path names an unknown connection.
+    /// The search path names an unknown connection; in a recording, a spec is bad.
     pub fn new(cloud: Cloud, catalog: Arc<Catalog>, settings: Settings) -> Result<Engine, EngineError> {
         let search_path = search_path(&cloud, &settings)?;
+        if cloud.is_recording() {
+            // Any table may be the first to ask for what another one calls secret.
+            redact_all(&cloud, &catalog)?;
+        }
         let taken = |name: &str| cloud.connections().iter().any(|c| c.name.as_ref() == name);
         // A connection of this name keeps it; unqualified names work without.
         let default_schema = if taken("public") { "unqualified" } else { "public" }.to_owned();
-        let builder = SessionStateBuilder::new().with_config(config(&default_schema)).with_default_features();
-        let builder = dialect::builder(builder).with_physical_optimizer_rule(Arc::new(OrderPartitions));
+        let runtime = memory::runtime(settings.memory)?;
+        let builder = SessionStateBuilder::new().with_config(config(&default_schema)).with_runtime_env(runtime).with_default_features();
+        let builder = dialect::builder(builder)
+            .with_physical_optimizer_rule(Arc::new(SliceBeforeLists))
+            .with_physical_optimizer_rule(Arc::new(OrderPartitions));
         let context = SessionContext::new_with_state(builder.build());
         dialect::install(&context);
         let base = context.state();
         let functions: BTreeSet<String> = dialect::functions(&base).into_iter().collect();
-        Ok(Engine { shared: Arc::new(Shared { cloud, catalog, base, default_schema, search_path, functions }) })
+        Ok(Engine { shared: Arc::new(Shared { cloud, catalog, base, default_schema, search_path, functions, secrets: settings.secrets }) })
     }
 
     /// Splits a text into statements (`;`, comments and quotes understood), without planning them.
@@ -128,6 +140,16 @@ impl Engine {
     pub fn functions(&self) -> Vec<String> {
         self.shared.functions.iter().cloned().collect()
     }
+}
+
+/// Tells the recorder every member that any table calls secret.
+fn redact_all(cloud: &Cloud, catalog: &Catalog) -> Result<(), EngineError> {
+    for name in catalog.names() {
+        for secret in catalog.table(name)?.map(|table| table.secret_members()).unwrap_or_default() {
+            cloud.redact(&secret.service, &secret.operation, &secret.path);
+        }
+    }
+    Ok(())
 }
 
 fn search_path(cloud: &Cloud, settings: &Settings) -> Result<Arc<[Arc<str>]>, EngineError> {

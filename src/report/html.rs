@@ -97,6 +97,9 @@ impl Page {
             }
             self.add("</ul>\n");
         }
+        for notice in &result.completeness.notices {
+            self.add(&format!("<p>Note: {}</p>\n", escape(notice)));
+        }
         self.add("</section>\n");
     }
 

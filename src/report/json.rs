@@ -24,6 +24,7 @@ pub(crate) fn render(result: &RunResult) -> Vec<u8> {
             "cancelled": result.cancelled,
             "failures": c.gaps.iter().map(gap).collect::<Vec<_>>(),
             "scopes": scopes.collect::<Vec<_>>(),
+            "notices": c.notices,
         }),
     );
     let calls = &result.calls;

@@ -84,7 +84,10 @@ impl Page {
                 escape(&controls)
             ));
         }
-        if !result.completeness.gaps.is_empty() {
+        for notice in &result.completeness.notices {
+            self.add(&format!("- note: {}\n", escape(notice)));
+        }
+        if !result.completeness.gaps.is_empty() || !result.completeness.notices.is_empty() {
             self.add("\n");
         }
     }

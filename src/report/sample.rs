@@ -56,7 +56,7 @@ fn result(children: Vec<ResultChild>) -> RunResult {
         root: group(ROOT_GROUP, "", children),
         completeness: Completeness {
             scopes: [scope("111122223333", "global"), scope("111122223333", "eu-west-1"), scope("444455556666", "eu-west-1")].into(),
-            gaps: Vec::new(),
+            ..Completeness::default()
         },
         calls: CallCounts { calls: 143, cache_hits: 1240, retries: 2, throttles: 1 },
         time: DateTime::from_timestamp(1_763_778_480, 0).unwrap(),
@@ -171,12 +171,17 @@ pub(crate) fn full() -> RunResult {
         table: "aws_s3_bucket".into(),
         connection: "prod".into(),
         account: Some("444455556666".into()),
+        noun: "account",
         region: Some(region.into()),
         row: row.map(str::to_owned),
         columns: vec!["policy".into()],
         code: "AccessDenied".into(),
         message: message.into(),
     };
+    let subscription = "11111111-2222-3333-4444-555555555555";
+    result.completeness.scopes.insert(("azure".to_owned(), Some(subscription.to_owned()), "global".to_owned()));
+    result.completeness.nouns.insert(subscription.to_owned(), "subscription");
+    result.completeness.notices.insert("demo_events: <90 days> are kept; older ones are not known".to_owned());
     result.completeness.gaps = vec![
         Gap {
             failure: failure("eu-west-1", Some("logs"), "s3:GetBucketPolicy AccessDenied (request 1A2B)"),

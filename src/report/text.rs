@@ -241,6 +241,9 @@ impl Page {
             let lead = format!("{}? ", " ".repeat(SEVERITY));
             self.hanging(&lead, Style::Plain, &text);
         }
+        for notice in &result.completeness.notices {
+            self.hanging(&pad("note", SEVERITY), Style::Plain, notice);
+        }
         self.hanging(&pad("calls", SEVERITY), Style::Plain, &wording::calls(&result.calls));
     }
 
@@ -260,9 +263,10 @@ fn items(controls: &[&ControlResult]) -> usize {
     controls.iter().map(|c| width(&c.facts.item)).max().filter(|w| *w > 0).map_or(0, |w| w + 2)
 }
 
-/// The account and region of a row.
+/// The account or subscription, and the region, of a row.
 fn place(row: &ResultRow) -> String {
     let value = |name: &str| row.dimensions.iter().find(|(n, _)| **n == *name).map_or("", |(_, v)| v.as_str());
     let region = Some(value("region")).filter(|r| *r != "global").unwrap_or_default();
-    clean(&format!("{} {region}", value("account_id")))
+    let account = Some(value("account_id")).filter(|id| !id.is_empty()).unwrap_or_else(|| value("subscription_id"));
+    clean(&format!("{account} {region}"))
 }

@@ -22,14 +22,20 @@ pub(crate) fn coverage(group: &GroupResult) -> String {
     text
 }
 
-/// `3 accounts, 17 regions`; global services are no region.
+/// `3 accounts, 2 subscriptions, 17 regions`; global services are no region.
 pub(crate) fn asked(completeness: &Completeness) -> String {
-    let accounts: BTreeSet<_> = completeness.scopes.iter().map(|(connection, account, _)| account.as_deref().ok_or(connection)).collect();
+    let noun = |account: &Option<String>| account.as_ref().and_then(|id| completeness.nouns.get(id)).copied().unwrap_or("account");
+    let accounts: BTreeSet<_> =
+        completeness.scopes.iter().map(|(connection, account, _)| (noun(account), account.as_deref().ok_or(connection))).collect();
     let regions: BTreeSet<_> =
         completeness.scopes.iter().map(|(.., region)| region.as_str()).filter(|r| !matches!(*r, "global" | "")).collect();
     let mut parts = Vec::new();
-    if !accounts.is_empty() {
-        parts.push(plural(accounts.len(), "account"));
+    // A tenant is there beside its subscriptions, and says no more.
+    for noun in ["account", "subscription"] {
+        let count = accounts.iter().filter(|(n, _)| *n == noun).count();
+        if count > 0 {
+            parts.push(plural(count, noun));
+        }
     }
     if !regions.is_empty() {
         parts.push(plural(regions.len(), "region"));
@@ -54,7 +60,7 @@ pub(crate) fn gap_place(gap: &Gap) -> String {
     let f = &gap.failure;
     let mut text = f.table.clone();
     match &f.account {
-        Some(account) => text.push_str(&format!(", account {account}")),
+        Some(account) => text.push_str(&format!(", {} {account}", f.noun)),
         None => text.push_str(&format!(", connection {}", f.connection)),
     }
     for part in [&f.region, &f.row].into_iter().flatten() {

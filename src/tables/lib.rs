@@ -12,6 +12,7 @@ pub mod jsonb;
 mod plan;
 mod planner;
 mod program;
+mod provider;
 pub mod run;
 mod secrets;
 mod spec;

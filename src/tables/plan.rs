@@ -90,6 +90,7 @@ pub struct CallPlan {
     pub(crate) waves: Vec<Vec<usize>>,
     pub(crate) facts: BTreeSet<Fact>,
     pub(crate) notices: Vec<String>,
+    pub(crate) now: DateTime<Utc>,
 }
 
 /// Where rows begin.
@@ -148,9 +149,14 @@ impl CallPlan {
         &self.notices
     }
 
-    /// Must partition and account id be known?
+    /// The statement's clock.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.now
+    }
+
+    /// Must partition and account id be known, or cloud, subscription and tenant?
     pub fn needs_identity(&self) -> bool {
-        self.facts.contains(&Fact::AccountId) || self.facts.contains(&Fact::Partition)
+        [Fact::AccountId, Fact::Partition, Fact::TenantId].iter().any(|f| self.facts.contains(f))
     }
 
     /// Must the regions of the connection be known?
@@ -188,7 +194,7 @@ impl CallPlan {
         self.columns().filter(|c| c.alsos.contains(&also)).map(|c| c.name.clone()).collect()
     }
 
-    /// `service.Operation` of every call the plan can make, in order, each once.
+    /// `service.Operation`, or `arm GET /path`, of every call the plan can make, in order, each once.
     pub fn operations(&self) -> Vec<String> {
         let mut out: Vec<String> = Vec::new();
         let mut add = |name: String| {

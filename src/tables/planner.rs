@@ -1,11 +1,13 @@
 //! From filters to starts, and from columns to the calls they need.
 
+mod keep;
+
 use crate::expr::{Expr, Fact, Root};
 use crate::plan::{CallPlan, Filter, PlanError, RangeOp, Request, Route, Scalar, Start};
-use crate::program::{KeySpec, Op, Program};
-use crate::run::{Facts, Keys, Link, LinkSource, Override, Takes};
+use crate::program::{KeySpec, Op, Program, Target};
+use crate::run::{FILTER, Facts, Keys, Link, LinkSource, Override, Takes, property};
 use arrow_schema::{Field, Schema};
-use chrono::SecondsFormat;
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::Value;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -15,6 +17,8 @@ use std::sync::Arc;
 const MOST_STARTS: usize = 10_000;
 /// Values of one list or filter parameter (EC2 takes 200, others 100).
 const MOST_VALUES: usize = 100;
+/// Rows that are folded into one may begin this long before the bound that the last of them is within.
+const FOLDED_WITHIN: TimeDelta = TimeDelta::hours(1);
 
 /// What the filters say about one column.
 #[derive(Debug, Default)]
@@ -23,6 +27,31 @@ struct Given {
     prefix: Option<String>,
     low: Option<(Scalar, RangeOp)>,
     high: Option<(Scalar, RangeOp)>,
+    /// The API has nothing that is older.
+    floor: Option<DateTime<Utc>>,
+}
+
+impl Given {
+    /// Narrows a bound.
+    fn within(&mut self, op: RangeOp, value: &Scalar) {
+        let (bound, tighter) = match op {
+            RangeOp::Gt | RangeOp::Ge => (&mut self.low, Ordering::Greater),
+            RangeOp::Lt | RangeOp::Le => (&mut self.high, Ordering::Less),
+        };
+        if bound.as_ref().is_none_or(|(b, _)| order(value, b) == Some(tighter)) {
+            *bound = Some((value.clone(), op));
+        }
+    }
+
+    /// Takes the values for bounds, where the API knows only those.
+    fn values_as_bounds(&mut self) {
+        let values = self.one_of.take().unwrap_or_default();
+        let extreme = |wanted| values.iter().reduce(|a, b| if order(b, a) == Some(wanted) { b } else { a });
+        if let (Some(low), Some(high)) = (extreme(Ordering::Less), extreme(Ordering::Greater)) {
+            self.within(RangeOp::Ge, low);
+            self.within(RangeOp::Le, high);
+        }
+    }
 }
 
 /// Plans a request.
@@ -43,9 +72,14 @@ pub(crate) fn plan(table: &str, program: &Arc<Program>, fields: Vec<Field>, requ
         waves: waves(program, &alsos),
         facts: needed.iter().flat_map(|e| facts(e)).collect(),
         notices: Vec::new(),
+        now: request.now,
     };
-    let Some(given) = merge(&request.filters) else { return Ok(plan) };
-    let planner = Planner { table, program, given, needed };
+    let Some(mut given) = merge(&request.filters) else { return Ok(plan) };
+    let kept = keep::bound(table, program, &mut given, request.now, &mut plan.notices);
+    if kept == keep::Kept::Nothing {
+        return Ok(plan);
+    }
+    let planner = Planner { table, program, given, needed, now: request.now };
     planner.check_required()?;
     plan.starts = planner.starts()?;
     for start in &plan.starts {
@@ -53,7 +87,7 @@ pub(crate) fn plan(table: &str, program: &Arc<Program>, fields: Vec<Field>, requ
             Route::Get => program.get.as_slice(),
             Route::Links(first) => &program.links[first..],
         };
-        plan.facts.extend(links.iter().flat_map(link_inputs).flat_map(facts));
+        plan.facts.extend(links.iter().flat_map(Link::exprs).flat_map(|(e, _)| facts(e)));
     }
     Ok(plan)
 }
@@ -69,9 +103,9 @@ fn facts(expr: &Expr) -> Vec<Fact> {
 /// Does a filter reach a parameter?
 pub(crate) fn uses(program: &Program, filter: &Filter) -> bool {
     let (column, reaches): (&String, &dyn Fn(&KeySpec) -> bool) = match filter {
-        Filter::OneOf { column, .. } => (column, &|k| k.read || k.target(Op::Eq).or(k.target(Op::Prefix)).is_some()),
+        Filter::OneOf { column, .. } => (column, &|k| k.read || k.keep.is_some() || k.target(Op::Eq).or(k.target(Op::Prefix)).is_some()),
         Filter::Prefix { column, .. } => (column, &|k| k.target(Op::Prefix).is_some()),
-        Filter::Range { column, op, .. } => (column, &|k| range_target(k, *op).is_some()),
+        Filter::Range { column, op, .. } => (column, &|k| k.keep.is_some() || k.bound(*op).is_some()),
     };
     program.keys.iter().any(|k| k.name == *column && reaches(k))
 }
@@ -80,17 +114,7 @@ fn inputs_of(program: &Program, also: usize) -> Vec<&Expr> {
     let also = &program.alsos[also];
     let fallback = also.fallback.as_deref().map(|f| &f.call);
     let calls = std::iter::once(&also.call).chain(fallback);
-    let inputs = calls.flat_map(|c| c.input.iter().map(|(_, e, _)| e).chain(c.region.iter().map(|(e, _)| e)));
-    inputs.chain(also.per.iter().map(|(e, _)| e)).collect()
-}
-
-fn link_inputs(link: &Link) -> impl Iterator<Item = &Expr> {
-    let call = match &link.source {
-        LinkSource::Call(call) => Some(call),
-        LinkSource::Values(_) => None,
-    };
-    let calls = call.into_iter().chain(link.fallback.as_deref().map(|f| &f.call));
-    calls.flat_map(|c| c.input.iter().map(|(_, e, _)| e).chain(c.region.iter().map(|(e, _)| e)))
+    calls.flat_map(|c| c.exprs().map(|(e, _)| e)).chain(also.per.iter().map(|(e, _)| e)).collect()
 }
 
 /// Groups further calls so that each stands after those it reads.
@@ -134,17 +158,7 @@ fn merge(filters: &[Filter]) -> Option<BTreeMap<&str, Given>> {
             }
             Filter::Range { column, op, value } => {
                 let given = all.entry(column).or_default();
-                let (bound, tighter) = match op {
-                    RangeOp::Gt | RangeOp::Ge => (&mut given.low, Ordering::Greater),
-                    RangeOp::Lt | RangeOp::Le => (&mut given.high, Ordering::Less),
-                };
-                let replace = match bound {
-                    None => true,
-                    Some((b, _)) => order(value, b) == Some(tighter),
-                };
-                if replace {
-                    *bound = Some((value.clone(), *op));
-                }
+                given.within(*op, value);
                 if let (Some((low, _)), Some((high, _))) = (&given.low, &given.high)
                     && order(low, high) == Some(Ordering::Greater)
                 {
@@ -176,21 +190,12 @@ fn json(value: &Scalar) -> Value {
     }
 }
 
-/// The target of a bound: an inclusive one also serves an exclusive bound, as the engine filters again.
-fn range_target(key: &KeySpec, op: RangeOp) -> Option<&crate::program::Target> {
-    let wider = match op {
-        RangeOp::Gt => RangeOp::Ge,
-        RangeOp::Lt => RangeOp::Le,
-        same => same,
-    };
-    key.target(Op::Range(op)).or_else(|| key.target(Op::Range(wider)))
-}
-
 struct Planner<'a> {
     table: &'a str,
     program: &'a Program,
     given: BTreeMap<&'a str, Given>,
     needed: Vec<&'a Expr>,
+    now: DateTime<Utc>,
 }
 
 /// One key's values for one start: its value as the query gives it, and the parameters it sets.
@@ -228,7 +233,7 @@ impl Planner<'_> {
     }
 
     fn reaches(&self, key: &KeySpec, given: &Given) -> bool {
-        let bound = |b: &Option<(Scalar, RangeOp)>| b.as_ref().is_some_and(|(_, op)| range_target(key, *op).is_some());
+        let bound = |b: &Option<(Scalar, RangeOp)>| b.as_ref().is_some_and(|(_, op)| key.bound(*op).is_some());
         (given.one_of.is_some() && (key.read || key.target(Op::Eq).or(key.target(Op::Prefix)).is_some()))
             || (given.prefix.is_some() && key.target(Op::Prefix).is_some())
             || bound(&given.low)
@@ -254,7 +259,7 @@ impl Planner<'_> {
             return None;
         }
         let mut read: Vec<usize> = Vec::new();
-        for expr in link_inputs(get).chain(self.needed.iter().copied()) {
+        for expr in get.exprs().map(|(e, _)| e).chain(self.needed.iter().copied()) {
             read.extend(expr.all_roots().into_iter().filter_map(key_of));
         }
         read.sort_unstable();
@@ -265,7 +270,7 @@ impl Planner<'_> {
             Some(values.into_iter().map(|v| Choice { key: k, value: Some(v), overrides: Vec::new() }).collect::<Vec<_>>())
         });
         let starts = self.product(Route::Get, choices.collect())?;
-        let facts = Facts::new("-", "-").identity("-", "-").home_region("-").regions([]);
+        let facts = Facts::new("-", "-").identity("-", "-").tenant("-").now(self.now).home_region("-").regions([]);
         let mut seen = Vec::new();
         let mut out = Vec::new();
         for start in starts {
@@ -283,10 +288,10 @@ impl Planner<'_> {
         let mut asked = vec![false; self.program.keys.len()];
         let mut size = 1usize;
         for (k, key) in self.program.keys.iter().enumerate() {
-            let Some(given) = self.given(key) else { continue };
+            let Some(given) = self.given(key).filter(|_| key.required || !self.outranked(key)) else { continue };
             let options = match self.values(key) {
                 Some(values) => self.options(k, key, &values),
-                None => bounds(k, key, given).map(|c| vec![c]),
+                None => self.bounds(k, key, given).map(|c| vec![c]),
             };
             let Some(options) = options else { continue };
             if !key.required && size.saturating_mul(options.len()) > MOST_STARTS {
@@ -302,7 +307,7 @@ impl Planner<'_> {
 
     /// The ways to ask for these values; `None` when they reach no parameter.
     fn options(&self, k: usize, key: &KeySpec, values: &[Scalar]) -> Option<Vec<Choice>> {
-        let exprs = self.program.links.iter().flat_map(link_inputs).chain(self.needed.iter().copied());
+        let exprs = self.program.links.iter().flat_map(Link::exprs).map(|(e, _)| e).chain(self.needed.iter().copied());
         let read = exprs.flat_map(Expr::all_roots).any(|r| r == Root::Key(k) || r == Root::Keys);
         let target = match (key.target(Op::Eq), key.target(Op::Prefix)) {
             (Some(target), _) => Some(target),
@@ -320,14 +325,14 @@ impl Planner<'_> {
                 |link: &usize| Override { link: *link, member: target.member.clone(), value: value.clone(), takes: target.takes.clone() };
             target.links.iter().map(one).collect::<Vec<_>>()
         };
-        if target.takes != Takes::One && !read {
+        if !target.takes.one() && !read {
             spelled.dedup();
             let chunks = spelled.chunks(MOST_VALUES);
             return Some(chunks.map(|c| Choice { key: k, value: None, overrides: set(Value::Array(c.to_vec())) }).collect());
         }
         let mut out: Vec<Choice> = Vec::new();
         for (value, spelled) in values.iter().zip(spelled) {
-            let overrides = set(if target.takes == Takes::One { spelled } else { Value::Array(vec![spelled]) });
+            let overrides = set(if target.takes.one() { spelled } else { Value::Array(vec![spelled]) });
             // Two values that the API spells alike are one question; which of them a row has, only the engine can tell.
             match out.iter_mut().find(|c| c.overrides == overrides) {
                 Some(same) => same.value = None,
@@ -335,6 +340,66 @@ impl Planner<'_> {
             }
         }
         Some(out)
+    }
+
+    /// A prefix or a range as parameters.
+    fn bounds(&self, k: usize, key: &KeySpec, given: &Given) -> Option<Choice> {
+        let mut overrides = Vec::new();
+        let mut set = |target: &Target, value: Value| {
+            let value = if target.takes.one() { value } else { Value::Array(vec![value]) };
+            let one =
+                |link: &usize| Override { link: *link, member: target.member.clone(), value: value.clone(), takes: target.takes.clone() };
+            overrides.extend(target.links.iter().map(one));
+        };
+        if let (Some(prefix), Some(target)) = (&given.prefix, key.target(Op::Prefix))
+            && !prefix.is_empty()
+        {
+            set(target, Value::String(prefix.clone()));
+        }
+        for (value, op) in given.low.iter().chain(&given.high) {
+            if let Some(target) = key.bound(*op)
+                && let Some(value) = self.widened(target, value, *op, given.floor)
+            {
+                set(target, json(&value));
+            }
+        }
+        (!overrides.is_empty()).then_some(Choice { key: k, value: None, overrides })
+    }
+
+    /// The bound that the API is given for one of the query; `None` when it must not be given.
+    fn widened(&self, target: &Target, value: &Scalar, op: RangeOp, floor: Option<DateTime<Utc>>) -> Option<Scalar> {
+        let folds = target.links.iter().any(|l| self.program.links[*l].fold.is_some());
+        let upper = matches!(op, RangeOp::Lt | RangeOp::Le);
+        Some(match value {
+            // The last of the rows that are folded decides, and it may be behind the bound.
+            _ if folds && upper => return None,
+            Scalar::Timestamp(low) if folds => {
+                let low = low.checked_sub_signed(FOLDED_WITHIN).unwrap_or(*low);
+                Scalar::Timestamp(floor.map_or(low, |floor| low.max(floor)))
+            }
+            // Logs count finer than we do.
+            Scalar::Timestamp(high) if upper && matches!(target.takes, Takes::Clause { .. }) => {
+                Scalar::Timestamp(high.checked_add_signed(TimeDelta::microseconds(1)).unwrap_or(*high))
+            }
+            other => other.clone(),
+        })
+    }
+
+    /// Does another key column have a value whose clause goes out instead of this one's, because the API takes one of them only?
+    fn outranked(&self, key: &KeySpec) -> bool {
+        let rank = |key: &KeySpec, link: usize| {
+            let target = key.target(Op::Eq).filter(|t| t.links.contains(&link))?;
+            let (Takes::Clause { key, .. }, LinkSource::Call(call)) = (&target.takes, &self.program.links[link].source) else {
+                return None;
+            };
+            call.rest.as_ref()?.only_one.iter().position(|(name, _)| name == property(key))
+        };
+        let given = |key: &KeySpec| self.values(key).is_some_and(|v| !v.is_empty());
+        let before = |link: &usize| {
+            let Some(own) = rank(key, *link) else { return false };
+            self.program.keys.iter().any(|other| rank(other, *link).is_some_and(|r| r < own) && given(other))
+        };
+        !key.read && key.target(Op::Eq).is_some_and(|t| !t.links.is_empty() && t.links.iter().all(before))
     }
 
     /// Can a row be compared with the value asked for, without a further call?
@@ -354,14 +419,27 @@ impl Planner<'_> {
                 expr.roots(&given, &mut |r| needed |= r == Root::Link(first));
             }
             for link in &links[first + 1..] {
-                let LinkSource::Call(call) = &link.source else { continue };
-                for (name, expr, _) in &call.input {
-                    if overrides.clone().any(|o| o.link == link.index && o.member == *name && o.takes == Takes::One) {
-                        continue;
-                    }
-                    let next = link.index == first + 1;
+                let next = link.index == first + 1;
+                let mut reads = |expr: &Expr| {
                     expr.roots(&given, &mut |r| needed |= r == Root::Link(first) || (next && matches!(r, Root::This | Root::Parent)));
+                };
+                let set = |member: &str, clause: Option<&str>| {
+                    overrides.clone().filter(|o| o.link == link.index && o.member == member).any(|o| match &o.takes {
+                        Takes::One => clause.is_none(),
+                        Takes::Clause { key, .. } => clause == Some(key),
+                        Takes::List | Takes::Filter(_) => false,
+                    })
+                };
+                if let LinkSource::Call(call) = &link.source {
+                    call.input.iter().filter(|(name, ..)| !set(name, None)).for_each(|(_, e, _)| reads(e));
+                    call.region.iter().for_each(|(e, _)| reads(e));
+                    if let Some(rest) = &call.rest {
+                        rest.texts(|clause| set(FILTER, Some(clause))).for_each(|(e, _)| reads(e));
+                        rest.body.iter().for_each(|(_, e, _)| reads(e));
+                    }
                 }
+                // What `where:` says is about the rows of the link, but for the names of other links.
+                link.only.iter().for_each(|(e, _)| e.roots(&given, &mut |r| needed |= r == Root::Link(first)));
             }
             if needed {
                 break;
@@ -401,27 +479,6 @@ impl Planner<'_> {
     }
 }
 
-/// A prefix or a range as parameters.
-fn bounds(k: usize, key: &KeySpec, given: &Given) -> Option<Choice> {
-    let mut overrides = Vec::new();
-    let mut set = |target: &crate::program::Target, value: Value| {
-        let value = if target.takes == Takes::One { value } else { Value::Array(vec![value]) };
-        let one = |link: &usize| Override { link: *link, member: target.member.clone(), value: value.clone(), takes: target.takes.clone() };
-        overrides.extend(target.links.iter().map(one));
-    };
-    if let (Some(prefix), Some(target)) = (&given.prefix, key.target(Op::Prefix))
-        && !prefix.is_empty()
-    {
-        set(target, Value::String(prefix.clone()));
-    }
-    for (value, op) in given.low.iter().chain(&given.high) {
-        if let Some(target) = range_target(key, *op) {
-            set(target, json(value));
-        }
-    }
-    (!overrides.is_empty()).then_some(Choice { key: k, value: None, overrides })
-}
-
 fn key_of(root: Root) -> Option<usize> {
     match root {
         Root::Key(k) => Some(k),
@@ -429,5 +486,7 @@ fn key_of(root: Root) -> Option<usize> {
     }
 }
 
+#[cfg(test)]
+mod azure_tests;
 #[cfg(test)]
 mod tests;

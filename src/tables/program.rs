@@ -3,14 +3,19 @@
 use crate::ColumnType;
 use crate::expr::{Expr, Fact, Root};
 use crate::plan::RangeOp;
+use crate::provider::Provider;
 use crate::run::{Also, Link, Takes};
 use crate::spec::yaml::At;
+use chrono::TimeDelta;
 use serde_json::Value;
 use std::sync::Arc;
 
 /// Everything a plan is made from.
 #[derive(Debug, Default)]
 pub(crate) struct Program {
+    pub(crate) provider: Provider,
+    /// Everything about the scope is known without a call.
+    pub(crate) free_facts: bool,
     pub(crate) columns: Vec<Source>,
     pub(crate) links: Vec<Link>,
     pub(crate) get: Option<Link>,
@@ -48,6 +53,8 @@ pub(crate) struct KeySpec {
     pub(crate) map: Option<Vec<(String, Value)>>,
     /// `get:` or a `key.` reads it.
     pub(crate) read: bool,
+    /// How long the API keeps what the column is the time of.
+    pub(crate) keep: Option<TimeDelta>,
 }
 
 /// The operator a target takes.
@@ -65,11 +72,23 @@ pub(crate) struct Target {
     pub(crate) links: Vec<usize>,
     pub(crate) member: String,
     pub(crate) takes: Takes,
+    /// The call is named by its `as:`.
+    pub(crate) by_alias: bool,
 }
 
 impl KeySpec {
     pub(crate) fn target(&self, op: Op) -> Option<&Target> {
         self.targets.iter().find(|(o, _)| *o == op).map(|(_, t)| t)
+    }
+
+    /// The target of a bound: an inclusive one also serves an exclusive bound, as the engine filters again.
+    pub(crate) fn bound(&self, op: RangeOp) -> Option<&Target> {
+        let wider = match op {
+            RangeOp::Gt => RangeOp::Ge,
+            RangeOp::Lt => RangeOp::Le,
+            same => same,
+        };
+        self.target(Op::Range(op)).or_else(|| self.target(Op::Range(wider)))
     }
 
     /// The value as the API spells it; `None` when it has none.
@@ -102,7 +121,7 @@ impl Program {
             .iter()
             .map(|also| {
                 let mut reads = false;
-                also.inputs(&mut |e, _| reads |= reads_costly_fact(e));
+                also.inputs(&mut |e, _| reads |= self.reads_costly_fact(e));
                 reads
             })
             .collect();
@@ -110,7 +129,7 @@ impl Program {
             let roots = self.columns[i].source.all_roots();
             let mut alsos: Vec<usize> = roots.into_iter().filter_map(also_of).collect();
             self.close(&mut alsos);
-            self.columns[i].costly_fact = reads_costly_fact(&self.columns[i].source) || alsos.iter().any(|a| costly[*a]);
+            self.columns[i].costly_fact = self.reads_costly_fact(&self.columns[i].source) || alsos.iter().any(|a| costly[*a]);
             self.columns[i].alsos = alsos;
         }
     }
@@ -127,6 +146,11 @@ impl Program {
         alsos.dedup();
     }
 
+    fn reads_costly_fact(&self, expr: &Expr) -> bool {
+        let costly = |r: &Root| matches!(r, Root::Fact(Fact::AccountId | Fact::Partition | Fact::TenantId | Fact::Regions));
+        !self.free_facts && expr.all_roots().iter().any(costly)
+    }
+
     /// Columns that can name a row for people, in order.
     pub(crate) fn names(&self) -> impl Iterator<Item = &Source> {
         self.columns.iter().filter(|c| c.ty == ColumnType::Text && !c.common && !c.secret && c.alsos.is_empty() && !c.costly_fact)
@@ -138,8 +162,4 @@ fn also_of(root: Root) -> Option<usize> {
         Root::Also(also) => Some(also),
         _ => None,
     }
-}
-
-fn reads_costly_fact(expr: &Expr) -> bool {
-    expr.all_roots().iter().any(|r| matches!(r, Root::Fact(Fact::AccountId | Fact::Partition | Fact::Regions)))
 }

@@ -32,7 +32,7 @@ impl Table {
 
 fn members(program: &Program, root: Root, steps: &[Step], out: &mut Vec<SecretMember>) {
     match root {
-        Root::This | Root::Parent => {
+        Root::This | Root::Parent | Root::Fold => {
             out.extend(program.links.last().into_iter().chain(&program.get).filter_map(|l| of_link(l, root, steps)))
         }
         Root::Link(link) => out.extend(of_link(&program.links[link], root, steps)),

@@ -96,7 +96,7 @@ impl Table {
         planner::uses(&self.program, filter)
     }
 
-    /// `service.Operation` of every call behind the table, with the columns each one is made for (empty: for every row). For `.inspect`.
+    /// `service.Operation`, or `arm GET /path`, of every call behind the table, with the columns each one is made for (empty: for every row). For `.inspect`.
     pub fn calls(&self) -> Vec<(String, Vec<String>)> {
         let program = &self.program;
         let mut out: Vec<(String, Vec<String>)> = Vec::new();

@@ -4,6 +4,7 @@
 mod bad_input;
 mod content;
 mod query;
+mod secrets;
 mod shell;
 
 use std::path::{Path, PathBuf};

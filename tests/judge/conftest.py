@@ -1,4 +1,4 @@
-"""Fixtures: the binary under test, moto with a known estate, the fault-injecting proxy, and the fast fake IAM.
+"""Fixtures: the binary under test, moto with a known estate, the fault-injecting proxy, the fast fake IAM, and the fake of Azure.
 
 Every server is a child process on a free loopback port, started by the test and ended by its process id.
 """
@@ -8,12 +8,17 @@ import os
 import pathlib
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BACKEND = ROOT / "tests" / "backend"
+sys.path.append(str(BACKEND))
+
+import azure_estate
+import certificates
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 BIN = os.environ.get("ASSAY_BIN", str(TARGET / "debug" / "assay"))
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"}
@@ -108,3 +113,78 @@ def fast_iam(tmp_path):
             ready = stack.enter_context(child(BACKEND / "fast_iam.py", "--port", 0, "--truth", truth, *options))
             return Server(f"http://127.0.0.1:{ready['port']}"), json.loads(truth.read_text())
         yield start
+
+
+class FakeArm:
+    """A running fake of Azure (tests/backend/fake_arm): where it is, whose estate it serves, how tests steer and count it."""
+
+    def __init__(self, ready, estate, authority=None):
+        self.ready, self.estate, self.authority = ready, estate, authority
+        self.url, self.tls = ready["ready"], ready.get("tls")
+        self.tenant, self.client_id, self.client_secret = ready["tenant"], ready["client_id"], ready["client_secret"]
+        self.now = azure_estate.parse_now(ready["now"])
+        host = self.tls or self.url
+        self.env = {"AZURE_RESOURCE_MANAGER_ENDPOINT": host, "AZURE_GRAPH_ENDPOINT": host, "AZURE_STORAGE_SUFFIX": host.split("//")[1]}
+        if self.tls:
+            self.env |= {"AZURE_TENANT_ID": self.tenant, "AZURE_CLIENT_ID": self.client_id, "AZURE_CLIENT_SECRET": self.client_secret, "AZURE_AUTHORITY_HOST": self.tls,
+                         "SSL_CERT_FILE": str(authority)}
+        else:
+            self.env |= {"IDENTITY_ENDPOINT": f"{self.url}/msi/token", "IDENTITY_HEADER": ready["identity_header"]}
+
+    def ask(self, path, body=None, method=None):
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data=data, method=method, headers={"Content-Type": "application/json"})
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as e:
+            raise AssertionError(f"{path}: {e.read().decode()}") from None
+
+    def control(self, **switches):
+        """Sets switches, see tests/backend/fake_arm/switches.py."""
+        return self.ask("/_control", switches)
+
+    def calls(self, service=None):
+        """Every call received; `service` is arm, graph, storage or login."""
+        return [c for c in self.ask("/_calls") if service in (None, c["service"])]
+
+    def stats(self):
+        return self.ask("/_stats")
+
+    def forget(self):
+        self.ask("/_calls", method="DELETE")
+
+    def reset(self):
+        self.ask("/_reset", {})
+
+    def truth(self):
+        return azure_estate.truth(self.estate, self.now)
+
+
+@pytest.fixture(scope="session")
+def test_ca(tmp_path_factory):
+    """A certificate authority of the tests, a server certificate of it for localhost, and a client's own certificate."""
+    return certificates.make(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture
+def start_fake_arm(test_ca):
+    """Starts fakes of Azure: `start_fake_arm("many:10000", "--now", …, tls=True)`."""
+    with contextlib.ExitStack() as stack:
+        def start(estate="states", *options, tls=False):
+            secure = ["--cert", test_ca.server, "--key", test_ca.server_key, "--client-certificate", test_ca.client] if tls else []
+            ready = stack.enter_context(child(BACKEND / "fake_arm", "--estate", estate, *secure, *options))
+            return FakeArm(ready, estate, test_ca.authority)
+        yield start
+
+
+@pytest.fixture
+def fake_arm(start_fake_arm):
+    """The fake with three subscriptions, one of them denied, over plain http; `run(…, env=fake_arm.env)`."""
+    return start_fake_arm()
+
+
+@pytest.fixture
+def fake_arm_tls(start_fake_arm):
+    """The same over TLS with a test authority; the credential is a client secret."""
+    return start_fake_arm(tls=True)

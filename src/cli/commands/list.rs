@@ -106,11 +106,12 @@ pub(crate) fn connections(cloud: &Cloud) -> Listing {
         .map(|c| {
             let members = c.members.join(", ");
             let kind = if members.is_empty() { "connection" } else { "aggregate" };
+            let cloud_name = if members.is_empty() { c.cloud() } else { "" };
             let is_default = if default.contains(&c.name) { "yes" } else { "" };
-            vec![c.name.to_string(), kind.to_owned(), members, is_default.to_owned()]
+            vec![c.name.to_string(), cloud_name.to_owned(), kind.to_owned(), members, is_default.to_owned()]
         })
         .collect();
-    (&["connection", "kind", "members", "default"], rows)
+    (&["connection", "cloud", "kind", "members", "default"], rows)
 }
 
 /// Without a wildcard the pattern may stand anywhere in the name; with one it is the whole name.

@@ -37,7 +37,7 @@ pub(crate) async fn exec(global: &Global, console: Console, args: &QueryArgs) ->
     if sources.iter().all(|s| sql_text::is_blank(&s.text)) {
         return Err(Failed::new(Exit::Content, "there is no statement to run").hint("for example: assay query \"select 1\""));
     }
-    let session = Session::open(global, console).await?;
+    let session = Session::showing(global, console, args.show_secrets).await?;
     let ended = run(&session, args, &bound, &sources).await;
     let recorded = session.finish();
     let exit = ended?;
@@ -62,7 +62,7 @@ async fn run(session: &Session, args: &QueryArgs, bound: &[Arg], sources: &[Sour
                 locate: &|at| locate(&source.name, &statement, at),
             };
             let ran = job.run(&mut out).await?;
-            ran.report_failures(console, args.allow_partial);
+            ran.report(console, args.allow_partial);
             if args.timing {
                 console.note(&ran.timing());
             }

@@ -143,6 +143,7 @@ fn missing(console: &Console, result: &RunResult, args: &RunArgs) {
         let message = format!("{calls} failed: the results are incomplete");
         if args.allow_partial { console.warning(&message) } else { console.error(&message) }
     }
+    result.completeness.notices.iter().for_each(|notice| console.notice(notice));
     if result.cancelled {
         console.error("interrupted: only what was finished is reported");
     }

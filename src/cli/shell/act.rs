@@ -46,13 +46,15 @@ pub(crate) struct Shell<'s> {
     cache: bool,
     cache_ttl: Duration,
     search_path: Vec<String>,
+    secrets: bool,
+    memory: Option<usize>,
     params: Vec<Arg>,
     once: Option<PathBuf>,
 }
 
 impl<'s> Shell<'s> {
-    /// A shell with default settings; `paged`: stdout is a terminal that somebody reads.
-    pub(crate) fn new(session: &'s Session, global: &Global, paged: bool) -> Shell<'s> {
+    /// A shell with default settings; `secrets`: named secret columns are shown; `paged`: stdout is a terminal that somebody reads.
+    pub(crate) fn new(session: &'s Session, global: &Global, secrets: bool, paged: bool) -> Shell<'s> {
         Shell {
             session,
             multi: true,
@@ -65,6 +67,8 @@ impl<'s> Shell<'s> {
             cache: !global.cache_ttl.is_zero(),
             cache_ttl: global.cache_ttl,
             search_path: global.connection.clone(),
+            secrets,
+            memory: global.memory_limit,
             params: Vec::new(),
             once: None,
         }
@@ -103,7 +107,7 @@ impl<'s> Shell<'s> {
             };
             let ran = self.statement(&statement.text, &locate).await?;
             let console = &self.session.console;
-            ran.report_failures(console, false);
+            ran.report(console, false);
             self.incomplete |= !ran.failures.is_empty();
             if self.timing {
                 console.note(&ran.timing());
@@ -189,9 +193,16 @@ impl<'s> Shell<'s> {
                 console.note(&names.join(", "));
             }
             Meta::SearchPath(Some(names)) => {
-                let settings = Settings { search_path: names.clone() };
-                self.engine = Engine::new(self.session.cloud.clone(), self.session.catalog.clone(), settings)?;
-                self.search_path = names;
+                let before = std::mem::replace(&mut self.search_path, names);
+                if let Err(failed) = self.rebuild() {
+                    self.search_path = before;
+                    return Err(failed);
+                }
+            }
+            Meta::Secrets(None) => console.note(on_off(self.secrets)),
+            Meta::Secrets(Some(on)) => {
+                self.secrets = on;
+                self.rebuild()?;
             }
             Meta::Read(path) => {
                 let text = std::fs::read_to_string(&path).map_err(|e| Failed::file("read", &path, &e))?;
@@ -217,6 +228,13 @@ impl<'s> Shell<'s> {
             }
         }
         Ok(Flow::Go)
+    }
+
+    /// The engine with the shell's settings.
+    fn rebuild(&mut self) -> Result<(), Failed> {
+        let settings = Settings { search_path: self.search_path.clone(), secrets: self.secrets, memory: self.memory };
+        self.engine = Engine::new(self.session.cloud.clone(), self.session.catalog.clone(), settings)?;
+        Ok(())
     }
 
     fn cache(&mut self, action: Option<Cache>) {

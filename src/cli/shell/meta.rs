@@ -62,6 +62,12 @@ pub(crate) const COMMANDS: &[Entry] = &[
         about: "connections that unqualified tables mean",
         takes: Takes::Connection,
     },
+    Entry {
+        name: ".secrets",
+        usage: "[on|off]",
+        about: "on: secret columns are shown where a statement names them",
+        takes: Takes::Words(ON_OFF),
+    },
     Entry { name: ".separator", usage: "[CHAR]", about: "between the cells of csv", takes: Takes::Other },
     Entry { name: ".tables", usage: "[PATTERN]", about: "list tables", takes: Takes::Table },
     Entry { name: ".timing", usage: "[on|off]", about: "rows, calls, cache hits and time of each statement", takes: Takes::Words(ON_OFF) },
@@ -100,6 +106,8 @@ pub(crate) enum Meta {
     Read(PathBuf),
     /// `.search_path`; empty: the configuration's default
     SearchPath(Option<Vec<String>>),
+    /// `.secrets`
+    Secrets(Option<bool>),
     /// `.separator`
     Separator(Option<u8>),
     /// `.tables`
@@ -212,6 +220,7 @@ pub(crate) fn parse(line: &str) -> Result<Meta, String> {
             let names = names.split([',', ' ']).map(unquoted).filter(|n| !n.is_empty() && *n != "default");
             names.map(str::to_owned).collect()
         }))),
+        ".secrets" => Ok(Meta::Secrets(on_off()?)),
         ".separator" => Ok(Meta::Separator(some.map(|s| args::separator(unquoted(s))).transpose()?.map(|s| s.0))),
         ".tables" => Ok(Meta::Tables(rest.to_owned())),
         ".timing" => Ok(Meta::Timing(on_off()?)),
@@ -291,6 +300,8 @@ mod tests {
             (".out csv", Meta::Output(Some(Format::Csv))),
             (".output", Meta::Output(None)),
             (".timing on", Meta::Timing(Some(true))),
+            (".secrets on", Meta::Secrets(Some(true))),
+            (".secrets", Meta::Secrets(None)),
             (".header off;", Meta::Header(Some(false))),
             (".inspect aws_iam_user", Meta::Inspect(Some("aws_iam_user".into()))),
             (".tables iam", Meta::Tables("iam".into())),

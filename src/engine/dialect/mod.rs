@@ -1,7 +1,7 @@
 //! PostgreSQL's SQL on DataFusion: parsing, arguments, AST pre-pass, relation planner, operators, types, row subqueries.
 //!
-//! A statement goes text → AST ([`parse`]) → arguments as literals ([`args`]) → rewritten AST ([`prepass`]) → logical plan, during which
-//! DataFusion asks [`operators`], [`types`] and [`relation`] → plan with correlated subqueries made executable ([`subquery`]).
+//! A statement goes text → AST ([`parse`]) → arguments as literals ([`args`]) → secret columns ([`secrets`]) → rewritten AST ([`prepass`]) →
+//! logical plan, during which DataFusion asks [`operators`], [`types`] and [`relation`] → plan with correlated subqueries made executable ([`subquery`]).
 
 mod args;
 mod ast;
@@ -13,6 +13,7 @@ mod prepass;
 mod quantified;
 mod query;
 mod relation;
+mod secrets;
 mod srf;
 mod subquery;
 mod types;
@@ -24,7 +25,10 @@ mod oracle;
 #[cfg(test)]
 mod tests;
 
+use crate::messages::missing_column;
+use crate::secrets::Secrets;
 use crate::{Arg, EngineError, functions};
+use datafusion::common::DataFusionError;
 use datafusion::config::Dialect;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::{SessionContext, SessionState};
@@ -121,7 +125,8 @@ pub(crate) async fn plan(state: &SessionState, sql: &str, args: &[Arg]) -> Resul
         }
         state.statement_to_plan(statement).await
     };
-    let plan = subquery::rewrite(relation::retag(plan?)?, state)?;
+    let plan = plan.map_err(|error| of_planning(error, state))?;
+    let plan = subquery::rewrite(relation::retag(plan)?, state)?;
     Ok(names::restore(plan)?)
 }
 
@@ -134,6 +139,9 @@ fn rewrite(
     match statement {
         Statement::Statement(inner) => {
             args::bind(inner, args)?;
+            if let Some(secrets) = state.config().get_extension::<Secrets>() {
+                secrets::prepare(inner, &secrets)?;
+            }
             let now = state.execution_props().query_execution_start_time;
             parametric.extend(prepass::rewrite(inner, now)?);
             Ok(())
@@ -141,5 +149,15 @@ fn rewrite(
         Statement::Explain(explain) => rewrite(&mut explain.statement, state, args, parametric),
         // `parse::statement` lets nothing else through.
         Statement::CopyTo(_) | Statement::CreateExternalTable(_) | Statement::Reset(_) => Ok(()),
+    }
+}
+
+/// A planning error in our words: a column that is not there may be a secret one.
+fn of_planning(error: DataFusionError, state: &SessionState) -> EngineError {
+    let secrets = state.config().get_extension::<Secrets>();
+    let refusal = missing_column(&error).zip(secrets).and_then(|(column, secrets)| secrets.refusal(&column.name));
+    match (EngineError::from(error), refusal) {
+        (EngineError::Sql { at, .. }, Some((message, hint))) => EngineError::Sql { message, hint: Some(hint), at },
+        (other, _) => other,
     }
 }

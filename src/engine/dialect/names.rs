@@ -42,7 +42,8 @@ pub(super) fn assign(select: &mut Select) {
     }
 }
 
-fn normal(ident: &Ident) -> String {
+/// A name as PostgreSQL folds it.
+pub(super) fn normal(ident: &Ident) -> String {
     if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
 }
 

@@ -126,10 +126,10 @@ fn batches(walk: &Walk, start: usize, link: usize, parents: &[Arc<Row>]) -> Vec<
     groups.into_iter().map(|(base, ids, up)| (link.scatter(&base, ids), up)).collect()
 }
 
-/// What a call is doing.
+/// What a call is doing; rows that are folded wait in it for the last page.
 enum State {
     Begin(Ask),
-    Pages(BoxStream<'static, Result<Arc<serde_json::Value>, CloudError>>, String),
+    Pages(BoxStream<'static, Result<Arc<serde_json::Value>, CloudError>>, String, Vec<Row>),
     End,
 }
 
@@ -141,23 +141,34 @@ fn asked(walk: Arc<Walk>, start: usize, which: Which, ask: Ask, up: Option<Arc<R
             let mut state = state;
             let mut instead = false;
             loop {
-                let (mut pages, about) = match state {
+                let (mut pages, about, mut waiting) = match state {
                     State::End => return None,
                     State::Begin(ask) => {
                         let about = ask.about();
-                        (walk.answers(which, ask), about)
+                        (walk.answers(which, ask), about, Vec::new())
                     }
-                    State::Pages(pages, about) => (pages, about),
+                    State::Pages(pages, about, waiting) => (pages, about, waiting),
                 };
                 let link = walk.link(which);
                 let error = match pages.next().await {
-                    None => return None,
-                    Some(Ok(page)) => match link.rows(&page, up.as_ref()) {
-                        Ok(rows) => return Some((rows, State::Pages(pages, about))),
+                    None => match folded(link, waiting) {
+                        Ok(rows) => return rows.map(|rows| (rows, State::End)),
+                        Err(why) => walk.own_error("BadAnswer", why),
+                    },
+                    Some(Ok(page)) => match walk.kept(link, start, &page, up.as_ref()) {
+                        Ok(rows) => match link.fold() {
+                            None => return Some((rows, State::Pages(pages, about, waiting))),
+                            Some(fold) => {
+                                waiting.extend(rows.into_iter().map(|row| fold.detach(row)));
+                                state = State::Pages(pages, about, waiting);
+                                continue;
+                            }
+                        },
                         Err(why) => walk.own_error("BadAnswer", why),
                     },
                     Some(Err(error)) => error,
                 };
+                // Rows that wait to be folded are lost with a page: without it, which is the last of them nobody knows.
                 if link.means_none(&error.code) {
                     return None;
                 }
@@ -177,7 +188,8 @@ fn asked(walk: Arc<Walk>, start: usize, which: Which, ask: Ask, up: Option<Arc<R
                         state = State::End;
                     }
                     Err(why) => {
-                        walk.fail(Some(about), None, Vec::new(), walk.own_error("BadValue", why));
+                        let row = Some(about).filter(|a| !a.is_empty());
+                        walk.fail(row, None, Vec::new(), walk.own_error("BadValue", why));
                         state = State::End;
                     }
                 }
@@ -187,7 +199,23 @@ fn asked(walk: Arc<Walk>, start: usize, which: Which, ask: Ask, up: Option<Arc<R
     stream::unfold(State::Begin(ask), step).boxed()
 }
 
+/// The rows of a link that folds, once all pages are there; none for another link.
+fn folded(link: &Link, waiting: Vec<Row>) -> Result<Option<Vec<Row>>, String> {
+    link.fold().map(|fold| fold.rows(waiting)).transpose()
+}
+
 impl Walk {
+    /// The rows of a page that `where:` lets through.
+    fn kept(&self, link: &Link, start: usize, page: &Arc<serde_json::Value>, up: Option<&Arc<Row>>) -> Result<Vec<Row>, String> {
+        let mut out = Vec::new();
+        for row in link.rows(page, up)? {
+            if link.keeps(&row, self.start(start), &self.facts)? {
+                out.push(row);
+            }
+        }
+        Ok(out)
+    }
+
     fn link(&self, which: Which) -> &Link {
         match (which, self.plan.get()) {
             (Which::Chain(link), _) => &self.plan.links()[link],

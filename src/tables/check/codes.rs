@@ -41,12 +41,60 @@ const S3: [&str; 19] = [
 const OTHERS: [(&str, &str); 3] =
     [("ecs", "ClientException"), ("dynamodb", "UnsupportedOperationException"), ("lambda", "ResourceNotFoundException")];
 
+/// Azure declares none: https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/common-deployment-errors, and what
+/// providers answer to a read. A number is the status of an answer that names no code.
+const AZURE: [&str; 40] = [
+    "400",
+    "403",
+    "404",
+    "405",
+    "409",
+    "AuthenticationFailed",
+    "AuthorizationFailed",
+    "AuthorizationPermissionMismatch",
+    "BadRequest",
+    "ContainerNotFound",
+    "DisallowedProvider",
+    "FeatureNotSupportedForAccount",
+    "FilePropertiesNotSupported",
+    "Forbidden",
+    "InsufficientAccountPermissions",
+    "InvalidAuthenticationInfo",
+    "InvalidParameter",
+    "InvalidResourceType",
+    "LinkedAuthorizationFailed",
+    "MethodNotAllowed",
+    "MissingSubscriptionRegistration",
+    "NoRegisteredProviderFound",
+    "NotFound",
+    "OperationNotAllowed",
+    "OperationNotAllowedOnKind",
+    "ParentResourceNotFound",
+    "Request_ResourceNotFound",
+    "ResourceGroupNotFound",
+    "ResourceNotFound",
+    "ResourceNotOnboarded",
+    "ResourceTypeNotSupported",
+    "ResourceTypeNotSupport",
+    "ScopeLocked",
+    "SecretNotFound",
+    "StorageAccountIsNotProvisioned",
+    "SubscriptionNotFound",
+    "SubscriptionNotRegistered",
+    "UnsupportedOperation",
+    "UnsupportedResourceOperation",
+    "VaultNotFound",
+];
+
 /// Is it a code the service is known to answer with?
 pub(super) fn undeclared(service: &str, code: &str) -> bool {
     let ec2 = |code: &str| {
         code.strip_prefix("Invalid").is_some_and(|c| [".NotFound", ".Malformed", "NotFound"].iter().any(|end| c.ends_with(end)))
             || code == "InvalidParameterValue"
     };
+    if crate::provider::APIS.contains(&service) {
+        return AZURE.contains(&code);
+    }
     COMMON.contains(&code)
         || (matches!(service, "s3" | "s3control") && S3.contains(&code))
         || (service == "ec2" && ec2(code))

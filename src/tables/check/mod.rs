@@ -7,7 +7,7 @@ mod types;
 
 use crate::expr::Expr;
 use crate::program::{Op, Program};
-use crate::run::{Call, Fallback, Link, LinkSource, Segment, Select, Takes};
+use crate::run::{Call, FILTER, Fallback, Link, LinkSource, Rest, Segment, Select, Takes};
 use crate::spec::yaml::{At, Bad, closest};
 use crate::{SpecError, Table};
 use types::{Scene, Ty};
@@ -48,16 +48,17 @@ pub enum Shape {
 
 /// The models of the services.
 pub trait Shapes {
-    /// Does the operation exist, and does it only read?
+    /// Does the operation exist, and does it only read? Operations of Azure are method and path, with `{}` for what varies.
     ///
     /// # Errors
     /// Why not, with a hint where there is one.
     fn allowed(&self, service: &str, operation: &str) -> Result<(), (String, Option<String>)>;
 
-    /// The name of the input's shape; `None` when the operation takes nothing.
+    /// The name of the input's shape: of Azure, a structure of query parameters; `None` when the operation takes nothing, or of Azure, when
+    /// that is not known.
     fn input(&self, service: &str, operation: &str) -> Option<String>;
 
-    /// The name of the output's shape; `None` when the operation gives nothing.
+    /// The name of the output's shape; `None` when the operation gives nothing or that is not known.
     fn output(&self, service: &str, operation: &str) -> Option<String>;
 
     /// A shape by name.
@@ -65,6 +66,16 @@ pub trait Shapes {
 
     /// Error codes the operation declares.
     fn error_codes(&self, service: &str, operation: &str) -> Vec<String>;
+
+    /// Versions of the API that have the operation; empty where an API has none, or where they are not known.
+    fn api_versions(&self, _service: &str, _operation: &str) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// The name of the shape of a body; `None` where it is not known.
+    fn body(&self, _service: &str, _operation: &str) -> Option<String> {
+        None
+    }
 }
 
 impl Table {
@@ -91,6 +102,8 @@ impl Check<'_> {
             scene.links.push(this.clone());
             scene.this = this;
             scene.parent = parent;
+            self.rows(link, &scene);
+            scene.fold = Ty::List(Box::new(scene.this.clone()));
         }
         if let Some(get) = &program.get {
             let (this, parent) = self.link(get, &Scene::default());
@@ -137,6 +150,16 @@ impl Check<'_> {
             self.wrong(until.at, "until: ", wrong);
         }
         self.select(&link.each, &output, link.each_at, !link.decode.is_empty())
+    }
+
+    /// `where:` and `fold:`, over the rows of a link.
+    fn rows(&mut self, link: &Link, scene: &Scene) {
+        let fold = link.fold.iter().flat_map(|f| [("fold: ", &f.by), ("fold: ", &f.order)]);
+        for (before, (expr, at)) in link.only.iter().map(|only| ("where: ", only)).chain(fold) {
+            if let Err(wrong) = types::infer(expr, scene, self.shapes) {
+                self.wrong(*at, before, wrong);
+            }
+        }
     }
 
     fn also(&mut self, also: usize, scene: &Scene) -> Ty {
@@ -187,6 +210,9 @@ impl Check<'_> {
             self.found.push(Bad { at: Some(call.at), message, hint });
             return Ty::Any;
         }
+        if let Some(rest) = &call.rest {
+            self.rest(call, rest, scene);
+        }
         for (i, (name, expr, at)) in call.input.iter().enumerate() {
             let member = match self.input(call, name) {
                 Ok(member) => member,
@@ -213,18 +239,53 @@ impl Check<'_> {
         self.shapes.output(&call.service, &call.operation).map_or(Ty::Any, |shape| Ty::Node(call.service.clone(), shape))
     }
 
+    /// What a path, clauses and a body are made of.
+    fn rest(&mut self, call: &Call, rest: &Rest, scene: &Scene) {
+        if let Some((version, at)) = &rest.version {
+            let known = self.shapes.api_versions(&call.service, &call.operation);
+            if !known.is_empty() && !known.contains(version) {
+                let bad = Bad::new(*at, format!("{} has no version {version}", call.name()));
+                self.found.push(bad.hint(format!("versions: {}", known.join(", "))));
+            }
+        }
+        if let Some(at) = rest.filter.first().map(|c| c.at)
+            && let Err(wrong) = self.input(call, FILTER)
+        {
+            self.wrong(at, "", wrong);
+        }
+        for (expr, at) in rest.texts(|_| false) {
+            match types::infer(expr, scene, self.shapes) {
+                Ok(ty) if types::compound(&ty, self.shapes) => {
+                    self.found.push(Bad::new(at, "a list or an object stands in a path or a clause"));
+                }
+                Ok(_) => {}
+                Err(wrong) => self.wrong(at, "", wrong),
+            }
+        }
+        let body = self.shapes.body(&call.service, &call.operation).map(|shape| Ty::Node(call.service.clone(), shape));
+        for (name, expr, at) in &rest.body {
+            let found = types::infer(expr, scene, self.shapes).map_err(|(why, hint)| (format!("{name}: {why}"), hint));
+            let member = body.as_ref().map_or(Ok(Ty::Any), |body| types::field(body, name, self.shapes));
+            if let Err(wrong) = found.and(member) {
+                self.wrong(*at, "", wrong);
+            }
+        }
+    }
+
     /// The type of an input member.
     fn input(&self, call: &Call, member: &str) -> Result<Ty, (String, Option<String>)> {
         let shape = self.shapes.input(&call.service, &call.operation);
         let members = match shape.and_then(|s| self.shapes.shape(&call.service, &s)) {
             Some(Shape::Structure(members)) => members,
+            _ if call.rest.is_some() => return Ok(Ty::Any),
             _ => Vec::new(),
         };
         match members.iter().find(|m| m.name == member) {
             Some(m) => Ok(Ty::Node(call.service.clone(), m.shape.clone())),
             None => {
                 let hint = closest(member, members.iter().map(|m| m.name.as_str())).map(|m| format!("did you mean {m}?"));
-                Err((format!("{} has no input `{member}`", call.name()), hint))
+                let what = if call.rest.is_some() { "parameter" } else { "input" };
+                Err((format!("{} has no {what} `{member}`", call.name()), hint))
             }
         }
     }
@@ -295,6 +356,7 @@ impl Check<'_> {
     fn unfit_target(&self, takes: &Takes, op: Op, member: &Ty) -> Option<(String, String)> {
         let list = types::element(member, self.shapes).ok();
         match (takes, list) {
+            (Takes::Clause { .. }, _) => None,
             (Takes::One, Some(_)) => Some(("it takes a list".into(), "written Operation.Member[]".into())),
             (Takes::List | Takes::Filter(_), None) => Some(("it takes no list".into(), "written Operation.Member".into())),
             (Takes::Filter(_), Some(filter)) => {

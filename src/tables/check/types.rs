@@ -3,7 +3,7 @@
 use super::{Shape, Shapes};
 use crate::ColumnType;
 use crate::expr::functions::{Gives, find};
-use crate::expr::{Expr, Fact, Jmes, Piece, Root, Step, same_name};
+use crate::expr::{Expr, Fact, Jmes, Piece, Root, Spread, Step, same_name};
 use crate::spec::yaml::closest;
 use jmespath::ast::Ast;
 use serde_json::Value;
@@ -36,6 +36,7 @@ pub(super) struct Scene {
     pub(super) links: Vec<Ty>,
     pub(super) alsos: Vec<Ty>,
     pub(super) item: Ty,
+    pub(super) fold: Ty,
 }
 
 type Wrong = (String, Option<String>);
@@ -54,7 +55,9 @@ impl Scene {
             Root::Link(link) => self.links.get(link).cloned().unwrap_or_default(),
             Root::Also(also) => self.alsos[also].clone(),
             Root::Item => self.item.clone(),
+            Root::Fold => self.fold.clone(),
             Root::Fact(Fact::Regions) => Ty::List(Box::new(Ty::Text)),
+            Root::Fact(Fact::Now) => Ty::Timestamp,
             Root::Fact(_) => Ty::Text,
             Root::Key(_) | Root::Keys => Ty::Any,
         }
@@ -161,11 +164,11 @@ pub(super) fn infer(expr: &Expr, scene: &Scene, shapes: &dyn Shapes) -> Inferred
         Expr::Const(value) => constant(value),
         Expr::Path(root, path) => steps(scene.root(*root), path, shapes)?,
         Expr::Get(base, path) => steps(of(base)?, path, shapes)?,
-        Expr::Named(base, column) => named(&of(base)?, column, shapes)?,
+        Expr::Named(base, column, spread) => named(&of(base)?, column, *spread, shapes)?,
         Expr::Template(pieces) => {
             for piece in pieces {
                 if let Piece::Value(e) = piece
-                    && let Kind::List(_) | Kind::Structure(_) | Kind::Map(_) = kind(&of(e)?, shapes)
+                    && compound(&of(e)?, shapes)
                 {
                     return Err(("a list or an object stands in a template".into(), None));
                 }
@@ -212,15 +215,21 @@ fn constant(value: &Value) -> Ty {
     }
 }
 
-fn named(ty: &Ty, column: &str, shapes: &dyn Shapes) -> Inferred {
+fn named(ty: &Ty, column: &str, spread: Spread, shapes: &dyn Shapes) -> Inferred {
     if let Ty::Either(a, b) = ty {
-        return both(named(a, column, shapes), named(b, column, shapes));
+        return both(named(a, column, spread, shapes), named(b, column, spread, shapes));
     }
     match (kind(ty, shapes), ty) {
-        (Kind::Structure(members), Ty::Node(service, _)) => match members.iter().find(|m| same_name(&m.name, column)) {
-            Some(m) => Ok(Ty::Node(service.clone(), m.shape.clone())),
-            None => Err(no_member(ty, column, members.iter().map(|m| m.name.as_str()))),
-        },
+        (Kind::Structure(members), Ty::Node(service, _)) => {
+            let node = |shape: &str| Ty::Node(service.clone(), shape.to_owned());
+            if let Some(m) = members.iter().find(|m| same_name(&m.name, column)) {
+                return Ok(node(&m.shape));
+            }
+            match members.iter().find(|m| spread == Spread::Properties && m.name == "properties") {
+                Some(m) => named(&node(&m.shape), column, Spread::Flat, shapes),
+                None => Err(no_member(ty, column, members.iter().map(|m| m.name.as_str()))),
+            }
+        }
         (Kind::Map(of), _) => Ok(of),
         (Kind::Any, _) => Ok(Ty::Any),
         _ => Err((format!("the row has no members, so none is called {column}"), Some("write a source: `@` is the row itself".into()))),
@@ -230,6 +239,7 @@ fn named(ty: &Ty, column: &str, shapes: &dyn Shapes) -> Inferred {
 fn given(name: &str, gives: Gives, args: Vec<Ty>) -> Ty {
     match (gives, name) {
         (Gives::Text, _) => Ty::Text,
+        (Gives::Number, _) => Ty::Number,
         (Gives::Timestamp, _) => Ty::Timestamp,
         (Gives::Json, "split") => Ty::List(Box::new(Ty::Text)),
         (Gives::Json, "entries") => Ty::List(Box::new(Ty::Any)),
@@ -344,6 +354,11 @@ fn function(name: &str, args: &[Ast], here: &Here<'_>, shapes: &dyn Shapes) -> I
         "map" | "values" => Ty::List(Box::new(Ty::Any)),
         _ => Ty::Any,
     })
+}
+
+/// Is it a list or an object?
+pub(super) fn compound(ty: &Ty, shapes: &dyn Shapes) -> bool {
+    matches!(kind(ty, shapes), Kind::List(_) | Kind::Structure(_) | Kind::Map(_))
 }
 
 /// Why a column of this type cannot take the value; `None` when it can.

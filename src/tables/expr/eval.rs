@@ -1,7 +1,7 @@
 //! Values of expressions.
 
 use super::functions;
-use super::{Expr, Fact, Jmes, Piece, Root, Step};
+use super::{Expr, Fact, Jmes, Piece, Root, Spread, Step};
 use crate::run::{Facts, Keys, Row};
 use jmespath::ast::Comparator;
 use serde_json::Value;
@@ -35,6 +35,7 @@ impl<'a> Env<'a> {
             Root::Also(also) => self.row.map_or(&NULL, |r| r.also(also)),
             Root::Key(key) => self.keys.value(key),
             Root::Item => self.item.unwrap_or(&NULL),
+            Root::Fold => self.row.map_or(&NULL, Row::folded),
             Root::Fact(Fact::Partition) => &self.facts.partition,
             Root::Fact(Fact::AccountId) => &self.facts.account_id,
             Root::Fact(Fact::TenantId) => &self.facts.tenant_id,
@@ -42,6 +43,7 @@ impl<'a> Env<'a> {
             Root::Fact(Fact::Connection) => &self.facts.connection,
             Root::Fact(Fact::HomeRegion) => &self.facts.home_region,
             Root::Fact(Fact::Regions) => &self.facts.regions,
+            Root::Fact(Fact::Now) => &self.facts.now,
             Root::Keys => return Cow::Owned(self.keys.object()),
         })
     }
@@ -81,12 +83,13 @@ fn walk_cow<'v>(value: Cow<'v, Value>, steps: &[Step]) -> Cow<'v, Value> {
 }
 
 /// The member with this name in the API's spelling: `create_date` finds `CreateDate`, `createDate` and `create_date`.
-pub(crate) fn member<'v>(value: &'v Value, column: &str) -> &'v Value {
-    let Value::Object(members) = value else { return &NULL };
-    if let Some(v) = members.get(column) {
-        return v;
-    }
-    members.iter().find(|(name, _)| same_name(name, column)).map_or(&NULL, |(_, v)| v)
+fn member<'v>(value: &'v Value, column: &str, spread: Spread) -> &'v Value {
+    let of = |value: &'v Value| {
+        let members = value.as_object()?;
+        members.get(column).or_else(|| members.iter().find(|(name, _)| same_name(name, column)).map(|(_, v)| v))
+    };
+    let inner = || of(value.get("properties").filter(|_| spread == Spread::Properties)?);
+    of(value).or_else(inner).unwrap_or(&NULL)
 }
 
 /// Same letters and digits, whatever their case and the signs between them.
@@ -104,9 +107,9 @@ impl Expr {
             Expr::Const(value) => Cow::Borrowed(value),
             Expr::Path(root, steps) => walk_cow(env.root(*root), steps),
             Expr::Get(base, steps) => walk_cow(base.eval(env)?, steps),
-            Expr::Named(base, column) => match base.eval(env)? {
-                Cow::Borrowed(v) => Cow::Borrowed(member(v, column)),
-                Cow::Owned(v) => Cow::Owned(member(&v, column).clone()),
+            Expr::Named(base, column, spread) => match base.eval(env)? {
+                Cow::Borrowed(v) => Cow::Borrowed(member(v, column, *spread)),
+                Cow::Owned(v) => Cow::Owned(member(&v, column, *spread).clone()),
             },
             Expr::Template(pieces) => template(pieces, env)?,
             Expr::List(items) => {

@@ -5,10 +5,11 @@
 
 mod eval;
 pub(crate) mod functions;
+mod negation;
 mod parse;
 
 pub(crate) use eval::{Env, same_name, truthy};
-pub(crate) use parse::{Names, constant, parse};
+pub(crate) use parse::{Names, constant, parse, pieces};
 
 use functions::Function;
 use jmespath::ast::{Ast, Comparator};
@@ -33,6 +34,8 @@ pub(crate) enum Root {
     Fact(Fact),
     /// The element a `per:` call is made for.
     Item,
+    /// All rows that were folded into this one.
+    Fold,
 }
 
 /// What is known of the scope that is asked.
@@ -48,6 +51,8 @@ pub(crate) enum Fact {
     HomeRegion,
     /// The regions the connection reads.
     Regions,
+    /// The statement's clock.
+    Now,
 }
 
 /// One step of a path.
@@ -65,7 +70,7 @@ pub(crate) enum Expr {
     /// A path that begins at a computed value.
     Get(Box<Expr>, Vec<Step>),
     /// The member whose name is this one in the API's spelling.
-    Named(Box<Expr>, String),
+    Named(Box<Expr>, String, Spread),
     Template(Vec<Piece>),
     List(Vec<Expr>),
     Object(Vec<(String, Expr)>),
@@ -75,6 +80,15 @@ pub(crate) enum Expr {
     Compare(Comparator, Box<Expr>, Box<Expr>),
     Call(&'static Function, Vec<Expr>),
     Jmes(Box<Jmes>),
+}
+
+/// Where a member without a source is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Spread {
+    /// In the object.
+    Flat,
+    /// In the object, then in its `properties`, where Azure keeps what is not common to all resources.
+    Properties,
 }
 
 /// A part of a template.
@@ -105,7 +119,7 @@ impl Expr {
         match self {
             Expr::Const(_) => {}
             Expr::Path(root, _) => f(*root),
-            Expr::Get(e, _) | Expr::Named(e, _) | Expr::Not(e) => e.roots(given, f),
+            Expr::Get(e, _) | Expr::Named(e, ..) | Expr::Not(e) => e.roots(given, f),
             Expr::Template(pieces) => {
                 for p in pieces {
                     if let Piece::Value(e) = p {
@@ -137,7 +151,7 @@ impl Expr {
         match self {
             Expr::Const(_) => {}
             Expr::Path(root, steps) => f(*root, steps),
-            Expr::Get(e, _) | Expr::Named(e, _) | Expr::Not(e) => e.paths(f),
+            Expr::Get(e, _) | Expr::Named(e, ..) | Expr::Not(e) => e.paths(f),
             Expr::Template(pieces) => {
                 for piece in pieces {
                     if let Piece::Value(e) = piece {

@@ -1,6 +1,7 @@
 //! Text to [`Expr`]: resolves names, finds templates and functions, and says what is wrong with a source.
 
 use super::functions::{self, Function};
+use super::negation;
 use super::{Expr, Fact, Jmes, Piece, Root, Step};
 use crate::spec::yaml::closest;
 use jmespath::ast::Ast;
@@ -24,34 +25,26 @@ pub(crate) struct Names<'a> {
     pub(crate) parent: bool,
     /// There is `item`.
     pub(crate) item: bool,
-    /// There is a scope. (Not in expressions over an answer.)
-    pub(crate) facts: bool,
+    /// There is `fold`.
+    pub(crate) fold: bool,
+    /// Facts of the scope, by name. (None in expressions over an answer.)
+    pub(crate) facts: &'a [(&'static str, Fact)],
 }
 
 impl Names<'_> {
     /// For expressions over an answer: members only.
     pub(crate) const ANSWER: Names<'static> =
-        Names { links: &[], alsos: &[], keys: &[], bare_keys: false, row: true, parent: false, item: false, facts: false };
+        Names { links: &[], alsos: &[], keys: &[], bare_keys: false, row: true, parent: false, item: false, fold: false, facts: &[] };
 
     fn root(&self, name: &str) -> Option<Root> {
-        if self.facts {
-            let fact = match name {
-                "partition" => Some(Fact::Partition),
-                "account_id" => Some(Fact::AccountId),
-                "region" => Some(Fact::Region),
-                "connection_name" => Some(Fact::Connection),
-                "connection_regions" => Some(Fact::Regions),
-                "home_region" => Some(Fact::HomeRegion),
-                _ => None,
-            };
-            if let Some(fact) = fact {
-                return Some(Root::Fact(fact));
-            }
+        if let Some((_, fact)) = self.facts.iter().find(|(n, _)| *n == name) {
+            return Some(Root::Fact(*fact));
         }
         match name {
             "key" if !self.keys.is_empty() => return Some(Root::Keys),
             "parent" if self.parent => return Some(Root::Parent),
             "item" if self.item => return Some(Root::Item),
+            "fold" if self.fold => return Some(Root::Fold),
             _ => {}
         }
         if let Some((_, link)) = self.links.iter().find(|(n, _)| n == name) {
@@ -72,9 +65,7 @@ impl Names<'_> {
         if self.bare_keys {
             out.extend(self.keys.iter().map(String::as_str));
         }
-        if self.facts {
-            out.extend(["partition", "account_id", "region", "connection_name", "connection_regions", "home_region"]);
-        }
+        out.extend(self.facts.iter().map(|(n, _)| *n));
         out
     }
 }
@@ -84,7 +75,7 @@ pub(crate) type Wrong = (String, Option<String>);
 
 /// Compiles an expression.
 pub(crate) fn parse(text: &str, names: &Names<'_>) -> Result<Expr, Wrong> {
-    let ast = jmespath::parse(text).map_err(|e| {
+    let mut ast = jmespath::parse(text).map_err(|e| {
         let reason = match e.reason {
             jmespath::ErrorReason::Parse(why) => why,
             jmespath::ErrorReason::Runtime(why) => why.to_string(),
@@ -93,6 +84,7 @@ pub(crate) fn parse(text: &str, names: &Names<'_>) -> Result<Expr, Wrong> {
         let hint = if text.contains(" = ") { Some("JMESPath compares with ==".to_owned()) } else { None };
         (format!("`{text}` is not JMESPath: {reason}, at character {}", e.offset + 1), hint)
     })?;
+    negation::outwards(&mut ast);
     compile(&ast, text, names)
 }
 
@@ -101,6 +93,11 @@ pub(crate) fn constant(text: &str, names: &Names<'_>) -> Result<Expr, Wrong> {
     if !text.contains('{') {
         return Ok(Expr::Const(Value::String(text.to_owned())));
     }
+    Ok(Expr::Template(pieces(text, names)?))
+}
+
+/// The parts of a template.
+pub(crate) fn pieces(text: &str, names: &Names<'_>) -> Result<Vec<Piece>, Wrong> {
     let mut pieces = Vec::new();
     let mut rest = text;
     while let Some(open) = rest.find('{') {
@@ -116,7 +113,7 @@ pub(crate) fn constant(text: &str, names: &Names<'_>) -> Result<Expr, Wrong> {
     if !rest.is_empty() {
         pieces.push(Piece::Text(rest.to_owned()));
     }
-    Ok(Expr::Template(pieces))
+    Ok(pieces)
 }
 
 fn compile(ast: &Ast, text: &str, names: &Names<'_>) -> Result<Expr, Wrong> {
@@ -165,7 +162,7 @@ fn compile(ast: &Ast, text: &str, names: &Names<'_>) -> Result<Expr, Wrong> {
 }
 
 /// Members and elements behind a value; `None` when it is more than that.
-fn relative(ast: &Ast) -> Option<Vec<Step>> {
+pub(super) fn relative(ast: &Ast) -> Option<Vec<Step>> {
     match ast {
         Ast::Field { name, .. } => Some(vec![Step::Field(name.clone())]),
         Ast::Index { idx, .. } => Some(vec![Step::Index(*idx)]),
@@ -321,9 +318,12 @@ fn check_functions(ast: &Ast) -> Result<(), Wrong> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ScopeKind;
+    use crate::provider::Provider;
 
     fn names<'a>(links: &'a [(String, usize)], alsos: &'a [String], keys: &'a [String]) -> Names<'a> {
-        Names { links, alsos, keys, bare_keys: false, row: true, parent: true, item: false, facts: true }
+        let facts = Provider::Aws.facts(ScopeKind::Region);
+        Names { links, alsos, keys, bare_keys: false, row: true, parent: true, item: false, fold: false, facts }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Links of the chain that makes rows, and further calls per row: what they ask, and what they make of an answer.
 
+use super::fold::Fold;
+use super::rest::{Rest, about};
 use super::row::{Facts, Hop, Place, Row};
 use super::select::{Decode, Select};
 use crate::expr::{Env, Expr, truthy};
@@ -13,11 +15,11 @@ use std::time::Duration;
 /// A call ready to be made.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ask {
-    /// The service, as botocore spells it.
+    /// The service, as botocore spells it; of Azure the API: `arm`, `graph`, `blob`, `queue`, `table`.
     pub service: Arc<str>,
-    /// The operation.
+    /// The operation; of Azure method and path, with `{}` for what varies: `GET /subscriptions/{}/resourcegroups`.
     pub operation: Arc<str>,
-    /// Its input.
+    /// Its input; of Azure `{path, query}`, and of a POST the `body`.
     pub input: Value,
     /// The region it goes to; `None`: the scope's.
     pub region: Option<String>,
@@ -26,6 +28,9 @@ pub struct Ask {
 impl Ask {
     /// The values of the input, for people: which thing the call was about.
     pub fn about(&self) -> String {
+        if let Some(path) = self.input.get("path").and_then(Value::as_str).filter(|_| self.operation.contains(' ')) {
+            return about(&self.operation, path);
+        }
         let mut out = Vec::new();
         if let Value::Object(members) = &self.input {
             for value in members.values() {
@@ -48,7 +53,7 @@ fn short(value: &Value) -> String {
     }
 }
 
-/// An operation with its input.
+/// An operation with its input: of an API of methods and paths, the query parameters.
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
     pub(crate) at: At,
@@ -56,6 +61,7 @@ pub(crate) struct Call {
     pub(crate) operation: Arc<str>,
     pub(crate) input: Vec<(String, Expr, At)>,
     pub(crate) region: Option<(Expr, At)>,
+    pub(crate) rest: Option<Box<Rest>>,
 }
 
 /// A request parameter that a filter sets.
@@ -76,16 +82,36 @@ pub(crate) enum Takes {
     List,
     /// An element `{Name, Values}` of a list of filters.
     Filter(String),
+    /// A clause of `$filter` that begins with this property and operator; texts in quotes, or as they are.
+    Clause { key: String, quoted: bool },
+}
+
+impl Takes {
+    /// Does it take one value?
+    pub(crate) fn one(&self) -> bool {
+        matches!(self, Takes::One | Takes::Clause { .. })
+    }
 }
 
 impl Call {
-    /// `service.Operation`.
+    /// `service.Operation`, or `arm GET /path`.
     pub(crate) fn name(&self) -> String {
-        format!("{}.{}", self.service, self.operation)
+        let between = if self.rest.is_some() { ' ' } else { '.' };
+        format!("{}{between}{}", self.service, self.operation)
+    }
+
+    /// Every expression, with its place.
+    pub(crate) fn exprs(&self) -> impl Iterator<Item = (&Expr, At)> {
+        let of_rest = self.rest.as_deref().into_iter().flat_map(Rest::exprs);
+        self.input.iter().map(|(_, e, at)| (e, *at)).chain(self.region.iter().map(|(e, at)| (e, *at))).chain(of_rest)
     }
 
     /// The call in an environment; `None` when one of its inputs is null. `without` leaves one input out.
     pub(crate) fn ask(&self, env: &Env<'_>, overrides: &[&Override], without: Option<usize>) -> Result<Option<Ask>, String> {
+        let ask = |input, region| Ask { service: self.service.clone(), operation: self.operation.clone(), input, region };
+        if let Some(rest) = &self.rest {
+            return Ok(rest.input(&self.input, env, overrides)?.map(|input| ask(input, None)));
+        }
         let mut input = Map::new();
         for (i, (name, expr, _)) in self.input.iter().enumerate() {
             if Some(i) == without || overrides.iter().any(|o| o.member == *name && o.takes == Takes::One) {
@@ -112,6 +138,8 @@ impl Call {
                         other => *other = Value::Array(vec![filter]),
                     }
                 }
+                // Only calls with a path have clauses.
+                Takes::Clause { .. } => {}
             }
         }
         let region = match &self.region {
@@ -121,11 +149,11 @@ impl Call {
                 _ => None,
             },
         };
-        Ok(Some(Ask { service: self.service.clone(), operation: self.operation.clone(), input: Value::Object(input), region }))
+        Ok(Some(ask(Value::Object(input), region)))
     }
 }
 
-fn has_null(value: &Value) -> bool {
+pub(super) fn has_null(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::Array(items) => items.iter().any(has_null),
@@ -156,6 +184,9 @@ pub struct Link {
     pub(crate) unless: Option<usize>,
     /// The input that takes many parents at once, and how many.
     pub(crate) batch: Option<(usize, usize)>,
+    /// Rows for which it is not true are none.
+    pub(crate) only: Option<(Expr, At)>,
+    pub(crate) fold: Option<Fold>,
 }
 
 /// Repeats a call until its answer is complete.
@@ -218,7 +249,7 @@ impl Link {
     }
 
     fn row(&self, (this, parent): (Place, Place), up: Option<&Arc<Row>>) -> Row {
-        Row { link: self.index, this, parent, up: up.cloned(), slots: Vec::new() }
+        Row { link: self.index, this, parent, up: up.cloned(), slots: Vec::new(), folded: None }
     }
 
     fn call(&self) -> Result<&Call, String> {
@@ -272,6 +303,32 @@ impl Link {
     /// The answer is not what `each:` and `decode:` expect.
     pub fn rows(&self, page: &Arc<Value>, up: Option<&Arc<Row>>) -> Result<Vec<Row>, String> {
         Ok(self.each.rows(page, &self.decode)?.into_iter().map(|found| self.row(found, up)).collect())
+    }
+
+    /// Is this a row, by `where:`?
+    ///
+    /// # Errors
+    /// The expression fails on the row.
+    pub fn keeps(&self, row: &Row, start: &Start, facts: &Facts) -> Result<bool, String> {
+        match &self.only {
+            None => Ok(true),
+            Some((only, _)) => only.eval(&env(Some(row), start, facts)).map(|v| truthy(&v)).map_err(|e| format!("where: {}", e.0)),
+        }
+    }
+
+    /// How the rows of all pages become fewer.
+    pub fn fold(&self) -> Option<&Fold> {
+        self.fold.as_ref()
+    }
+
+    /// Every expression that a row is asked and kept by, with its place.
+    pub(crate) fn exprs(&self) -> impl Iterator<Item = (&Expr, At)> {
+        let call = match &self.source {
+            LinkSource::Call(call) => Some(call),
+            LinkSource::Values(_) => None,
+        };
+        let calls = call.into_iter().chain(self.fallback.as_deref().map(|f| &f.call));
+        calls.flat_map(Call::exprs).chain(self.only.iter().map(|(e, at)| (e, *at)))
     }
 
     /// Does this error code mean "no row here"?
@@ -383,10 +440,7 @@ impl Also {
     pub(crate) fn inputs(&self, f: &mut dyn FnMut(&Expr, At)) {
         let fallback = self.fallback.as_deref().map(|f| &f.call);
         for call in std::iter::once(&self.call).chain(fallback) {
-            call.input.iter().for_each(|(_, e, at)| f(e, *at));
-            if let Some((e, at)) = &call.region {
-                f(e, *at);
-            }
+            call.exprs().for_each(|(e, at)| f(e, at));
         }
         if let Some((e, at)) = &self.per {
             f(e, *at);

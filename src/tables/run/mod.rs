@@ -5,6 +5,8 @@
 mod batch;
 mod call;
 mod convert;
+mod fold;
+mod rest;
 mod row;
 mod select;
 #[cfg(test)]
@@ -12,7 +14,9 @@ mod tests;
 
 pub use batch::{BatchBuilder, Problem};
 pub use call::{Also, Ask, Fallback, Gathered, Link, Until};
+pub use fold::Fold;
 pub use row::{Facts, Keys, Row, Slot};
 
 pub(crate) use call::{Call, LinkSource, Override, Takes};
+pub(crate) use rest::{Clause, FILTER, Front, Rest, property};
 pub(crate) use select::{Decode, Segment, Select};

@@ -1,5 +1,6 @@
 //! Rows in the making: a place in an answer, the row it came from, and the answers of further calls.
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ pub struct Facts {
     pub(crate) connection: Value,
     pub(crate) home_region: Value,
     pub(crate) regions: Value,
+    pub(crate) now: Value,
 }
 
 impl Facts {
@@ -29,6 +31,11 @@ impl Facts {
     /// The tenant of a subscription.
     pub fn tenant(self, tenant_id: &str) -> Facts {
         Facts { tenant_id: tenant_id.into(), ..self }
+    }
+
+    /// The statement's clock.
+    pub fn now(self, now: DateTime<Utc>) -> Facts {
+        Facts { now: now.to_rfc3339_opts(SecondsFormat::AutoSi, true).into(), ..self }
     }
 
     /// Where calls to global services go.
@@ -102,6 +109,8 @@ pub struct Row {
     pub(crate) parent: Place,
     pub(crate) up: Option<Arc<Row>>,
     pub(crate) slots: Vec<Slot>,
+    /// All rows that became this one, in order.
+    pub(crate) folded: Option<Arc<Value>>,
 }
 
 impl Row {
@@ -122,6 +131,10 @@ impl Row {
             }
             at = at.up.as_deref()?;
         }
+    }
+
+    pub(crate) fn folded(&self) -> &Value {
+        self.folded.as_deref().unwrap_or(&Value::Null)
     }
 
     pub(crate) fn also(&self, also: usize) -> &Value {

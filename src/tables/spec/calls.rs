@@ -1,18 +1,27 @@
 //! `rows:`, `get:`, `also:`: calls with their inputs, and what becomes of their answers.
 
-use super::TAKEN;
 use super::yaml::{At, Bad, Entry, Kind, Node, Quotes, Result, get};
-use crate::expr::{Expr, Names, constant, parse};
-use crate::run::{Also, Call, Decode, Fallback, Link, LinkSource, Segment, Select, Until};
+use super::{TAKEN, rest};
+use crate::ScopeKind;
+use crate::expr::{Expr, Names, Spread, constant, parse};
+use crate::provider::Provider;
+use crate::run::{Also, Call, Decode, Fallback, Fold, Link, LinkSource, Segment, Select, Until};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::time::Duration;
 
-const LINK: [&str; 12] = ["call", "in", "each", "as", "unless", "none", "until", "every", "at_most", "decode", "region", "else"];
+const CALL: [&str; 7] = ["call", "in", "region", "api", "body", "filter", "only_one"];
+const LINK: [&str; 11] = ["each", "as", "unless", "none", "until", "every", "at_most", "decode", "else", "where", "fold"];
 const VALUES: [&str; 3] = ["values", "as", "unless"];
-const GET: [&str; 6] = ["call", "in", "take", "none", "region", "else"];
-const ALSO: [&str; 8] = ["call", "in", "take", "each", "per", "null", "region", "else"];
-const ELSE: [&str; 5] = ["on", "call", "in", "take", "region"];
+const GET: [&str; 3] = ["take", "none", "else"];
+const ALSO: [&str; 5] = ["take", "each", "per", "null", "else"];
+const ELSE: [&str; 2] = ["on", "take"];
+
+/// The entries of a call that may have these keys beside those of every call.
+fn known<'n>(node: &'n Node, what: &str, own: &[&str]) -> Result<&'n [Entry]> {
+    let all: Vec<&str> = CALL.iter().chain(own).copied().collect();
+    node.known(what, &all)
+}
 
 /// The names of a spec, known before its expressions are read.
 pub(super) struct Reader {
@@ -20,11 +29,15 @@ pub(super) struct Reader {
     places: Vec<At>,
     alsos: Vec<String>,
     pub(super) keys: Vec<String>,
+    pub(super) provider: Provider,
+    pub(super) scope: ScopeKind,
+    /// The last link folds its rows.
+    folds: bool,
 }
 
 impl Reader {
-    pub(super) fn new(top: &[Entry], keys: Vec<String>) -> Result<Reader> {
-        let mut reader = Reader { links: Vec::new(), places: Vec::new(), alsos: Vec::new(), keys };
+    pub(super) fn new(top: &[Entry], keys: Vec<String>, provider: Provider, scope: ScopeKind) -> Result<Reader> {
+        let mut reader = Reader { links: Vec::new(), places: Vec::new(), alsos: Vec::new(), keys, provider, scope, folds: false };
         let mut taken: Vec<String> = TAKEN.iter().map(|s| (*s).to_owned()).collect();
         let mut take = |name: &str, at: At| {
             if taken.iter().any(|t| t == name) {
@@ -47,6 +60,7 @@ impl Reader {
                     reader.links.push((take(alias.text("as")?, alias.at)?, i));
                     reader.places.push(alias.at);
                 }
+                reader.folds = get(link.map("a link")?, "fold").is_some();
             }
         }
         Ok(reader)
@@ -65,9 +79,19 @@ impl Reader {
             keys: &self.keys,
             bare_keys: false,
             row: true,
-            parent: true,
+            // Folded rows are of several pages.
+            parent: !self.folds,
             item: false,
-            facts: true,
+            fold: self.folds,
+            facts: self.provider.facts(self.scope),
+        }
+    }
+
+    /// Where members without a source are looked for.
+    pub(super) fn spread(&self) -> Spread {
+        match self.provider {
+            Provider::Aws => Spread::Flat,
+            Provider::Azure => Spread::Properties,
         }
     }
 
@@ -82,7 +106,7 @@ impl Reader {
 
     fn link(&self, index: usize, node: &Node, of: usize) -> Result<Link> {
         let fixed = get(node.map("a link")?, "values");
-        let entries = node.known("a link", if fixed.is_some() { &VALUES } else { &LINK })?;
+        let entries = if fixed.is_some() { node.known("a link", &VALUES)? } else { known(node, "a link", &LINK)? };
         let unless = match get(entries, "unless") {
             None => None,
             Some(n) if index + 1 == of => {
@@ -102,6 +126,8 @@ impl Reader {
             fallback: None,
             unless,
             batch: None,
+            only: None,
+            fold: None,
         };
         if let Some(values) = fixed {
             let values = values.list("values")?.iter().map(|n| Ok(literal(n.text("values")?, n))).collect::<Result<_>>()?;
@@ -109,8 +135,9 @@ impl Reader {
             return Ok(link);
         }
         let before: Vec<(String, usize)> = self.links.iter().filter(|(_, l)| *l < index).cloned().collect();
-        let names = Names { links: &before, alsos: &[], row: index > 0, parent: index > 0, ..self.names() };
-        let (call, batch) = call(entries, node, &names, true)?;
+        let here = Names { links: &before, alsos: &[], parent: true, fold: false, ..self.names() };
+        let names = Names { row: index > 0, parent: index > 0, ..here };
+        let (call, batch) = self.call(entries, node, &names, true)?;
         if batch.is_some() && index == 0 {
             return Err(Bad::new(node.at, "the first link has no parents to batch"));
         }
@@ -123,7 +150,13 @@ impl Reader {
         link.source = LinkSource::Call(call);
         link.batch = batch;
         link.none = codes(entries, "none")?;
-        link.fallback = fallback(entries, &names)?;
+        link.fallback = self.fallback(entries, &names)?;
+        link.only = get(entries, "where").map(|n| Ok((expression(n, "where", &here)?, n.at))).transpose()?;
+        link.fold = match get(entries, "fold") {
+            None => None,
+            Some(n) if index + 1 < of => return Err(Bad::new(n.at, "only the last link has `fold`").hint("it makes the rows")),
+            Some(n) => Some(fold(n)?),
+        };
         if let Some(decode) = get(entries, "decode") {
             link.decode = decode.list("decode")?.iter().map(decoding).collect::<Result<_>>()?;
         }
@@ -140,9 +173,9 @@ impl Reader {
 
     pub(super) fn get(&self, top: &[Entry], links: usize) -> Result<Option<Link>> {
         let Some(node) = get(top, "get") else { return Ok(None) };
-        let entries = node.known("`get`", &GET)?;
-        let names = Names { links: &[], alsos: &[], bare_keys: true, row: false, parent: false, ..self.names() };
-        let (call, _) = call(entries, node, &names, false)?;
+        let entries = known(node, "`get`", &GET)?;
+        let names = Names { links: &[], alsos: &[], bare_keys: true, row: false, parent: false, fold: false, ..self.names() };
+        let (call, _) = self.call(entries, node, &names, false)?;
         let (each, each_at) = match get(entries, "take") {
             None => (Select::WHOLE, node.at),
             Some(take) => (select(take)?, take.at),
@@ -156,9 +189,11 @@ impl Reader {
             decode: Vec::new(),
             until: None,
             none: codes(entries, "none")?,
-            fallback: fallback(entries, &names)?,
+            fallback: self.fallback(entries, &names)?,
             unless: None,
             batch: None,
+            only: None,
+            fold: None,
         }))
     }
 
@@ -168,10 +203,10 @@ impl Reader {
     }
 
     fn also(&self, index: usize, entry: &Entry) -> Result<Also> {
-        let entries = entry.value.known("a further call", &ALSO)?;
+        let entries = known(&entry.value, "a further call", &ALSO)?;
         let per = get(entries, "per");
         let names = Names { item: per.is_some(), ..self.names() };
-        let (call, _) = call(entries, &entry.value, &names, false)?;
+        let (call, _) = self.call(entries, &entry.value, &names, false)?;
         let expr = |key: &str, names: &Names<'_>| get(entries, key).map(|n| Ok((expression(n, key, names)?, n.at))).transpose();
         let take = expr("take", &Names::ANSWER)?;
         let each = get(entries, "each").map(|n| Ok((select(n)?, n.at))).transpose()?;
@@ -188,15 +223,52 @@ impl Reader {
             each,
             take,
             null: codes(entries, "null")?,
-            fallback: fallback(entries, &names)?,
+            fallback: self.fallback(entries, &names)?,
         })
+    }
+
+    /// A call with its input.
+    fn call(&self, entries: &[Entry], node: &Node, names: &Names<'_>, batches: bool) -> Result<(Call, Option<(usize, usize)>)> {
+        let name = get(entries, "call").ok_or_else(|| Bad::new(node.at, "`call` is missing"))?;
+        let text = name.text("call")?;
+        let provider = Provider::of_call(text);
+        if provider != self.provider {
+            let message = format!("`{text}` is a call of {} in a table of {}", provider.name(), self.provider.name());
+            return Err(Bad::new(name.at, message).hint("one table asks one cloud"));
+        }
+        match provider {
+            Provider::Aws => aws(name, text, entries, names, batches),
+            Provider::Azure => Ok((rest::call(name, text, entries, node, names)?, None)),
+        }
+    }
+
+    fn fallback(&self, entries: &[Entry], names: &Names<'_>) -> Result<Option<Box<Fallback>>> {
+        let Some(node) = get(entries, "else") else { return Ok(None) };
+        let inner = known(node, "`else`", &ELSE)?;
+        let on = codes(inner, "on")?;
+        if on.is_empty() {
+            return Err(Bad::new(node.at, "`else` without `on`").hint("on: [the error codes after which this call is made]"));
+        }
+        let (call, _) = self.call(inner, node, names, false)?;
+        let take = get(inner, "take").map(|n| Ok((expression(n, "take", &Names::ANSWER)?, n.at))).transpose()?;
+        Ok(Some(Box::new(Fallback { on, call, take })))
     }
 }
 
+/// Whose cloud a table asks, by its first call; `None` when it has none.
+pub(super) fn provider(top: &[Entry]) -> Option<Provider> {
+    let of = |node: &Node| match get(node.map("a call").ok()?, "call")?.text("call") {
+        Ok(text) => Some(Provider::of_call(text)),
+        Err(_) => None,
+    };
+    let rows = get(top, "rows").and_then(|n| n.list("rows").ok()).unwrap_or_default();
+    let also = get(top, "also").and_then(|n| n.map("also").ok()).unwrap_or_default();
+    rows.iter().find_map(of).or_else(|| of(get(top, "get")?)).or_else(|| also.iter().find_map(|e| of(&e.value)))
+}
+
 /// `call`, `in`, `region`.
-fn call(entries: &[Entry], node: &Node, names: &Names<'_>, batches: bool) -> Result<(Call, Option<(usize, usize)>)> {
-    let name = get(entries, "call").ok_or_else(|| Bad::new(node.at, "`call` is missing"))?;
-    let text = name.text("call")?;
+fn aws(name: &Node, text: &str, entries: &[Entry], names: &Names<'_>, batches: bool) -> Result<(Call, Option<(usize, usize)>)> {
+    rest::refuse_keys(entries)?;
     let Some((service, operation)) = text.split_once('.').filter(|(s, o)| !s.is_empty() && !o.is_empty() && !o.contains('.')) else {
         return Err(Bad::new(name.at, format!("`{text}` is not a call")).hint("written service.Operation: iam.ListUsers"));
     };
@@ -218,7 +290,7 @@ fn call(entries: &[Entry], node: &Node, names: &Names<'_>, batches: bool) -> Res
         }
     }
     let region = get(entries, "region").map(|n| Ok((expression(n, "region", names)?, n.at))).transpose()?;
-    Ok((Call { at: name.at, service: service.into(), operation: operation.into(), input, region }, batch))
+    Ok((Call { at: name.at, service: service.into(), operation: operation.into(), input, region, rest: None }, batch))
 }
 
 /// `batch(expression, n)`.
@@ -228,6 +300,11 @@ fn batch_of(text: &str, node: &Node, names: &Names<'_>) -> Result<(Expr, usize)>
     let (expr, size) = inner.rsplit_once(',').ok_or_else(bad)?;
     let size = size.trim().parse().ok().filter(|n| (1..=1000).contains(n)).ok_or_else(bad)?;
     Ok((compiled(expr.trim(), node, names)?, size))
+}
+
+/// A map of names to values.
+pub(super) fn named_values(node: &Node, what: &str, names: &Names<'_>) -> Result<Vec<(String, Expr, At)>> {
+    node.map(what)?.iter().map(|e| Ok((e.key.clone(), value(&e.value, names)?, e.at))).collect()
 }
 
 /// An input: an expression, a constant, or a structure of them.
@@ -295,16 +372,13 @@ fn codes(entries: &[Entry], key: &str) -> Result<Vec<(String, At)>> {
     }
 }
 
-fn fallback(entries: &[Entry], names: &Names<'_>) -> Result<Option<Box<Fallback>>> {
-    let Some(node) = get(entries, "else") else { return Ok(None) };
-    let inner = node.known("`else`", &ELSE)?;
-    let on = codes(inner, "on")?;
-    if on.is_empty() {
-        return Err(Bad::new(node.at, "`else` without `on`").hint("on: [the error codes after which this call is made]"));
-    }
-    let (call, _) = call(inner, node, names, false)?;
-    let take = get(inner, "take").map(|n| Ok((expression(n, "take", &Names::ANSWER)?, n.at))).transpose()?;
-    Ok(Some(Box::new(Fallback { on, call, take })))
+fn fold(node: &Node) -> Result<Fold> {
+    let entries = node.known("`fold`", &["by", "order"])?;
+    let part = |key: &str| {
+        let value = get(entries, key).ok_or_else(|| Bad::new(node.at, format!("`fold` has no `{key}`")))?;
+        Ok((expression(value, key, &Names::ANSWER)?, value.at))
+    };
+    Ok(Fold { by: part("by")?, order: part("order")? })
 }
 
 fn decoding(node: &Node) -> Result<Decode> {

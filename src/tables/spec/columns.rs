@@ -4,6 +4,7 @@ use super::calls::{Reader, compiled, expression};
 use super::yaml::{At, Bad, Kind, Node, Result, get};
 use crate::expr::{Expr, Fact, Root};
 use crate::program::Source;
+use crate::provider::Provider;
 use crate::{ColumnType, ScopeKind};
 use serde_json::Value;
 
@@ -98,7 +99,7 @@ fn type_of(text: &str, node: &Node) -> Result<ColumnType> {
 }
 
 /// Compiles the sources, and adds the common columns that the table does not declare itself.
-pub(super) fn sources(declared: &[Declared], secret: &[(String, At)], scope: ScopeKind, reader: &Reader) -> Result<Vec<Source>> {
+pub(super) fn sources(declared: &[Declared], secret: &[(String, At)], reader: &Reader) -> Result<Vec<Source>> {
     let names = reader.names();
     let column = |name: &str, ty, source, at, common| Source {
         name: name.to_owned(),
@@ -112,7 +113,7 @@ pub(super) fn sources(declared: &[Declared], secret: &[(String, At)], scope: Sco
     };
     let mut out = Vec::new();
     for d in declared {
-        let named = |base: Expr| Expr::Named(Box::new(base), d.name.clone());
+        let named = |base: Expr| Expr::Named(Box::new(base), d.name.clone(), reader.spread());
         let (source, at) = match &d.from {
             None => (named(Expr::this()), d.at),
             Some(From::Key(node)) => match node.text("from")?.strip_suffix('.') {
@@ -126,25 +127,38 @@ pub(super) fn sources(declared: &[Declared], secret: &[(String, At)], scope: Sco
         };
         out.push(column(&d.name, d.ty, source, at, false));
     }
-    let fact = |f| Expr::Path(Root::Fact(f), Vec::new());
-    let ctx = || Expr::Object(vec![("connection_name".to_owned(), fact(Fact::Connection))]);
-    let region = match scope {
-        ScopeKind::Account | ScopeKind::Subscription | ScopeKind::Tenant => Expr::Const(Value::String("global".into())),
-        ScopeKind::Region => fact(Fact::Region),
-    };
-    for (name, ty, source) in [
-        ("partition", ColumnType::Text, fact(Fact::Partition)),
-        ("region", ColumnType::Text, region),
-        ("account_id", ColumnType::Text, fact(Fact::AccountId)),
-        ("_ctx", ColumnType::Jsonb, ctx()),
-        ("sp_connection_name", ColumnType::Text, fact(Fact::Connection)),
-        ("sp_ctx", ColumnType::Jsonb, ctx()),
-    ] {
+    for (name, ty, source) in common(reader.provider, reader.scope) {
         if !declared.iter().any(|d| d.name == name) {
             out.push(column(name, ty, source, (1, 1), true));
         }
     }
     Ok(out)
+}
+
+/// The columns that come by themselves.
+fn common(provider: Provider, scope: ScopeKind) -> Vec<(&'static str, ColumnType, Expr)> {
+    let fact = |f| Expr::Path(Root::Fact(f), Vec::new());
+    let ctx = || Expr::Object(vec![("connection_name".to_owned(), fact(Fact::Connection))]);
+    let text = |name, source| (name, ColumnType::Text, source);
+    let region = match scope {
+        ScopeKind::Region => fact(Fact::Region),
+        _ => Expr::Const(Value::String("global".into())),
+    };
+    let mut out = match (provider, scope) {
+        (Provider::Aws, _) => {
+            vec![text("partition", fact(Fact::Partition)), text("region", region), text("account_id", fact(Fact::AccountId))]
+        }
+        (Provider::Azure, ScopeKind::Tenant) => {
+            vec![text("cloud_environment", fact(Fact::Partition)), text("tenant_id", fact(Fact::TenantId))]
+        }
+        (Provider::Azure, _) => {
+            vec![text("cloud_environment", fact(Fact::Partition)), text("subscription_id", fact(Fact::AccountId))]
+        }
+    };
+    out.push(("_ctx", ColumnType::Jsonb, ctx()));
+    out.push(text("sp_connection_name", fact(Fact::Connection)));
+    out.push(("sp_ctx", ColumnType::Jsonb, ctx()));
+    out
 }
 
 /// Descriptions of the common columns.
@@ -153,6 +167,9 @@ pub(super) fn about_common(name: &str) -> &'static str {
         "partition" => "The AWS partition: aws, aws-cn, aws-us-gov.",
         "region" => "The region; global for services that have none.",
         "account_id" => "The account.",
+        "cloud_environment" => "The Azure cloud: AzurePublicCloud, AzureUSGovernmentCloud, AzureChinaCloud, or the name of a custom one.",
+        "subscription_id" => "The subscription.",
+        "tenant_id" => "The tenant.",
         "_ctx" | "sp_ctx" => "How the row was reached: the connection.",
         "sp_connection_name" => "The connection the row was reached through.",
         _ => "",

@@ -1,12 +1,16 @@
 //! `keys:`: columns whose filters become request parameters.
 
-use super::calls::constants;
+use super::calls::{Reader, constants};
+use super::rest;
 use super::yaml::{At, Bad, Entry, Kind, Node, Result, get};
 use crate::expr::{Expr, Root};
 use crate::plan::RangeOp;
 use crate::program::{KeySpec, Op, Program, Target};
-use crate::run::{LinkSource, Takes};
+use crate::provider::Provider;
+use crate::run::{Call, FILTER, Link, LinkSource, Takes};
 use crate::table::KeyOp;
+use crate::{ColumnType, run};
+use chrono::TimeDelta;
 
 const OPS: [(&str, Op); 6] = [
     ("=", Op::Eq),
@@ -17,17 +21,19 @@ const OPS: [(&str, Op); 6] = [
     ("<=", Op::Range(RangeOp::Le)),
 ];
 
-pub(super) fn keys(top: &[Entry], program: &Program) -> Result<Vec<KeySpec>> {
+pub(super) fn keys(top: &[Entry], program: &Program, reader: &Reader) -> Result<Vec<KeySpec>> {
     let Some(node) = get(top, "keys") else { return Ok(Vec::new()) };
-    node.map("keys")?.iter().enumerate().map(|(i, e)| key(i, e, program)).collect()
+    node.map("keys")?.iter().enumerate().map(|(i, e)| key(i, e, program, reader)).collect()
 }
 
-fn key(index: usize, entry: &Entry, program: &Program) -> Result<KeySpec> {
+fn key(index: usize, entry: &Entry, program: &Program, reader: &Reader) -> Result<KeySpec> {
     let Some(column) = program.columns.iter().position(|c| c.name == entry.key) else {
         let names = program.columns.iter().map(|c| c.name.as_str());
         return Err(Bad::new(entry.at, format!("key column `{}` is not a column", entry.key)).suggest(&entry.key, names));
     };
-    let entries = entry.value.known("a key column", &["to", "ops", "map", "required"])?;
+    let entries = entry.value.known("a key column", &["to", "ops", "map", "required", "keep"])?;
+    let ty = program.columns[column].ty;
+    let target = |node: &Node| target(node, ty, program, reader);
     let mut targets = Vec::new();
     match get(entries, "to") {
         None => {}
@@ -36,10 +42,10 @@ fn key(index: usize, entry: &Entry, program: &Program) -> Result<KeySpec> {
                 let Some((_, op)) = OPS.iter().find(|(n, _)| *n == e.key) else {
                     return Err(Bad::new(e.at, format!("unknown operator `{}`", e.key)).hint("=, prefix, >, >=, <, <="));
                 };
-                targets.push((*op, target(&e.value, program)?));
+                targets.push((*op, target(&e.value)?));
             }
         }
-        Some(node) => targets.push((Op::Eq, target(node, program)?)),
+        Some(node) => targets.push((Op::Eq, target(node)?)),
     }
     let key = KeySpec {
         name: entry.key.clone(),
@@ -48,7 +54,16 @@ fn key(index: usize, entry: &Entry, program: &Program) -> Result<KeySpec> {
         targets,
         map: get(entries, "map").map(|n| Ok(constants(n)?.into_iter().collect())).transpose()?,
         read: reads(program, index),
+        keep: get(entries, "keep").map(keep).transpose()?,
     };
+    if let Some(node) = get(entries, "keep") {
+        if ty != ColumnType::Timestamp {
+            return Err(Bad::new(node.at, format!("`keep` on {}, which is no timestamp", entry.key)));
+        }
+        if key.bound(RangeOp::Ge).is_none() {
+            return Err(Bad::new(node.at, "`keep` without a target for `>=`").hint("to: { \">=\": … }"));
+        }
+    }
     if key.targets.is_empty() && !key.read {
         return Err(Bad::new(entry.at, format!("key column `{}` reaches no request", entry.key))
             .hint("give it `to:`, or use it in the `in:` of `get` or as key.name"));
@@ -57,6 +72,14 @@ fn key(index: usize, entry: &Entry, program: &Program) -> Result<KeySpec> {
         check_ops(node, &key)?;
     }
     Ok(key)
+}
+
+/// `90d`, `12h`.
+fn keep(node: &Node) -> Result<TimeDelta> {
+    let text = node.text("keep")?;
+    let time = |unit: &str| text.strip_suffix(unit)?.parse::<u32>().ok().filter(|n| *n > 0).map(i64::from);
+    let found = time("d").map(TimeDelta::days).or_else(|| time("h").map(TimeDelta::hours));
+    found.ok_or_else(|| Bad::new(node.at, format!("`{text}` is not a time")).hint("written 90d or 12h"))
 }
 
 /// `ops:` only repeats what `to:` says, for the reader; it must not say something else.
@@ -95,53 +118,89 @@ pub(super) fn ops(key: &KeySpec) -> Vec<KeyOp> {
 
 /// Every expression a request or a column is made of.
 fn expressions(program: &Program) -> Vec<&Expr> {
-    let links = program.links.iter().chain(&program.get).filter_map(|l| match &l.source {
-        LinkSource::Call(call) => Some((call, l.fallback.as_deref())),
-        LinkSource::Values(_) => None,
-    });
+    let links = program.links.iter().chain(&program.get).flat_map(Link::exprs);
     let alsos = program.alsos.iter().map(|a| (&a.call, a.fallback.as_deref()));
-    let calls = links.chain(alsos).flat_map(|(call, fallback)| std::iter::once(call).chain(fallback.map(|f| &f.call)));
-    let inputs = calls.flat_map(|c| c.input.iter().map(|(_, e, _)| e).chain(c.region.iter().map(|(e, _)| e)));
-    inputs.chain(program.columns.iter().map(|c| &c.source)).collect()
+    let calls = alsos.flat_map(|(call, fallback)| std::iter::once(call).chain(fallback.map(|f| &f.call)));
+    links.chain(calls.flat_map(Call::exprs)).map(|(e, _)| e).chain(program.columns.iter().map(|c| &c.source)).collect()
 }
 
 fn reads(program: &Program, key: usize) -> bool {
     expressions(program).iter().any(|e| e.all_roots().iter().any(|r| *r == Root::Key(key) || *r == Root::Keys))
 }
 
-/// `Operation.Member`, `Operation.Member[]`, `Operation.Member[filter-name]`.
-fn target(node: &Node, program: &Program) -> Result<Target> {
+/// `Operation.Member`, `Operation.Member[]`, `Operation.Member[filter-name]`; the call by its operation or by its `as:`.
+fn target(node: &Node, ty: ColumnType, program: &Program, reader: &Reader) -> Result<Target> {
     let text = node.text("to")?;
+    let azure = program.provider == Provider::Azure;
     let bad = || {
-        Bad::new(node.at, format!("`{text}` is no request parameter"))
-            .hint("written Operation.Member, Operation.Member[] or Operation.Filters[name]")
+        let hint = match azure {
+            false => "written Operation.Member, Operation.Member[] or Operation.Filters[name]",
+            true => "written name.parameter or name.$filter[property eq], where `as: name` names the call",
+        };
+        Bad::new(node.at, format!("`{text}` is no request parameter")).hint(hint)
     };
     let (operation, member) = text.split_once('.').ok_or_else(bad)?;
-    let links: Vec<usize> =
-        program.links.iter().filter(|l| matches!(&l.source, LinkSource::Call(c) if &*c.operation == operation)).map(|l| l.index).collect();
+    let calls = || program.links.iter().filter_map(|l| call_of(l).map(|c| (l.index, c)));
+    let alias = reader.aliases().find(|(name, link, _)| *name == operation && call_of(&program.links[*link]).is_some());
+    let links: Vec<usize> = match alias {
+        Some((_, link, _)) => vec![link],
+        None => calls().filter(|(_, c)| &*c.operation == operation).map(|(link, _)| link).collect(),
+    };
     if links.is_empty() {
-        let names = program.links.iter().filter_map(|l| match &l.source {
-            LinkSource::Call(c) => Some(&*c.operation),
-            LinkSource::Values(_) => None,
-        });
+        let names = calls().map(|(_, c)| &*c.operation).chain(reader.aliases().map(|(name, ..)| name));
         return Err(Bad::new(node.at, format!("`rows` has no call {operation}")).suggest(operation, names));
     }
     let (member, takes) = match member.split_once('[') {
         None => (member, Takes::One),
         Some((member, "]")) => (member, Takes::List),
-        Some((member, rest)) => (member, Takes::Filter(rest.strip_suffix(']').filter(|n| !n.is_empty()).ok_or_else(bad)?.to_owned())),
+        Some((member, rest)) => {
+            let inner = rest.strip_suffix(']').map(str::trim).filter(|n| !n.is_empty()).ok_or_else(bad)?;
+            let takes = match azure {
+                false => Takes::Filter(inner.to_owned()),
+                true => {
+                    let key = rest::clause_key(inner).filter(|key| member == FILTER && key == inner).ok_or_else(bad)?;
+                    // OData writes times without quotes; the Resource Manager with them.
+                    let on_arm = links.iter().all(|l| call_of(&program.links[*l]).is_some_and(|c| &*c.service == "arm"));
+                    Takes::Clause { key, quoted: on_arm || ty != ColumnType::Timestamp }
+                }
+            };
+            (member, takes)
+        }
     };
-    if member.is_empty() || !member.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-' || (azure && c == '$');
+    if member.is_empty() || !member.chars().all(word) {
         return Err(bad());
     }
-    Ok(Target { at: node.at, links, member: member.to_owned(), takes })
+    Ok(Target { at: node.at, links, member: member.to_owned(), takes, by_alias: alias.is_some() })
+}
+
+fn call_of(link: &Link) -> Option<&Call> {
+    match &link.source {
+        LinkSource::Call(call) => Some(call),
+        LinkSource::Values(_) => None,
+    }
+}
+
+/// Names of `only_one:` are those of clauses.
+pub(super) fn check_only_one(program: &Program) -> Result<()> {
+    for link in program.links.iter().chain(&program.get) {
+        let Some(call) = call_of(link) else { continue };
+        let targets = program.keys.iter().flat_map(|k| &k.targets).filter(|(_, t)| t.links.contains(&link.index));
+        let clauses = targets.filter_map(|(_, t)| match &t.takes {
+            Takes::Clause { key, .. } => Some(key.as_str()),
+            _ => None,
+        });
+        rest::check_only_one(call, clauses)?;
+    }
+    program.alsos.iter().try_for_each(|a| rest::check_only_one(&a.call, std::iter::empty()))
 }
 
 /// A key that an input reads without an alternative has to be required; `unless:` needs a key that reaches the links after it.
 pub(super) fn check_unless(top: &[Entry], program: &Program) -> Result<()> {
     for link in &program.links {
-        if let LinkSource::Call(call) = &link.source {
-            for (name, expr, at) in &call.input {
+        if let Some(call) = call_of(link) {
+            let of_rest = call.rest.as_deref().into_iter().flat_map(run::Rest::needed);
+            for (name, expr, at) in call.input.iter().map(|(name, e, at)| (name.as_str(), e, at)).chain(of_rest) {
                 let Some(key) = expr.bare_key().map(|k| &program.keys[k]) else { continue };
                 if !key.required {
                     return Err(Bad::new(*at, format!("{name} has no value when a query gives no {}", key.name))

@@ -3,6 +3,7 @@
 mod calls;
 mod columns;
 mod keys;
+mod rest;
 pub(crate) mod yaml;
 
 use crate::expr::Root;
@@ -15,8 +16,28 @@ use yaml::{Bad, Entry, Node, Result, get};
 
 const TOP: [&str; 11] = ["table", "about", "scope", "service", "get", "rows", "also", "keys", "secret", "columns", "view"];
 /// Names that expressions have anyway.
-const TAKEN: [&str; 9] =
-    ["partition", "account_id", "region", "connection_name", "connection_regions", "home_region", "key", "parent", "item"];
+const TAKEN: [&str; 14] = [
+    "partition",
+    "account_id",
+    "region",
+    "connection_name",
+    "connection_regions",
+    "home_region",
+    "subscription_id",
+    "tenant_id",
+    "cloud_environment",
+    "now",
+    "key",
+    "parent",
+    "item",
+    "fold",
+];
+const SCOPES: [(&str, ScopeKind); 4] = [
+    ("account", ScopeKind::Account),
+    ("region", ScopeKind::Region),
+    ("subscription", ScopeKind::Subscription),
+    ("tenant", ScopeKind::Tenant),
+];
 
 /// Loads a spec. `name` is what its file is called.
 pub(crate) fn load(file: &str, name: &str, source: &str) -> std::result::Result<Table, SpecError> {
@@ -60,38 +81,40 @@ fn read(file_name: &str, source: &str) -> Result<Table> {
         return view_of(top, name, about, view, &declared, declared.iter().map(column).collect());
     }
     let scope_node = need("scope")?;
-    let scope = match scope_node.text("scope")? {
-        "account" => ScopeKind::Account,
-        "region" => ScopeKind::Region,
-        other => {
-            return Err(Bad::new(scope_node.at, format!("unknown scope `{other}`"))
-                .hint("account (asked once, at the partition's home region) or region (asked in every region)"));
-        }
+    let provider = calls::provider(top).unwrap_or_default();
+    let word = scope_node.text("scope")?;
+    let Some((_, scope)) = SCOPES.into_iter().find(|(n, _)| *n == word) else {
+        return Err(Bad::new(scope_node.at, format!("unknown scope `{word}`")).hint(provider.scopes()));
     };
-    let mut program = Program::default();
+    if !provider.has(scope) {
+        return Err(Bad::new(scope_node.at, format!("scope {word} in a table of {}", provider.name())).hint(provider.scopes()));
+    }
+    let mut program = Program { provider, ..Program::default() };
     let key_names: Vec<String> = match get(top, "keys") {
         None => Vec::new(),
         Some(keys) => keys.map("keys")?.iter().map(|e| e.key.clone()).collect(),
     };
     program.key_names = key_names.clone().into();
-    let reader = Reader::new(top, key_names)?;
+    let reader = Reader::new(top, key_names, provider, scope)?;
     program.links = reader.links(top)?;
     program.get = reader.get(top, program.links.len())?;
     if program.links.is_empty() && program.get.is_none() {
         return Err(Bad::new(document.at, "a table needs `rows`, `get` or `view`"));
     }
     program.alsos = reader.alsos(top)?;
-    program.columns = columns::sources(&declared, &secret, scope, &reader)?;
+    program.columns = columns::sources(&declared, &secret, &reader)?;
     if let Some(column) = program.columns.iter().find(|c| c.secret && matches!(c.source, crate::expr::Expr::Named(..))) {
         return Err(Bad::new(column.at, format!("secret column {} has no source of its own", column.name))
             .hint("name the member, so that recordings can leave it out: type <- Member"));
     }
     check_cycles(&program, top)?;
+    program.free_facts = scope == ScopeKind::Subscription;
     program.resolve();
-    check_used(&program, top, &reader)?;
     check_batches(&program, &reader)?;
-    program.keys = keys::keys(top, &program)?;
+    program.keys = keys::keys(top, &program, &reader)?;
+    check_used(&program, top, &reader)?;
     keys::check_unless(top, &program)?;
+    keys::check_only_one(&program)?;
     let mut all: Vec<Column> = declared.iter().map(column).collect();
     all.extend(program.columns[declared.len()..].iter().map(|c| Column {
         name: c.name.clone(),
@@ -101,7 +124,7 @@ fn read(file_name: &str, source: &str) -> Result<Table> {
     }));
     let service = match get(top, "service") {
         Some(node) => Some(node.text("service")?.to_owned()),
-        None if scope == ScopeKind::Account => None,
+        None if scope != ScopeKind::Region => None,
         None => program.links.iter().chain(&program.get).find_map(|l| match &l.source {
             crate::run::LinkSource::Call(call) => Some(call.service.to_string()),
             crate::run::LinkSource::Values(_) => None,
@@ -112,7 +135,7 @@ fn read(file_name: &str, source: &str) -> Result<Table> {
         name: name.to_owned(),
         about,
         scope,
-        provider: name.split('_').next().unwrap_or(name).to_owned(),
+        provider: provider.name().to_owned(),
         service,
         columns: all,
         keys: program.keys.iter().map(public).collect(),
@@ -184,10 +207,9 @@ fn check_used(program: &Program, top: &[Entry], reader: &Reader) -> Result<()> {
         for also in &program.alsos {
             also.inputs(&mut |e, _| used |= e.all_roots().contains(&Root::Link(link)));
         }
-        used |= program.links.iter().any(|l| match &l.source {
-            crate::run::LinkSource::Call(c) => c.input.iter().any(|(_, e, _)| e.all_roots().contains(&Root::Link(link))),
-            crate::run::LinkSource::Values(_) => false,
-        });
+        used |= program.links.iter().flat_map(crate::run::Link::exprs).any(|(e, _)| e.all_roots().contains(&Root::Link(link)));
+        // A key column that names the call by it has asked for this link alone.
+        used |= program.keys.iter().flat_map(|k| &k.targets).any(|(_, t)| t.by_alias && t.links == [link]);
         if !used {
             return Err(Bad::new(at, format!("nothing uses `as: {name}`")).hint("remove it"));
         }
@@ -212,9 +234,7 @@ fn check_batches(program: &Program, reader: &Reader) -> Result<()> {
             also.inputs(&mut |e, at| found = found.or(reads(e).then_some(at)));
         }
         for later in &program.links[batch.index + 1..] {
-            if let crate::run::LinkSource::Call(call) = &later.source {
-                call.input.iter().for_each(|(_, e, at)| found = found.or(reads(e).then_some(*at)));
-            }
+            later.exprs().for_each(|(e, at)| found = found.or(reads(e).then_some(at)));
         }
         if let Some(at) = found {
             return Err(late(at));

@@ -1,10 +1,12 @@
 //! Functions of specs beside JMESPath's own: pure, one family a file.
 
 mod codec;
+mod days;
 mod document;
 mod entries;
 mod pascal;
 mod policy;
+mod resource_id;
 mod tags;
 mod text;
 mod time;
@@ -19,6 +21,7 @@ use std::sync::LazyLock;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Gives {
     Text,
+    Number,
     Timestamp,
     Json,
     /// What its first argument is.
@@ -40,16 +43,20 @@ impl fmt::Debug for Function {
     }
 }
 
-static FUNCTIONS: [&Function; 13] = [
+static FUNCTIONS: [&Function; 17] = [
     &codec::BASE64,
+    &days::DAYS,
     &document::DOCUMENT,
     &entries::ENTRIES,
     &time::EPOCH,
+    &resource_id::ID_PART,
     &text::LOWER,
     &text::NULL_IF,
     &pascal::PASCAL,
     &policy::POLICY,
     &text::REPLACE,
+    &resource_id::RESOURCE_GROUP,
+    &resource_id::RESOURCE_IDS,
     &text::SPLIT,
     &tags::TAGS,
     &text::TRIM,

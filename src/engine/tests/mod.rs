@@ -10,6 +10,10 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 
+mod memory;
+mod scopes;
+mod secrets;
+
 const A: &str = "111111111111";
 const B: &str = "222222222222";
 
@@ -88,14 +92,18 @@ fn pairs(bundle: &mut Bundle, account: &str, region: &str, names: Result<&[&str]
 }
 
 async fn engine_over(bundle: Bundle, search_path: &[&str]) -> Engine {
+    let search_path = search_path.iter().map(|s| (*s).to_owned()).collect();
+    engine_with(bundle, &SPECS, Settings { search_path, ..Settings::default() }).await
+}
+
+async fn engine_with(bundle: Bundle, specs: &[(&str, &str)], settings: Settings) -> Engine {
     let options =
         Options { config: Config::default(), mode: Mode::Replay(Arc::new(bundle)), cache_ttl: Duration::from_secs(300), max_in_flight: 64 };
     let cloud = Cloud::open(options).await.unwrap();
     let mut catalog = Catalog::embedded();
-    for (file, text) in SPECS {
+    for (file, text) in specs {
         catalog.add(file, text).unwrap();
     }
-    let settings = Settings { search_path: search_path.iter().map(|s| (*s).to_owned()).collect() };
     Engine::new(cloud, Arc::new(catalog), settings).unwrap()
 }
 
@@ -107,6 +115,7 @@ struct Got {
     rows: Vec<String>,
     failures: Vec<Failure>,
     counts: TallyCounts,
+    notices: Vec<String>,
 }
 
 async fn try_run(engine: &Engine, sql: &str) -> Result<Got, EngineError> {
@@ -118,7 +127,7 @@ async fn try_run(engine: &Engine, sql: &str) -> Result<Got, EngineError> {
         let columns: Vec<_> = batch.columns().iter().map(|c| ArrayFormatter::try_new(c.as_ref(), &options).unwrap()).collect();
         rows.extend((0..batch.num_rows()).map(|r| columns.iter().map(|c| c.value(r).to_string()).collect::<Vec<_>>().join("|")));
     }
-    Ok(Got { rows, failures: log.failures(), counts: log.counts() })
+    Ok(Got { rows, failures: log.failures(), counts: log.counts(), notices: log.notices() })
 }
 
 async fn run(engine: &Engine, sql: &str) -> Got {
@@ -194,7 +203,7 @@ async fn the_search_path_says_what_unqualified_names_mean() {
     let engine = engine_over(bundle(), &["dev"]).await;
     assert_eq!(run(&engine, "select key_name from test_pair").await.rows, ["b-eu-1", "b-us-1", "b-us-2"]);
     let cloud = engine.cloud().clone();
-    let settings = Settings { search_path: vec!["prd".into()] };
+    let settings = Settings { search_path: vec!["prd".into()], ..Settings::default() };
     match Engine::new(cloud, engine.catalog().clone(), settings) {
         Err(EngineError::Sql { message, hint, .. }) => {
             assert_eq!(message, "the search path names an unknown connection: \"prd\"");
@@ -338,15 +347,15 @@ async fn the_catalog_is_in_sql_and_costs_no_call() {
             &["both|VIEW", "dev|VIEW", "prod|VIEW", "public|VIEW", "both|FOREIGN", "dev|FOREIGN", "prod|FOREIGN", "public|FOREIGN"],
         ),
         ("select schema_name from information_schema.schemata order by 1", &["both", "dev", "information_schema", "prod", "public"]),
-        ("select provider, kind, scope, service from assay_tables where name = 'test_pair'", &["test|calls|region|ec2"]),
+        ("select provider, kind, scope, service from assay_tables where name = 'test_pair'", &["aws|calls|region|ec2"]),
         ("select name from assay_tables where name like 'test\\_%' and kind = 'view'", &["test_loop", "test_named"]),
         (
             "select column_name, is_key, required, operators from assay_columns where table_name = 'test_membership' and ordinal_position <= 2 order by ordinal_position",
             &["user_name|true|true|=, in", "group_name|false|false|null"],
         ),
         (
-            "select name, kind, members, is_default from assay_connections order by name",
-            &["both|aggregate|[\"prod\", \"dev\"]|false", "dev|account|[]|true", "prod|account|[]|true"],
+            "select name, cloud, kind, members, is_default from assay_connections order by name",
+            &["both|aws|aggregate|[\"prod\", \"dev\"]|false", "dev|aws|account|[]|true", "prod|aws|account|[]|true"],
         ),
         (
             "select data_type from information_schema.columns where table_schema = 'prod' and table_name = 'test_user' and column_name = '_ctx'",
