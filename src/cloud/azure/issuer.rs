@@ -122,7 +122,7 @@ impl Issuer {
 
     /// A service principal, at the authority.
     async fn principal(&self, source: &Source, answer: &Answer) -> Result<Built, Refusal> {
-        let client_options = self.options(self.login.clone(), Some(self.authority.clone()), status);
+        let client_options = self.options(self.login.clone(), Some(self.authority.clone()), answer);
         Ok(match source {
             Source::Secret { who: Principal { tenant, client_id }, secret } => {
                 let options = ClientSecretCredentialOptions { client_options };
@@ -159,7 +159,7 @@ impl Issuer {
         };
         let options = ManagedIdentityCredentialOptions {
             user_assigned_id: client_id.map(UserAssignedId::ClientId),
-            client_options: self.options(self.local.client()?, None, status),
+            client_options: self.options(self.local.client()?, None, answer),
         };
         Ok(ManagedIdentityCredential::new(Some(options)).map(|c| c as _))
     }
