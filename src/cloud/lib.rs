@@ -15,6 +15,7 @@ mod cloud;
 #[cfg(test)]
 mod cloud_tests;
 mod connection;
+mod container;
 mod credentials;
 mod error;
 #[cfg(test)]

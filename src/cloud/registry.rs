@@ -278,9 +278,11 @@ mod tests {
         let one = |c: Value| json!({"connections": {"p": c}});
         for (config, message) in [
             (one(json!({"cloud": "gcp"})), "`connections.p`: unknown cloud `gcp`"),
-            (one(json!({"cloud": "azure", "profile": "p"})), "`connections.p`: `profile` belongs to `cloud: aws`"),
-            (one(json!({"cloud": "azure", "subscriptions": ["[a"]})), "`connections.p.subscriptions`: `[a` is no glob"),
             (one(json!({"tenant": "t"})), "`connections.p`: `tenant` belongs to `cloud: azure`"),
+            (one(json!({"cloud": "azure", "profile": "p"})), "`connections.p`: `profile` belongs to `cloud: aws`"),
+            (one(json!({"cloud": "azure", "regions": ["r"]})), "`regions` belongs to `cloud: aws`"),
+            (one(json!({"cloud": "azure", "subscriptions": ["[a"]})), "`connections.p.subscriptions`: `[a` is no glob"),
+            (json!({"connections": {"a": {}, "b": {"aggregate": ["a"], "tenant": "t"}}}), "an aggregate has no `tenant` of its own"),
             (one(json!({"profile": ""})), "`profile` is empty"),
             (one(json!({"role_arn": "Audit"})), "is no role ARN"),
             (one(json!({"external_id": "x"})), "`external_id` needs a `role_arn`"),

@@ -51,7 +51,7 @@ pub(super) fn prepare(environment: &Environment, api: &str, operation: &str, inp
         _ => Audience::Storage,
     };
     if super::is_storage(api) {
-        let (url, version) = storage(environment, template, input)?;
+        let (url, version) = storage(environment, api, template, input)?;
         return Ok(Prepared { method, url, audience, version: Some(version), body: None });
     }
     let base = if api == "graph" { &environment.graph } else { &environment.resource_manager };
@@ -214,15 +214,16 @@ fn fits(wanted: &str, given: &str) -> bool {
 }
 
 /// The address on a storage account's data plane, and its version. The account's own answer said where it is, so the host is checked.
-fn storage(environment: &Environment, template: &str, input: &Value) -> Result<(Url, String), CloudError> {
+fn storage(environment: &Environment, api: &str, template: &str, input: &Value) -> Result<(Url, String), CloudError> {
     let given = text(input, "path")?;
     let mut url = Url::parse(given).map_err(|e| refused(format!("the address of the storage account is none: {e}")))?;
     let emulator = check_host(environment, &url).map_err(refused)?;
     let (wanted_path, wanted_query) = template.split_once('?').unwrap_or((template, ""));
     let wanted: Vec<&str> = wanted_path.trim_start_matches("{}").split('/').filter(|s| !s.is_empty()).collect();
     let segments: Vec<&str> = url.path().split('/').filter(|s| !s.is_empty()).collect();
-    // What stands before the container is nothing, or at an emulator the account and perhaps the service.
-    let account = segments.len().checked_sub(wanted.len()).filter(|n| *n <= if emulator { 2 } else { 0 });
+    // What stands before the container is nothing, or at an emulator the account, and the service where one address has them all.
+    let most = if !emulator { 0 } else if segments.get(1) == Some(&api) { 2 } else { 1 };
+    let account = segments.len().checked_sub(wanted.len()).filter(|n| *n <= most);
     let sound = segments.iter().all(|s| check_segment(s).is_ok());
     if !sound || !account.is_some_and(|n| wanted.iter().zip(&segments[n..]).all(|(w, s)| fits(w, s))) {
         return Err(refused("the path of the storage address is not the operation's"));

@@ -174,8 +174,10 @@ fn no_token_goes_to_another_host() {
 fn emulators_are_named_with_their_port_and_may_hold_the_account_in_the_path() {
     for (suffix, path, fine) in [
         ("127.0.0.1:10001", "http://127.0.0.1:10001/devstore?comp=properties", true),
-        ("127.0.0.1:10001", "http://127.0.0.1:10001/one/queue/?comp=properties", true),
-        ("127.0.0.1:10001", "http://127.0.0.1:10001/a/b/c?comp=properties", false),
+        ("127.0.0.1:10001", "http://127.0.0.1:10001/devstore/q?comp=properties", false),
+        ("127.0.0.1:10001", "http://127.0.0.1:10001/devstore/queue?comp=properties", true),
+        ("127.0.0.1:10001", "http://127.0.0.1:10001/devstore/queue/q?comp=properties", false),
+        ("core.example", "https://one.queue.core.example/one/queue?comp=properties", false),
         ("127.0.0.1:10001", "http://127.0.0.1:10002/devstore?comp=properties", false),
         ("localhost:9", "http://one.queue.localhost:9/?comp=properties", true),
         ("emulator.example:9", "http://one.emulator.example:9/?comp=properties", false),
