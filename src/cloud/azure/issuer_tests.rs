@@ -282,7 +282,7 @@ async fn a_command_takes_the_place_of_its_shell() {
 #[test]
 fn debug_shows_no_secret() {
     let config = ConnectionConfig::default();
-    let environment = Environment::read("p", &config, &Variables::default()).unwrap();
+    let environment = Environment::read("connections.p", &config, &Variables::default()).unwrap();
     let issuer = Issuer::new(&environment, &reqwest::Client::new(), Clock::real());
     let text = format!("{issuer:?} {:?}", secret());
     assert!(!text.contains("s3cr3t"), "{text}");
