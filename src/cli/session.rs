@@ -7,7 +7,7 @@ use crate::demo;
 use crate::exit::{Exit, Failed};
 use assay_cloud::{Bundle, Cloud, Mode, Options};
 use assay_compliance::Library;
-use assay_engine::shapes::AwsShapes;
+use assay_engine::shapes::ModelShapes;
 use assay_engine::{Engine, Settings};
 use assay_tables::Catalog;
 use std::path::Path;
@@ -72,7 +72,7 @@ pub(crate) fn catalog(config: &Config) -> Result<Catalog, Failed> {
     for folder in &config.tables {
         catalog.add_folder(folder)?;
     }
-    catalog.check_added(&AwsShapes)?;
+    catalog.check_added(&ModelShapes)?;
     Ok(catalog)
 }
 

@@ -3,7 +3,7 @@
 //! The file is one zstd frame of lines: a JSON header, then one line per answer: subject, region, service, operation, canonical input,
 //! `ok` or `error`, and the answer's JSON, parted by tabs. Answers stay text until they are asked for, so opening a bundle is cheap.
 
-use crate::connection::{Connection, Identity};
+use crate::connection::{AZURE, Connection, Identity};
 use crate::key::{call_key, canonical_input};
 use crate::{CloudError, ErrorKind};
 use chrono::{DateTime, Utc};
@@ -71,6 +71,9 @@ pub(crate) struct Header {
     pub(crate) default: Vec<String>,
     pub(crate) connections: Vec<RecordedConnection>,
     pub(crate) accounts: Vec<RecordedAccount>,
+    /// Of Azure connections.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) tenants: Vec<RecordedAccount>,
     pub(crate) logins: Vec<RecordedLogin>,
     /// Connections whose accounts could not be listed.
     pub(crate) failed: BTreeMap<String, CloudError>,
@@ -79,6 +82,9 @@ pub(crate) struct Header {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct RecordedConnection {
     pub(crate) name: String,
+    /// Absent: `aws`, or an aggregate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) cloud: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) members: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -90,6 +96,7 @@ impl RecordedConnection {
     pub(crate) fn of(connection: &Connection) -> RecordedConnection {
         RecordedConnection {
             name: connection.name.to_string(),
+            cloud: Some(connection.cloud()).filter(|cloud| *cloud == AZURE).map(str::to_owned),
             members: connection.members.iter().map(ToString::to_string).collect(),
             regions: connection.config.regions.clone(),
         }
@@ -113,6 +120,9 @@ pub(crate) struct RecordedLogin {
     /// Every enabled region; absent if nobody asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) regions: Option<Result<Vec<String>, CloudError>>,
+    /// Why nothing was asked there at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) refused: Option<CloudError>,
 }
 
 /// Answers by call, as JSON text.
@@ -145,6 +155,7 @@ impl Bundle {
             default: Vec::new(),
             connections: Vec::new(),
             accounts: Vec::new(),
+            tenants: Vec::new(),
             logins: Vec::new(),
             failed: BTreeMap::new(),
         };
@@ -173,18 +184,54 @@ impl Bundle {
     /// Adds an aggregate: a connection that stands for others.
     pub fn aggregate(&mut self, name: &str, members: &[&str]) {
         let members = members.iter().map(|m| (*m).to_owned()).collect();
-        self.header.connections.push(RecordedConnection { name: name.to_owned(), members, regions: Vec::new() });
+        self.header.connections.push(RecordedConnection { name: name.to_owned(), cloud: None, members, regions: Vec::new() });
+    }
+
+    /// Adds a subscription of the public cloud under an Azure connection, and the connection's tenant. A new connection is also a default
+    /// one. Answers are kept under the subscription's id, of the tenant under the tenant's id or the connection's name; in region `global`.
+    pub fn subscription(&mut self, connection: &str, id: &str, tenant: &str) {
+        self.tenant(connection, tenant);
+        self.azure_login(format!("{connection}/{id}"), connection, id, tenant, None);
+    }
+
+    /// Adds a subscription that is disabled: every call there fails with code `SubscriptionDisabled`.
+    pub fn disabled_subscription(&mut self, connection: &str, id: &str, tenant: &str) {
+        self.tenant(connection, tenant);
+        let error = CloudError::new(ErrorKind::Denied, "SubscriptionDisabled", "the subscription is Disabled: nothing is read there");
+        self.azure_login(format!("{connection}/{id}"), connection, id, tenant, Some(error));
+    }
+
+    /// Adds an Azure connection and its tenant.
+    pub fn tenant(&mut self, connection: &str, tenant: &str) {
+        if self.header.tenants.iter().any(|t| t.connection == connection) {
+            return;
+        }
+        self.connection(connection, Some(AZURE));
+        self.azure_login(connection.to_owned(), connection, tenant, tenant, None);
+    }
+
+    fn azure_login(&mut self, key: String, connection: &str, id: &str, tenant: &str, refused: Option<CloudError>) {
+        let identity = crate::azure::subscriptions::identity(id, &"AzurePublicCloud".into(), tenant);
+        let account = RecordedAccount { connection: connection.to_owned(), key: key.clone(), login: key.clone() };
+        if key == connection { &mut self.header.tenants } else { &mut self.header.accounts }.push(account);
+        let region = crate::azure::GLOBAL.to_owned();
+        self.header.logins.push(RecordedLogin { key, region, identity: Some(Ok(identity)), regions: None, refused });
+    }
+
+    fn connection(&mut self, name: &str, cloud: Option<&str>) {
+        if !self.header.connections.iter().any(|c| c.name == name) {
+            let (name, cloud) = (name.to_owned(), cloud.map(str::to_owned));
+            self.header.default.push(name.clone());
+            self.header.connections.push(RecordedConnection { name, cloud, members: Vec::new(), regions: Vec::new() });
+        }
     }
 
     fn login(&mut self, connection: &str, account: &str, identity: Result<Identity, CloudError>, regions: Result<Vec<String>, CloudError>) {
-        if !self.header.connections.iter().any(|c| c.name == connection) {
-            let name = connection.to_owned();
-            self.header.default.push(name.clone());
-            self.header.connections.push(RecordedConnection { name, members: Vec::new(), regions: Vec::new() });
-        }
+        self.connection(connection, None);
         let key = format!("{connection}/{account}");
         self.header.accounts.push(RecordedAccount { connection: connection.to_owned(), key: key.clone(), login: key.clone() });
-        self.header.logins.push(RecordedLogin { key, region: "us-east-1".to_owned(), identity: Some(identity), regions: Some(regions) });
+        let region = "us-east-1".to_owned();
+        self.header.logins.push(RecordedLogin { key, region, identity: Some(identity), regions: Some(regions), refused: None });
     }
 
     /// Adds an answer: a JSON output, or an error. Instead of the account id, the key of an account may be given.

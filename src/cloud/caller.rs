@@ -2,13 +2,15 @@
 //! once when they expired, patience when the retries gave up under throttling, and who hears of it.
 
 use crate::aws::client::Attempts;
+use crate::azure;
 use crate::cache::{Cache, Outcome};
 use crate::clock::Clock;
 use crate::credentials::{FAILURE_BELIEVED, Login};
 use crate::flight::{Flights, died};
 use crate::key::{call_key, canonical_input};
-use crate::limiter::Limiter;
+use crate::limiter::{Limit, Limiter};
 use crate::limits::Limits;
+use crate::read_op::is_secret_answer;
 use crate::recorder::Recorder;
 use crate::transport::{Request, Transport};
 use crate::{CloudError, ErrorKind, Tally, TallyCounts};
@@ -26,10 +28,22 @@ const PATIENCE: &[Duration] = &[Duration::from_secs(2), Duration::from_secs(5), 
 /// Codes that say the credentials are too old. Source: AWS "Common error types" and the STS and S3 API references.
 const EXPIRED: &[&str] = &["ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"];
 
-/// The call's own credentials are too old, or those that a role is assumed with: then only the chain of causes says so.
-fn expired(error: &CloudError) -> bool {
+/// A cloud that asks for a longer wait is not waited for: the call fails, and says so.
+const LONGEST_WAIT: Duration = Duration::from_secs(600);
+
+/// The call's own credentials are too old, or those that a role is assumed with: then only the chain of causes says so. Azure answers 401
+/// to any token that it does not like, whatever the code.
+fn expired(error: &CloudError, login: &Login) -> bool {
+    if login.principal().is_some() {
+        return error.kind == ErrorKind::Credentials && error.status == Some(401);
+    }
     let base = || error.kind == ErrorKind::Credentials && EXPIRED.iter().any(|code| error.message.contains(code));
     EXPIRED.contains(&error.code.as_str()) || base()
+}
+
+fn too_long(wait: Duration) -> CloudError {
+    let message = format!("the cloud asks not to be called for {} s: run again then", wait.as_secs());
+    CloudError::new(ErrorKind::Throttled, "TooManyRequests", message)
 }
 
 /// Makes calls for everybody in the room.
@@ -40,7 +54,7 @@ pub(crate) struct Caller {
     cache: Cache,
     flights: Flights<Outcome>,
     limiter: Limiter,
-    /// Gates behind which nothing answered, since when, and how that was told.
+    /// Where nothing answered, since when, and how that was told.
     down: Mutex<HashMap<String, (Duration, CloudError)>>,
     /// By login.
     limits: HashMap<Arc<str>, Limits>,
@@ -101,6 +115,17 @@ impl Caller {
         input: Value,
         tally: &Tally,
     ) -> Outcome {
+        let labelled = |mut e: CloudError| {
+            e.service = service.to_owned();
+            e.operation = operation.to_owned();
+            // Azure's scopes have no region.
+            e.region = if azure::is_api(service) { String::new() } else { region.to_string() };
+            e.account = who.login.identity.get().map_or_else(|| who.connection.to_owned(), |i| i.account_id.to_string());
+            e
+        };
+        if let Some(refused) = &who.login.refused {
+            return Err(labelled(refused.clone()));
+        }
         let canonical = canonical_input(&input);
         let key = call_key(&who.login.key, region, service, operation, &canonical);
         let hit = TallyCounts { cache_hits: 1, ..TallyCounts::default() };
@@ -122,13 +147,7 @@ impl Caller {
             }
             outcome.unwrap_or_else(|| Err(died()))
         };
-        outcome.map_err(|mut e| {
-            e.service = service.to_owned();
-            e.operation = operation.to_owned();
-            e.region = region.to_string();
-            e.account = who.login.identity.get().map_or_else(|| who.connection.to_owned(), |i| i.account_id.to_string());
-            e
-        })
+        outcome.map_err(labelled)
     }
 
     /// The call itself, in a task of its own.
@@ -139,6 +158,10 @@ impl Caller {
             return outcome;
         }
         let outcome = self.send(&request, &tally).await.map(Arc::new);
+        // An answer that is a secret goes to those who wait for it, and nowhere else.
+        if outcome.is_ok() && is_secret_answer(&request.service, &request.operation) {
+            return outcome;
+        }
         self.cache.put(&key, &request.service, &request.operation, &outcome);
         if let Some(recorder) = &self.recorder {
             recorder.answer(&key, &request.service, &request.operation, &outcome);
@@ -151,21 +174,25 @@ impl Caller {
         if let Some(error) = login.recent_failure(self.clock.now()) {
             return Err(error);
         }
-        let gate = [&*login.key, &request.region, &request.service].join("\t");
-        let known_down = self.down().get(&gate).filter(|(since, _)| self.clock.now().saturating_sub(*since) < FAILURE_BELIEVED).cloned();
+        let (gates, lane) = self.way_of(request);
+        let known_down = self.down().get(&lane).filter(|(since, _)| self.clock.now().saturating_sub(*since) < FAILURE_BELIEVED).cloned();
         if let Some((_, error)) = known_down {
             return Err(error);
         }
-        let limit = self.limits.get(&login.key).map(|l| l.of(&request.service)).unwrap_or_default();
         let mut patience = PATIENCE.iter();
-        let (mut sent, mut renewed) = (0, false);
+        let (mut sent, mut made, mut renewed) = (0, 0, false);
         loop {
-            let pass = self.limiter.enter(gate.clone(), limit).await;
+            let closed = self.limiter.closed_for(&gates);
+            if closed > LONGEST_WAIT {
+                return Err(too_long(closed));
+            }
+            let pass = self.limiter.enter(gates.clone()).await;
             let generation = login.generation();
             let mut attempts = Attempts::default();
             let result = self.transport.send(request, &mut attempts).await;
-            pass.report(attempts.throttled > 0);
+            pass.report(attempts.throttled > 0, attempts.advice);
             drop(pass);
+            made += 1;
             tally.add(TallyCounts {
                 calls: u64::from(sent == 0 && attempts.total > 0),
                 retries: u64::from(attempts.total.saturating_sub(u32::from(sent == 0))),
@@ -174,30 +201,55 @@ impl Caller {
             });
             sent += attempts.total;
             let Err(error) = result else { return result };
-            if expired(&error) && !renewed {
+            // AWS's client has made all the attempts there are; Azure's makes one at a time, or none without a token.
+            let asked = attempts.advice.retry_after.unwrap_or_default();
+            let again = login
+                .principal()
+                .filter(|_| attempts.total > 0)
+                .and_then(|_| azure::client::again(&error, made, attempts.advice.retry_after));
+            if expired(&error, login) && !renewed {
                 renewed = true;
                 login.renew(generation);
+            } else if asked > LONGEST_WAIT {
+                return Err(CloudError { message: format!("{}; {}", error.message, too_long(asked).message), ..error });
+            } else if let Some(wait) = again {
+                self.clock.sleep(wait).await;
             } else if error.kind == ErrorKind::Throttled
                 && let Some(wait) = patience.next()
             {
-                self.clock.sleep(*wait).await;
+                self.clock.sleep(asked.max(*wait)).await;
             } else {
-                self.remember(&error, login, gate, generation, attempts);
+                self.remember(&error, login, lane, generation, attempts);
                 return Err(error);
             }
         }
     }
 
+    /// The gates that a call goes through, and the name under which it is known that nothing answers there.
+    fn way_of(&self, request: &Request) -> (Vec<(String, Limit)>, String) {
+        let Request { login, region, service, operation, input, .. } = request;
+        let limits = self.limits.get(login.limits_key());
+        if let Some(principal) = login.principal() {
+            let gates = azure::gates::of(&principal.connection, service, operation, input, limits);
+            return (gates, azure::gates::lane(&principal.connection, service, input));
+        }
+        let gate = [&*login.key, region, service].join("\t");
+        let limit = limits.map(|l| l.of(service)).unwrap_or_default();
+        (vec![(gate.clone(), limit)], gate)
+    }
+
     /// Some failures hold for the next calls too, which need not wait for them as long.
-    fn remember(&self, error: &CloudError, login: &Login, gate: String, generation: u64, attempts: Attempts) {
+    fn remember(&self, error: &CloudError, login: &Login, lane: String, generation: u64, attempts: Attempts) {
         match error.kind {
+            // Azure's tokens remember by themselves, for all subscriptions of the connection.
+            ErrorKind::Credentials if login.principal().is_some() => {}
             // Nothing was sent: there are no credentials. A provider that failed may not tell its reason twice, so it goes.
             ErrorKind::Credentials if attempts.total == 0 => {
                 login.remember_failure(self.clock.now(), error);
                 login.renew(generation);
             }
             ErrorKind::Unreachable => {
-                self.down().insert(gate, (self.clock.now(), error.clone()));
+                self.down().insert(lane, (self.clock.now(), error.clone()));
             }
             _ => {}
         }

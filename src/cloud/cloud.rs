@@ -1,16 +1,20 @@
 //! The door of the room: a read operation, a scope and an input go in, JSON comes out. Cache, then single flight, then
-//! limiter, then signed HTTP with retries; or a recording.
+//! limiter, then HTTP with credentials and retries; or a recording.
 
+use crate::azure::principal::{Http, Principal};
+use crate::azure::subscriptions::{Tenant, tenant_login};
+use crate::bundle::RecordedAccount;
 use crate::caller::{Caller, OnBehalf};
 use crate::clock::Clock;
+use crate::connection::AZURE;
 use crate::credentials::{Login, Source, configured_region};
 use crate::flight::Once;
 use crate::limits::invalid;
 use crate::organization::member_accounts;
 use crate::recorder::Recorder;
 use crate::registry::{Globs, Registry, unknown};
-use crate::transport::{Aws, Replay, Transport};
-use crate::{Account, Bundle, CloudError, Config, Connection, ConnectionConfig, ErrorKind, ReadOp, Scope, Tally, pages};
+use crate::transport::{Clouds, Replay, Transport};
+use crate::{Account, Bundle, CloudError, Config, Connection, ConnectionConfig, ErrorKind, ReadOp, Scope, Tally, azure, pages};
 use chrono::{DateTime, Utc};
 use futures::future::join_all;
 use futures::stream::{BoxStream, StreamExt};
@@ -69,8 +73,10 @@ enum Behind {
     One(Arc<Account>),
     /// An organization, listed on first use.
     Organization { own: Arc<Account>, listed: Once<Vec<Arc<Account>>> },
-    /// As recorded.
-    Recorded(Result<Vec<Arc<Account>>, CloudError>),
+    /// An Azure connection: its tenant, and its subscriptions, listed on first use.
+    Azure(Tenant),
+    /// As recorded; the tenant is that of an Azure connection.
+    Recorded { accounts: Result<Vec<Arc<Account>>, CloudError>, tenant: Option<Arc<Account>> },
 }
 
 impl fmt::Debug for Cloud {
@@ -96,7 +102,7 @@ impl Cloud {
                 Some(Recorder::new(path.clone(), Utc::now()))
             }
         };
-        Cloud::live(&options, Clock::real(), Arc::new(Aws::default()), recorder).await
+        Cloud::live(&options, Clock::real(), Arc::new(Clouds::default()), recorder).await
     }
 
     pub(crate) async fn live(
@@ -105,11 +111,29 @@ impl Cloud {
         transport: Arc<dyn Transport>,
         recorder: Option<Recorder>,
     ) -> Result<Cloud, CloudError> {
+        let http = Http::default();
+        let principal = |c: &Connection| Principal::new(c.name.clone(), c.config.clone(), http.clone());
+        Cloud::live_as(options, clock, transport, recorder, &principal).await
+    }
+
+    /// `principal` makes that of an Azure connection.
+    pub(crate) async fn live_as(
+        options: &Options,
+        clock: Clock,
+        transport: Arc<dyn Transport>,
+        recorder: Option<Recorder>,
+        principal: &(dyn Fn(&Connection) -> Principal + Sync),
+    ) -> Result<Cloud, CloudError> {
         let registry = Registry::read(&options.config)?;
         let http = crate::http::client()?;
         let mut logins: HashMap<SameCredentials, Arc<Login>> = HashMap::new();
         let mut by_connection: Vec<(Connection, Arc<Login>)> = Vec::new();
         for connection in registry.connections.iter().filter(|c| c.config.aggregate.is_empty()) {
+            if connection.cloud() == AZURE {
+                let login = tenant_login(&connection.name, Arc::new(principal(connection)));
+                by_connection.push((connection.clone(), Arc::new(login)));
+                continue;
+            }
             let ConnectionConfig { profile, role_arn, external_id, .. } = &connection.config;
             let same = (profile.clone(), role_arn.clone(), external_id.clone());
             let login = match logins.get(&same) {
@@ -148,6 +172,7 @@ impl Cloud {
                 caller: caller.clone(),
             });
             let found = match connection.config.organization {
+                _ if connection.cloud() == AZURE => Behind::Azure(Tenant::new(own, &connection.config.subscriptions)?),
                 Some(_) => Behind::Organization { own, listed: Once::new() },
                 None => Behind::One(own),
             };
@@ -176,7 +201,8 @@ impl Cloud {
         let missing = |what: &str| CloudError::new(ErrorKind::NotRecorded, "NotRecorded", format!("the bundle does not say {what}"));
         let mut logins = HashMap::new();
         for recorded in &header.logins {
-            let login = Login::new(&*recorded.key, &*recorded.region, Source::Recorded);
+            let mut login = Login::new(&*recorded.key, &*recorded.region, Source::Recorded);
+            login.refused.clone_from(&recorded.refused);
             match recorded.identity.clone().unwrap_or_else(|| Err(missing("which account this is"))) {
                 Ok(identity) => login.identity.set(identity),
                 Err(e) => login.identity.refuse(e),
@@ -193,26 +219,29 @@ impl Cloud {
             let name: Arc<str> = recorded.name.as_str().into();
             if recorded.members.is_empty() {
                 let wanted = wanted(&recorded.regions)?;
-                let mut accounts = Vec::new();
-                for account in header.accounts.iter().filter(|a| a.connection == recorded.name) {
-                    let Some(login) = logins.get(&*account.login) else { continue };
-                    accounts.push(Arc::new(Account {
-                        connection: name.clone(),
-                        key: account.key.as_str().into(),
-                        login: login.clone(),
-                        wanted: wanted.clone(),
-                        caller: caller.clone(),
-                    }));
-                }
+                let of_connection = |recorded: &RecordedAccount| {
+                    (recorded.connection == *name).then(|| {
+                        Some(Arc::new(Account {
+                            connection: name.clone(),
+                            key: recorded.key.as_str().into(),
+                            login: logins.get(&*recorded.login)?.clone(),
+                            wanted: wanted.clone(),
+                            caller: caller.clone(),
+                        }))
+                    })?
+                };
+                let accounts: Vec<_> = header.accounts.iter().filter_map(of_connection).collect();
+                let tenant = header.tenants.iter().find_map(of_connection);
                 let found = match header.failed.get(&recorded.name) {
                     Some(e) => Err(e.clone()),
                     None if accounts.is_empty() => Err(missing(&format!("which accounts are behind connection {name}"))),
                     None => Ok(accounts),
                 };
-                behind.insert(name.clone(), Behind::Recorded(found));
+                behind.insert(name.clone(), Behind::Recorded { accounts: found, tenant });
             }
             let members = recorded.members.iter().map(|m| m.as_str().into()).collect();
-            let config = ConnectionConfig { regions: recorded.regions.clone(), ..ConnectionConfig::default() };
+            let (cloud, regions) = (recorded.cloud.clone(), recorded.regions.clone());
+            let config = ConnectionConfig { cloud, regions, ..ConnectionConfig::default() };
             connections.push(Connection { name, members, config });
         }
         connections.sort_by(|a, b| a.name.cmp(&b.name));
@@ -230,8 +259,8 @@ impl Cloud {
         &self.0.default
     }
 
-    /// Accounts behind a connection in stable order: members of an aggregate in its order, of an organization by id. Organizations cost
-    /// ListAccounts, once. An aggregate has each account once, which takes their identities; if two of its members reach the same
+    /// Accounts behind a connection in stable order: members of an aggregate in its order, of an organization or an Azure connection by
+    /// id. Organizations cost ListAccounts, once; Azure connections the list of subscriptions, once. An aggregate has each account once, which takes their identities; if two of its members reach the same
     /// account, the first one's credentials are used for the regions of both.
     ///
     /// # Errors
@@ -249,14 +278,27 @@ impl Cloud {
         if names.len() > 1 { each_once(accounts).await } else { Ok(accounts) }
     }
 
-    /// The tenants behind a connection, for tables that are asked once per tenant: one per Azure connection behind it.
+    /// The tenants behind a connection, for tables that are asked once per tenant: one per Azure connection behind it. An aggregate has
+    /// each tenant once, which takes their identities.
     ///
     /// # Errors
     /// `Invalid` for an unknown connection.
     pub async fn tenants(&self, connection: &str) -> Result<Vec<Arc<Account>>, CloudError> {
         let mut names = Vec::new();
         self.flatten(connection, &mut names)?;
-        Ok(Vec::new())
+        let mut tenants = Vec::new();
+        for name in &names {
+            let tenant = match self.0.behind.get(name) {
+                Some(Behind::Azure(tenant)) => Some(tenant.own.clone()),
+                Some(Behind::Recorded { tenant, .. }) => tenant.clone(),
+                _ => None,
+            };
+            if let (Some(recorder), Some(tenant)) = (&self.0.caller.recorder, &tenant) {
+                recorder.tenant(tenant);
+            }
+            tenants.extend(tenant);
+        }
+        if names.len() > 1 { each_once(tenants).await } else { Ok(tenants) }
     }
 
     /// The real connections that a name stands for, in order.
@@ -274,7 +316,13 @@ impl Cloud {
     async fn accounts_of(&self, connection: &Arc<str>) -> Result<Vec<Arc<Account>>, CloudError> {
         let accounts = match self.0.behind.get(connection) {
             Some(Behind::One(account)) => Ok(vec![account.clone()]),
-            Some(Behind::Recorded(recorded)) => recorded.clone(),
+            Some(Behind::Azure(tenant)) => {
+                if let Some(recorder) = &self.0.caller.recorder {
+                    recorder.tenant(&tenant.own);
+                }
+                tenant.subscriptions().await
+            }
+            Some(Behind::Recorded { accounts, .. }) => accounts.clone(),
             Some(Behind::Organization { own, listed }) => {
                 let config = self.0.connections.iter().find(|c| c.name == *connection).and_then(|c| c.config.organization.clone());
                 listed.find(|| member_accounts(own.clone(), config.unwrap_or_default())).await
@@ -314,9 +362,8 @@ impl Cloud {
         tally: &Tally,
     ) -> BoxStream<'static, Result<Arc<Value>, CloudError>> {
         let (cloud, scope, op, tally) = (self.clone(), scope.clone(), op.clone(), tally.clone());
-        let paging = pages::paging(op.service(), op.operation());
-        let limit = paging.as_ref().and_then(|p| pages::page_limit(op.service(), op.operation(), p, page_size));
-        let input = pages::with_limit(input, limit);
+        let paging = pages::of(op.service(), op.operation());
+        let input = pages::first_input(paging.as_ref(), op.service(), op.operation(), input, page_size);
         let context = (op.clone(), scope.clone());
         let stream = pages::follow(paging, input, move |input| {
             let (cloud, scope, op, tally) = (cloud.clone(), scope.clone(), op.clone(), tally.clone());
@@ -351,7 +398,8 @@ impl Cloud {
         for behind in self.0.behind.values() {
             match behind {
                 Behind::One(own) | Behind::Organization { own, .. } => own.login.forget_failure(),
-                Behind::Recorded(_) => {}
+                Behind::Azure(tenant) => tenant.forget_failure(),
+                Behind::Recorded { .. } => {}
             }
             if let Behind::Organization { listed, .. } = behind {
                 listed.get().iter().flatten().for_each(|account| account.login.forget_failure());
@@ -391,7 +439,8 @@ fn labelled(e: CloudError, (op, scope): &(ReadOp, Scope)) -> CloudError {
         return e;
     }
     let account = scope.account.known_identity().map_or_else(|| scope.account.connection.to_string(), |i| i.account_id.to_string());
-    CloudError { service: op.service().to_owned(), operation: op.operation().to_owned(), account, region: scope.region.to_string(), ..e }
+    let region = if azure::is_api(op.service()) { String::new() } else { scope.region.to_string() };
+    CloudError { service: op.service().to_owned(), operation: op.operation().to_owned(), account, region, ..e }
 }
 
 /// Accounts that turn out to be the same become one, with the regions of all. One whose identity cannot be found out stays: what is

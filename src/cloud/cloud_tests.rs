@@ -144,7 +144,7 @@ async fn expired_credentials_are_renewed_once_for_everybody() {
 async fn throttled_calls_are_given_time_and_counted() {
     let clock = Clock::manual();
     let quota_gone = |attempts: &mut Attempts| {
-        *attempts = Attempts { total: 2, throttled: 2 };
+        *attempts = Attempts { total: 2, throttled: 2, ..Attempts::default() };
         Err(error(ErrorKind::Throttled, "Throttling"))
     };
     let fake = Fake::new(&clock, 10, move |r, n, attempts| if n < 3 { quota_gone(attempts) } else { standard(r) });

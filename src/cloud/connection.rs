@@ -1,5 +1,7 @@
-//! Connections, the accounts behind them, and scopes (account × region): where a call goes and with which credentials.
+//! Connections, the accounts behind them (of Azure: subscriptions, and the tenant), and scopes (account × region): where a call goes and
+//! with which credentials.
 
+use crate::azure;
 use crate::caller::{Caller, OnBehalf};
 use crate::credentials::Login;
 use crate::registry::Globs;
@@ -15,7 +17,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Connections by name. Empty: one connection `aws` from the ambient credentials.
+    /// Connections by name. Empty: the connections `aws` and `azure`, each from the ambient credentials of its cloud.
     #[serde(default)]
     pub connections: BTreeMap<String, ConnectionConfig>,
     /// Connections that unqualified table names mean, names or globs. Empty: all that are not aggregates.
@@ -44,9 +46,9 @@ pub struct ConnectionConfig {
     pub organization: Option<OrganizationConfig>,
     /// Names of other connections, or globs over those that are no aggregates: this one is their union.
     pub aggregate: Vec<String>,
-    /// Azure: the tenant, as id or domain name.
+    /// Azure: the tenant, by id or domain. Default: the one of the credentials.
     pub tenant: Option<String>,
-    /// Azure: subscription globs.
+    /// Azure: globs over ids and names of subscriptions, in whatever case. Default: all that the principal sees.
     pub subscriptions: Vec<String>,
     /// Azure: the national cloud, or the name of one's own.
     pub environment: Option<String>,
@@ -96,6 +98,9 @@ pub struct Connection {
     pub(crate) config: ConnectionConfig,
 }
 
+/// What `cloud` says of an Azure connection.
+pub(crate) const AZURE: &str = "azure";
+
 impl Connection {
     /// Whose cloud it is: `aws` or `azure`; of an aggregate, empty.
     pub fn cloud(&self) -> &str {
@@ -106,10 +111,11 @@ impl Connection {
         }
     }
 
-    /// `aggregate`, `organization` (its accounts are listed when they are first needed) or `account`.
+    /// `aggregate`, `organization` or `tenant` (its accounts are listed when they are first needed), or `account`.
     pub fn kind(&self) -> &'static str {
         match self.config.organization {
             _ if !self.members.is_empty() => "aggregate",
+            _ if self.cloud() == AZURE => "tenant",
             Some(_) => "organization",
             None => "account",
         }
@@ -189,26 +195,34 @@ impl fmt::Debug for Account {
 }
 
 impl Account {
-    /// Who these credentials are; asks GetCallerIdentity at most once per set of credentials, and not at all for a role, whose ARN says it.
+    /// Who these credentials are; asks GetCallerIdentity at most once per set of credentials, and not at all for a role, whose ARN says it,
+    /// or a subscription. A tenant that the configuration does not name by its id is found in the list of subscriptions.
     ///
     /// # Errors
     /// The failed call; it is made again the next time somebody asks, unless the refusal is still cached.
     pub async fn identity(&self) -> Result<Identity, CloudError> {
         let (login, caller, connection) = (self.login.clone(), self.caller.clone(), self.connection.clone());
+        if login.principal().is_some() {
+            let tenant = self.duplicate();
+            return self.login.identity.find(|| async move { azure::subscriptions::ask_tenant(&tenant).await }).await;
+        }
         self.login.identity.find(|| async move { ask_identity(&login, &caller, &connection).await }).await
     }
 
-    /// The identity if it is known without a call (assumed role, organization member, recording, asked before).
+    /// The identity if it is known without a call (assumed role, organization member, subscription, recording, asked before).
     pub fn known_identity(&self) -> Option<Identity> {
         self.login.identity.get()
     }
 
     /// Enabled regions that match the connection's globs, sorted; at most one DescribeRegions per set of credentials, none if the
-    /// configuration names every region itself.
+    /// configuration names every region itself. Of Azure there is one, `global`.
     ///
     /// # Errors
     /// The failed call: which regions there are is then unknown, and nothing stands in for them. `Invalid` if no region matches.
     pub async fn regions(&self) -> Result<Arc<[Arc<str>]>, CloudError> {
+        if self.is_azure() {
+            return Ok(Arc::from([Arc::from(azure::GLOBAL)]));
+        }
         if let Some(names) = self.wanted.names() {
             return Ok(names);
         }
@@ -222,8 +236,11 @@ impl Account {
         Ok(matching)
     }
 
-    /// The region calls to global services are sent to and signed for by default.
+    /// The region calls to global services are sent to and signed for by default; of Azure `global`.
     pub fn home_region(&self) -> Arc<str> {
+        if self.is_azure() {
+            return azure::GLOBAL.into();
+        }
         let partition = self.known_identity().map(|i| i.partition);
         let by_partition = partition.as_deref().and_then(|p| HOMES.iter().find(|(name, ..)| *name == p));
         let home = by_partition.or_else(|| HOMES.iter().find(|(_, prefix, _)| !prefix.is_empty() && self.login.region.starts_with(prefix)));
@@ -237,6 +254,22 @@ impl Account {
     /// `Credentials` if there are none.
     pub async fn credential_source(&self) -> Result<String, CloudError> {
         self.login.describe_source().await.map_err(|e| CloudError { account: self.name(), ..e })
+    }
+
+    /// Also in a replay, which has no credentials.
+    fn is_azure(&self) -> bool {
+        *self.login.region == *azure::GLOBAL
+    }
+
+    /// The same account once more.
+    fn duplicate(&self) -> Account {
+        Account {
+            connection: self.connection.clone(),
+            key: self.key.clone(),
+            login: self.login.clone(),
+            wanted: self.wanted.clone(),
+            caller: self.caller.clone(),
+        }
     }
 
     /// Where calls that every region answers are sent: the configured region.
@@ -298,7 +331,7 @@ pub(crate) fn bad_answer(service: &str, operation: &str, login: &Login, connecti
         service: service.to_owned(),
         operation: operation.to_owned(),
         account: login.identity.get().map_or_else(|| connection.to_owned(), |i| i.account_id.to_string()),
-        region: login.region.to_string(),
+        region: if azure::is_api(service) { String::new() } else { login.region.to_string() },
         ..CloudError::new(ErrorKind::BadAnswer, "BadAnswer", message)
     }
 }

@@ -1,6 +1,7 @@
 //! A [`Login`]: one set of credentials, however many connections use it. Owns where credentials come from, when they are thrown away
 //! because the cloud calls them expired, and the facts that belong to them: who they are and which regions they may use.
 
+use crate::azure::principal::Principal;
 use crate::connection::Identity;
 use crate::flight::Once;
 use crate::{CloudError, ErrorKind};
@@ -55,6 +56,8 @@ pub(crate) enum Source {
     Profile { name: String, http: SharedHttpClient },
     /// A role, assumed with the credentials of another login.
     Role { base: Arc<Login>, arn: String, external_id: Option<String> },
+    /// An Azure connection's principal.
+    Azure(Arc<Principal>),
     /// A recording; there are no credentials.
     Recorded,
 }
@@ -69,6 +72,8 @@ pub(crate) struct Login {
     pub(crate) identity: Once<Identity>,
     /// Every region enabled for the account, before a connection's globs.
     pub(crate) enabled_regions: Once<Arc<[Arc<str>]>>,
+    /// Why nothing is asked here at all.
+    pub(crate) refused: Option<CloudError>,
     source: Source,
     generation: AtomicU64,
     config: tokio::sync::Mutex<Option<(u64, SdkConfig)>>,
@@ -82,6 +87,7 @@ impl Login {
             region: region.into(),
             identity: Once::new(),
             enabled_regions: Once::new(),
+            refused: None,
             source,
             generation: AtomicU64::new(0),
             config: tokio::sync::Mutex::new(None),
@@ -99,13 +105,29 @@ impl Login {
         login
     }
 
+    /// Whose tokens these are, if it is Azure's.
+    pub(crate) fn principal(&self) -> Option<&Arc<Principal>> {
+        match &self.source {
+            Source::Azure(principal) => Some(principal),
+            _ => None,
+        }
+    }
+
+    /// The name under which the configuration has limits for it.
+    pub(crate) fn limits_key(&self) -> &Arc<str> {
+        self.principal().map_or(&self.key, |principal| &principal.connection)
+    }
+
     /// Grows by one whenever the credentials are thrown away.
     pub(crate) fn generation(&self) -> u64 {
-        self.generation.load(Ordering::Acquire)
+        self.principal().map_or_else(|| self.generation.load(Ordering::Acquire), |principal| principal.generation())
     }
 
     /// Throws the credentials away, unless somebody did so since generation `seen`.
     pub(crate) fn renew(&self, seen: u64) {
+        if let Some(principal) = self.principal() {
+            return principal.renew(seen);
+        }
         let first = self.generation.compare_exchange(seen, seen + 1, Ordering::AcqRel, Ordering::Acquire).is_ok();
         if first && let Source::Role { base, .. } = &self.source {
             base.renew(base.generation());
@@ -118,6 +140,9 @@ impl Login {
     }
 
     pub(crate) fn forget_failure(&self) {
+        if let Some(principal) = self.principal() {
+            principal.forget();
+        }
         *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
@@ -147,6 +172,9 @@ impl Login {
                 with_credentials(base_config, builder.build().await)
             }
             Source::Recorded => return Err(CloudError::new(ErrorKind::NotRecorded, "NotRecorded", "a replay has no credentials")),
+            Source::Azure(_) => {
+                return Err(CloudError::new(ErrorKind::Invalid, "NotSupported", "an Azure connection calls no AWS service"));
+            }
         };
         *kept = Some((generation, config.clone()));
         Ok((generation, config))
@@ -204,14 +232,16 @@ impl Login {
             ),
             Source::Profile { name, .. } => format!("no credentials from profile {name}: {cause}"),
             Source::Role { base, arn, .. } => format!("cannot assume {arn} with the credentials of {}: {cause}", base.key),
-            Source::Recorded => cause.to_owned(),
+            Source::Recorded | Source::Azure(_) => cause.to_owned(),
         }
     }
 
     /// Which source gives the credentials and until when; resolves them, so it may ask STS or the instance metadata. Shows no secret.
     pub(crate) async fn describe_source(&self) -> Result<String, CloudError> {
-        if let Source::Recorded = self.source {
-            return Ok("a recording".to_owned());
+        match &self.source {
+            Source::Recorded => return Ok("a recording".to_owned()),
+            Source::Azure(principal) => return principal.describe().await,
+            _ => {}
         }
         let (generation, config) = self.sdk_config().await?;
         let no = |m: String| CloudError::new(ErrorKind::Credentials, "NoCredentials", m);

@@ -43,7 +43,7 @@ pub struct CloudError {
     pub operation: String,
     /// The account the call was for, or the connection's name where the account is not known yet.
     pub account: String,
-    /// The region the call was for.
+    /// The region the call was for; empty for Azure.
     pub region: String,
     /// The service's request id.
     pub request_id: Option<String>,
@@ -72,7 +72,9 @@ impl CloudError {
         Some(match self.kind {
             ErrorKind::Denied => "grant the permission to the principal that runs assay, or exclude this scope",
             ErrorKind::Credentials => "run `assay doctor` to see which credential source each connection uses",
-            ErrorKind::Unreachable => "check the network, the proxy (HTTPS_PROXY) and any AWS_ENDPOINT_URL",
+            ErrorKind::Unreachable => {
+                "check the network, the proxy (HTTPS_PROXY) and any endpoint that is set (AWS_ENDPOINT_URL, `endpoints`)"
+            }
             ErrorKind::Throttled => "run again later, or lower `limits` for this connection",
             ErrorKind::NotRecorded => "the bundle has no answer for this call: record it again with this query",
             _ => return None,
@@ -86,7 +88,8 @@ impl fmt::Display for CloudError {
             write!(f, "{}:{} ", self.service, self.operation)?;
         }
         if !self.account.is_empty() {
-            write!(f, "in {} {}: ", self.account, self.region)?;
+            let gap = if self.region.is_empty() { "" } else { " " };
+            write!(f, "in {}{gap}{}: ", self.account, self.region)?;
         }
         write!(f, "{}: {}", self.code, self.message)?;
         if let Some(id) = &self.request_id {

@@ -1,10 +1,13 @@
 //! A scripted cloud for tests: answers by a function, latency on a manual clock, counts of calls made, in flight and dropped.
 
 use crate::aws::client::Attempts;
+use crate::azure::environment::Environment;
+use crate::azure::principal::{Parts, Principal, TokenSource};
+use crate::azure::tokens::{Audience, Token};
 use crate::clock::Clock;
 use crate::recorder::Recorder;
 use crate::transport::{Request, Transport};
-use crate::{Account, Cloud, CloudError, ErrorKind, Mode, Options};
+use crate::{Account, Cloud, CloudError, Connection, ErrorKind, Mode, Options};
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use std::fmt;
@@ -121,7 +124,56 @@ impl Transport for Fake {
 /// A cloud over a fake, with the configuration given as JSON.
 pub(crate) async fn open(fake: &Arc<Fake>, clock: &Clock, config: Value, recorder: Option<Recorder>) -> Result<Cloud, CloudError> {
     let options = options(config);
-    Cloud::live(&options, clock.clone(), fake.clone(), recorder).await
+    Cloud::live_as(&options, clock.clone(), fake.clone(), recorder, &principal).await
+}
+
+/// Tokens of a test: counted, and named after how often they were thrown away.
+#[derive(Debug, Default)]
+pub(crate) struct FakeTokens {
+    pub(crate) forgotten: AtomicUsize,
+    pub(crate) tenant: Option<String>,
+}
+
+impl TokenSource for Arc<FakeTokens> {
+    fn token(&self, _: Audience) -> BoxFuture<'_, Result<Token, CloudError>> {
+        let header = format!("Bearer token-{}", self.forgotten.load(Ordering::SeqCst)).parse().unwrap();
+        Box::pin(async { Ok(Token { header }) })
+    }
+
+    fn forget(&self) {
+        self.forgotten.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn describe(&self) -> BoxFuture<'_, Result<String, CloudError>> {
+        Box::pin(async { Ok("a token of a test".to_owned()) })
+    }
+
+    fn tenant(&self) -> Option<&str> {
+        self.tenant.as_deref()
+    }
+}
+
+/// A cloud whose Resource Manager is at the given address.
+pub(crate) fn environment(resource_manager: &str) -> Environment {
+    let url = |text: &str| reqwest::Url::parse(text).unwrap();
+    Environment {
+        name: "AzurePublicCloud".into(),
+        authority: url("https://login.example"),
+        resource_manager: url(resource_manager),
+        graph: url("https://graph.example"),
+        storage_suffix: "core.example".into(),
+        arm_scope: "a".into(),
+        graph_scope: "g".into(),
+        storage_scope: "s".into(),
+    }
+}
+
+/// The principal of a connection of a test, with the tenant that is configured.
+pub(crate) fn principal(connection: &Connection) -> Principal {
+    let tokens = Arc::new(FakeTokens { tenant: connection.config.tenant.clone(), ..FakeTokens::default() });
+    let parts =
+        Parts { environment: environment("https://management.example"), tokens: Box::new(tokens), http: crate::azure::client::http() };
+    Principal::made(connection.name.clone(), parts)
 }
 
 pub(crate) fn options(config: Value) -> Options {

@@ -5,6 +5,8 @@
 
 pub mod aws;
 pub mod azure;
+#[cfg(test)]
+mod azure_tests;
 mod bundle;
 mod cache;
 mod caller;
@@ -13,6 +15,7 @@ mod cloud;
 #[cfg(test)]
 mod cloud_tests;
 mod connection;
+mod container;
 mod credentials;
 mod error;
 #[cfg(test)]

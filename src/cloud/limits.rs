@@ -34,9 +34,10 @@ impl Limits {
         Ok(limits)
     }
 
-    /// The limit for a service.
+    /// The limit for a service; for one of Azure's providers in whatever case.
     pub(crate) fn of(&self, service: &str) -> Limit {
-        let own = self.services.get(service);
+        let other_case = || self.services.iter().find(|(name, _)| name.eq_ignore_ascii_case(service)).map(|(_, own)| own);
+        let own = self.services.get(service).or_else(other_case);
         Limit { in_flight: own.and_then(|s| s.in_flight).or(self.in_flight).unwrap_or(DEFAULT_IN_FLIGHT), rate: own.and_then(|s| s.rate) }
     }
 }

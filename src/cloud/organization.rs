@@ -43,7 +43,7 @@ async fn list_accounts(own: &Arc<Account>) -> Result<Vec<(String, String)>, Clou
     let (service, operation) = ("organizations", "ListAccounts");
     let region = own.home_region();
     let who = OnBehalf { login: &own.login, connection: &own.connection };
-    let paging = pages::paging(service, operation);
+    let paging = pages::of(service, operation);
     let ask = |input: Value| own.caller.call(who, &region, service, operation, input, &own.caller.tally);
     let mut stream = pin!(pages::follow(paging, json!({}), ask));
     let mut accounts = Vec::new();

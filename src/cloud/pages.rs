@@ -2,6 +2,7 @@
 //! and to end quietly where the answer says that there is more.
 
 use crate::aws::model::{self, Paginator};
+use crate::azure;
 use crate::cache::Outcome;
 use crate::{CloudError, ErrorKind};
 use futures::Stream;
@@ -33,8 +34,33 @@ const LIMITS: &[&str] = &["MaxResults", "maxResults", "MaxItems", "maxItems", "L
 /// Members that say there is more, for the same.
 const MORE: &[&str] = &["IsTruncated", "isTruncated", "Truncated"];
 
-/// How an operation pages: its entry in the SDK's paginators, else what its shapes show; `None` if it has one page.
-pub(crate) fn paging(service: &str, operation: &str) -> Option<Paginator> {
+/// How the pages of one call hang together.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Paging {
+    /// By members of input and answer.
+    Members(Paginator),
+    Azure(azure::paging::Paging),
+}
+
+/// How an operation pages; `None` if it has one page.
+pub(crate) fn of(service: &str, operation: &str) -> Option<Paging> {
+    match azure::is_api(service) {
+        true => Some(Paging::Azure(azure::paging::of(service, operation))),
+        false => paging(service, operation).map(Paging::Members),
+    }
+}
+
+/// The first page's input: with the size of a page, where one is wanted or saves calls.
+pub(crate) fn first_input(paging: Option<&Paging>, service: &str, operation: &str, input: Value, page_size: Option<u32>) -> Value {
+    match paging {
+        Some(Paging::Members(p)) => with_limit(input, page_limit(service, operation, p, page_size)),
+        Some(Paging::Azure(p)) => azure::paging::first_input(*p, input, page_size),
+        None => input,
+    }
+}
+
+/// How an operation of AWS pages: its entry in the SDK's paginators, else what its shapes show; `None` if it has one page.
+fn paging(service: &str, operation: &str) -> Option<Paginator> {
     model::paginator(service, operation).filter(|p| !p.input_tokens.is_empty()).or_else(|| from_shapes(service, operation))
 }
 
@@ -79,7 +105,7 @@ fn members(service: &str, shape: &str) -> Option<&'static Map<String, Value>> {
 }
 
 /// The request member for the size of a page and its value, if one is to be sent.
-pub(crate) fn page_limit(service: &str, operation: &str, paging: &Paginator, wanted: Option<u32>) -> Option<(String, Value)> {
+fn page_limit(service: &str, operation: &str, paging: &Paginator, wanted: Option<u32>) -> Option<(String, Value)> {
     let member = paging.limit_key.as_ref()?;
     if let Some((.., largest)) = LARGEST_PAGES.iter().find(|(s, m, _)| *s == service && m == member) {
         return Some((member.clone(), wanted.unwrap_or(*largest).clamp(1, *largest).into()));
@@ -94,7 +120,7 @@ pub(crate) fn page_limit(service: &str, operation: &str, paging: &Paginator, wan
 }
 
 /// The input with the size of a page, unless it names one itself.
-pub(crate) fn with_limit(input: Value, limit: Option<(String, Value)>) -> Value {
+fn with_limit(input: Value, limit: Option<(String, Value)>) -> Value {
     let Some((member, size)) = limit else { return input };
     let mut members = match input {
         Value::Object(members) => members,
@@ -106,13 +132,13 @@ pub(crate) fn with_limit(input: Value, limit: Option<(String, Value)>) -> Value 
 
 /// The pages of one call. `ask` makes the call with the given input; nothing is asked before the first poll, and no page before it is
 /// polled for. Ends after the first error.
-pub(crate) fn follow<A, F>(paging: Option<Paginator>, input: Value, ask: A) -> impl Stream<Item = Outcome> + Send
+pub(crate) fn follow<A, F>(paging: Option<Paging>, input: Value, ask: A) -> impl Stream<Item = Outcome> + Send
 where
     A: Fn(Value) -> F + Send,
     F: Future<Output = Outcome> + Send,
 {
     struct At<A> {
-        paging: Option<Paginator>,
+        paging: Option<Paging>,
         input: Option<Value>,
         seen: HashSet<String>,
         ask: A,
@@ -126,7 +152,11 @@ where
             Err(e) => return Some((Err(e), at)),
         };
         if let Some(paging) = &at.paging {
-            match next_input(paging, input, &page, &mut at.seen) {
+            let next = match paging {
+                Paging::Members(paging) => next_input(paging, input, &page, &mut at.seen),
+                Paging::Azure(paging) => azure::paging::next_input(*paging, input, &page, &mut at.seen),
+            };
+            match next {
                 Ok(next) => at.input = next,
                 Err(e) => return Some((Err(e), at)),
             }
@@ -222,7 +252,7 @@ mod tests {
     async fn run(paging: Option<Paginator>, input: Value, script: Vec<Value>, take: usize) -> (Vec<Outcome>, Vec<Value>) {
         let asked = Mutex::new(Vec::new());
         let pages = {
-            let stream = follow(paging, input, |input| {
+            let stream = follow(paging.map(Paging::Members), input, |input| {
                 let mut asked = asked.lock().unwrap();
                 let page = script.get(asked.len()).cloned().map(Arc::new);
                 asked.push(input);

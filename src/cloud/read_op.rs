@@ -193,13 +193,25 @@ impl ReadOp {
     /// `GET /subscriptions/{}/providers/Microsoft.Storage/storageAccounts`.
     ///
     /// # Errors
-    /// `Invalid` for anything but a GET, or one of the named POST operations that only read.
+    /// `Invalid` for anything but a GET that hands out no secret, or one of the named POST operations that only read.
     pub fn azure(api: &str, operation: &str) -> Result<ReadOp, CloudError> {
-        if !operation.starts_with("GET ") {
-            let message = "this operation does not only read: assay runs only operations on its read allow-list";
-            return Err(invalid("RefusedWrite", api, operation, message.into()));
-        }
-        Ok(ReadOp { service: api.into(), operation: operation.into() })
+        use azure::allow::Class;
+        let refusal = match azure::allow::class(api, operation) {
+            Class::Read | Class::SecretAnswer => return Ok(ReadOp { service: api.into(), operation: operation.into() }),
+            _ if !azure::is_api(api) => {
+                let hint = suggestion(api, azure::APIS);
+                ("UnknownService", format!("there is no Azure API `{api}`{hint}; there are {}", azure::APIS.join(", ")))
+            }
+            Class::Malformed => {
+                let example = if azure::is_storage(api) { "`GET {}?comp=properties`" } else { "`GET /subscriptions/{}/resourcegroups`" };
+                ("UnknownOperation", format!("`{operation}` is no operation: it is a method and a path, as in {example}"))
+            }
+            Class::HandsOutSecrets => ("RefusedSecret", "this operation hands out secrets: assay never asks for them".to_owned()),
+            Class::Writes => {
+                ("RefusedWrite", "this operation does not only read: assay runs only operations on its read allow-list".to_owned())
+            }
+        };
+        Err(invalid(refusal.0, api, operation, refusal.1))
     }
 
     /// botocore's name of the service; of Azure, the API.
@@ -212,10 +224,15 @@ impl ReadOp {
         &self.operation
     }
 
-    /// Whether the whole answer is a secret (AssumeRole and its like): it must never be shown, cached on disk or recorded.
+    /// Whether the whole answer is a secret (AssumeRole and its like, keys of a storage account): it is never shown, cached or recorded.
     pub fn is_secret(&self) -> bool {
-        listed(SECRET_ANSWERS, &self.service, &self.operation)
+        is_secret_answer(&self.service, &self.operation)
     }
+}
+
+/// Whether the whole answer of an operation is a secret.
+pub(crate) fn is_secret_answer(service: &str, operation: &str) -> bool {
+    listed(SECRET_ANSWERS, service, operation) || azure::allow::class(service, operation) == azure::allow::Class::SecretAnswer
 }
 
 /// Refuses input that makes a read operation hand out secrets or do something.
@@ -264,6 +281,34 @@ mod tests {
             assert_eq!((op.service(), op.operation(), op.is_secret()), (service, operation, false));
         }
         assert!(ReadOp::aws("sts", "AssumeRole").unwrap().is_secret());
+        let keys = "POST /subscriptions/{}/resourceGroups/{}/providers/Microsoft.Storage/storageAccounts/{}/listKeys";
+        for (api, operation, secret) in [
+            ("arm", "GET /subscriptions/{}/resourcegroups", false),
+            ("arm", "POST /providers/Microsoft.ResourceGraph/resources", false),
+            ("arm", keys, true),
+            ("graph", "GET /v1.0/users", false),
+            ("queue", "GET {}?restype=service&comp=properties", false),
+        ] {
+            let op = ReadOp::named(api, operation).unwrap();
+            assert_eq!((op.service(), op.operation(), op.is_secret()), (api, operation, secret));
+        }
+    }
+
+    #[test]
+    fn azure_operations_are_refused_by_what_they_do() {
+        for (api, operation, code, text) in [
+            ("arm", "PUT /subscriptions/{}/x", "RefusedWrite", "does not only read"),
+            ("arm", "POST /{}/regenerateKey", "RefusedWrite", ""),
+            ("arm", "GET /{}/providers/Microsoft.Network/connections/{}/sharedkey", "RefusedSecret", "hands out secrets"),
+            ("queue", "GET {}/{}/messages?comp=peek", "RefusedSecret", ""),
+            ("arm", "ListThings", "UnknownOperation", "as in `GET /subscriptions"),
+            ("blob", "GET /x", "UnknownOperation", "as in `GET {}?comp=properties`"),
+            ("rm", "GET /x", "UnknownService", "did you mean `arm`?"),
+        ] {
+            let e = ReadOp::azure(api, operation).unwrap_err();
+            assert_eq!((e.kind, e.code.as_str()), (ErrorKind::Invalid, code), "{api} {operation}");
+            assert!(e.message.contains(text), "{}", e.message);
+        }
     }
 
     #[test]

@@ -22,6 +22,7 @@ pub(crate) struct Recorder {
     pub(crate) redactions: Redactions,
     answers: Mutex<Answers>,
     accounts: Mutex<BTreeMap<Place, Arc<Account>>>,
+    tenants: Mutex<BTreeMap<Place, Arc<Account>>>,
     failed: Mutex<BTreeMap<Arc<str>, CloudError>>,
 }
 
@@ -33,6 +34,7 @@ impl Recorder {
             redactions: Redactions::default(),
             answers: Mutex::default(),
             accounts: Mutex::default(),
+            tenants: Mutex::default(),
             failed: Mutex::default(),
         }
     }
@@ -73,11 +75,22 @@ impl Recorder {
         }
     }
 
+    /// Keeps the tenant of a connection.
+    pub(crate) fn tenant(&self, tenant: &Arc<Account>) {
+        lock(&self.tenants).insert((tenant.connection.clone(), tenant.key.clone()), tenant.clone());
+    }
+
     /// Writes the bundle.
     pub(crate) fn finish(&self, connections: &[Connection], default: &[Arc<str>]) -> Result<(), BundleError> {
-        let accounts = lock(&self.accounts);
+        let (accounts, tenants) = (lock(&self.accounts), lock(&self.tenants));
+        let recorded = |(connection, key): &Place, account: &Arc<Account>| RecordedAccount {
+            connection: connection.to_string(),
+            key: key.to_string(),
+            login: account.login.key.to_string(),
+        };
         let logins: BTreeMap<&str, RecordedLogin> = accounts
             .values()
+            .chain(tenants.values())
             .map(|account| {
                 let login = &account.login;
                 let recorded = RecordedLogin {
@@ -85,6 +98,7 @@ impl Recorder {
                     region: login.region.to_string(),
                     identity: login.identity.outcome(),
                     regions: login.enabled_regions.outcome().map(|r| r.map(|names| names.iter().map(ToString::to_string).collect())),
+                    refused: login.refused.clone(),
                 };
                 (&*login.key, recorded)
             })
@@ -94,14 +108,8 @@ impl Recorder {
             recorded_at: self.recorded_at,
             default: default.iter().map(ToString::to_string).collect(),
             connections: connections.iter().map(RecordedConnection::of).collect(),
-            accounts: accounts
-                .iter()
-                .map(|((connection, key), account)| RecordedAccount {
-                    connection: connection.to_string(),
-                    key: key.to_string(),
-                    login: account.login.key.to_string(),
-                })
-                .collect(),
+            accounts: accounts.iter().map(|(place, account)| recorded(place, account)).collect(),
+            tenants: tenants.iter().map(|(place, account)| recorded(place, account)).collect(),
             logins: logins.into_values().collect(),
             failed: lock(&self.failed).iter().map(|(connection, e)| (connection.to_string(), e.clone())).collect(),
         };

@@ -1,15 +1,15 @@
 //! From the configuration to connections and logins. Refuses, with one clear error, a configuration that contradicts itself.
 
 use crate::CloudError;
-use crate::connection::{Config, Connection, ConnectionConfig};
+use crate::connection::{AZURE, Config, Connection, ConnectionConfig};
 use crate::credentials::role_identity;
 use crate::limits::{Limits, invalid};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Name of the connection that stands for the ambient credentials when nothing is configured.
-const AMBIENT: &str = "aws";
+/// Names and clouds of the connections that stand for the ambient credentials when nothing is configured.
+const AMBIENT: [&str; 2] = ["aws", AZURE];
 
 /// What the configuration says, checked.
 #[derive(Debug)]
@@ -25,7 +25,10 @@ impl Registry {
     pub(crate) fn read(config: &Config) -> Result<Registry, CloudError> {
         let mut configured = config.connections.clone();
         if configured.is_empty() {
-            configured.insert(AMBIENT.to_owned(), ConnectionConfig::default());
+            configured.extend(AMBIENT.map(|cloud| {
+                let config = ConnectionConfig { cloud: Some(cloud.to_owned()), ..ConnectionConfig::default() };
+                (cloud.to_owned(), config)
+            }));
         }
         for (name, connection) in &configured {
             check(name, connection)?;
@@ -98,7 +101,7 @@ fn check(name: &str, c: &ConnectionConfig) -> Result<(), CloudError> {
         return fail("a connection's name must not be empty or hold any of / * ? [ ] { } \"".into());
     }
     match c.cloud.as_deref() {
-        None | Some("aws" | "azure") => {}
+        None | Some("aws" | AZURE) => {}
         Some(other) => return fail(format!("unknown cloud `{other}`; there are `aws` and `azure`")),
     }
     let own = [
@@ -239,10 +242,15 @@ mod tests {
     }
 
     #[test]
-    fn no_configuration_is_one_connection() {
+    fn no_configuration_is_one_connection_per_cloud() {
         let r = read(json!({})).unwrap();
-        assert_eq!(r.connections.len(), 1);
-        assert_eq!((&*r.connections[0].name, names(&r.default)), ("aws", vec!["aws"]));
+        let shown: Vec<_> = r.connections.iter().map(|c| (&*c.name, c.cloud(), c.kind())).collect();
+        assert_eq!(shown, [("aws", "aws", "account"), ("azure", "azure", "tenant")]);
+        assert_eq!(names(&r.default), ["aws", "azure"]);
+        let r =
+            read(json!({"connections": {"prod": {"cloud": "azure", "tenant": "t", "subscriptions": ["prod-*"], "environment": "china"}}}))
+                .unwrap();
+        assert_eq!((r.connections.len(), r.connections[0].cloud()), (1, "azure"));
     }
 
     #[test]
@@ -272,6 +280,9 @@ mod tests {
             (one(json!({"cloud": "gcp"})), "`connections.p`: unknown cloud `gcp`"),
             (one(json!({"tenant": "t"})), "`connections.p`: `tenant` belongs to `cloud: azure`"),
             (one(json!({"cloud": "azure", "profile": "p"})), "`connections.p`: `profile` belongs to `cloud: aws`"),
+            (one(json!({"cloud": "azure", "regions": ["r"]})), "`regions` belongs to `cloud: aws`"),
+            (one(json!({"cloud": "azure", "subscriptions": ["[a"]})), "`connections.p.subscriptions`: `[a` is no glob"),
+            (json!({"connections": {"a": {}, "b": {"aggregate": ["a"], "tenant": "t"}}}), "an aggregate has no `tenant` of its own"),
             (one(json!({"profile": ""})), "`profile` is empty"),
             (one(json!({"role_arn": "Audit"})), "is no role ARN"),
             (one(json!({"external_id": "x"})), "`external_id` needs a `role_arn`"),
@@ -289,8 +300,8 @@ mod tests {
                 "an aggregate cannot hold itself: a → b → c → a",
             ),
             (json!({"connections": {"a/b": {}}}), "`connections.a/b`: a connection's name"),
-            (json!({"default": ["x"]}), "`default`: there is no connection `x`; there are aws"),
-            (json!({"limits": {"x": {}}}), "`limits.x`: there is no connection `x`; there are aws"),
+            (json!({"default": ["x"]}), "`default`: there is no connection `x`; there are aws, azure"),
+            (json!({"limits": {"x": {}}}), "`limits.x`: there is no connection `x`; there are aws, azure"),
             (json!({"connections": {"a": {}, "b": {"aggregate": ["a"]}}, "limits": {"b": {}}}), "an aggregate has no limits of its own"),
             (json!({"limits": {"aws": {"iam": 3}}}), "`limits.aws.iam` must be a mapping"),
         ] {

@@ -1,6 +1,7 @@
-//! What carries a call out: the clouds, or a bundle. Behind a trait, so that everything above it is tested against scripted answers.
+//! What carries a call out: AWS or Azure, by its credentials, or a bundle. Behind a trait, so that everything above it is tested against scripted answers.
 
 use crate::aws::client::{Attempts, Client};
+use crate::azure;
 use crate::credentials::Login;
 use crate::{Bundle, CloudError, ErrorKind};
 use aws_config::Region;
@@ -24,13 +25,33 @@ pub(crate) struct Request {
 
 /// Makes calls.
 pub(crate) trait Transport: Debug + Send + Sync {
-    /// Makes one call with the official retries; `attempts` is filled in either way.
+    /// Makes one call, of AWS with the official retries, of Azure one attempt; `attempts` is filled in either way.
     fn send<'a>(&'a self, request: &'a Request, attempts: &'a mut Attempts) -> BoxFuture<'a, Result<Value, CloudError>>;
+}
+
+/// The clouds, each call to the one whose credentials it has.
+#[derive(Debug, Default)]
+pub(crate) struct Clouds {
+    aws: Aws,
+}
+
+impl Transport for Clouds {
+    fn send<'a>(&'a self, request: &'a Request, attempts: &'a mut Attempts) -> BoxFuture<'a, Result<Value, CloudError>> {
+        let of_azure = azure::is_api(&request.service);
+        match request.login.principal() {
+            Some(principal) if of_azure => Box::pin(azure::client::send(principal, request, attempts)),
+            None if !of_azure => self.aws.send(request, attempts),
+            _ => Box::pin(async {
+                let message = format!("connection {} is of another cloud than {}", request.login.key, request.service);
+                Err(CloudError::new(ErrorKind::Invalid, "WrongCloud", message))
+            }),
+        }
+    }
 }
 
 /// AWS, with one client per credentials, service and region.
 #[derive(Debug, Default)]
-pub(crate) struct Aws {
+struct Aws {
     clients: Mutex<HashMap<ClientKey, (u64, Client)>>,
 }
 

@@ -111,7 +111,7 @@ mod tests {
 
     fn param(default: Option<&str>) -> Param {
         let default = default.map(|d| serde_json::from_str(d).unwrap());
-        Param { name: "p".into(), description: String::new(), default, min: Some(1.0), max: Some(100.0) }
+        Param { name: "p".into(), description: String::new(), default, min: Some(1.0), max: Some(100.0), hint: String::new() }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 const CONTROL_KEYS: &[&str] =
     &["control", "title", "description", "documentation", "severity", "service", "tags", "params", "sql", "query"];
-const PARAM_KEYS: &[&str] = &["default", "description", "min", "max"];
+const PARAM_KEYS: &[&str] = &["default", "description", "min", "max", "hint"];
 const BENCHMARK_KEYS: &[&str] = &["benchmark", "title", "description", "documentation", "framework", "version", "tags", "children"];
 const GROUP_KEYS: &[&str] = &["id", "title", "description", "documentation", "tags", "children"];
 const LEAF_KEYS: &[&str] = &["id", "control", "item", "level", "type", "title", "description", "documentation", "service", "tags", "args"];
@@ -201,8 +201,14 @@ fn params(f: &Fields<'_>) -> Result<Vec<Param>, ContentError> {
                 Some(value)
             }
         };
-        let param =
-            Param { name: e.key.clone(), description: p.optional("description")?, default, min: p.number("min")?, max: p.number("max")? };
+        let param = Param {
+            name: e.key.clone(),
+            description: p.optional("description")?,
+            default,
+            min: p.number("min")?,
+            max: p.number("max")?,
+            hint: p.optional("hint")?,
+        };
         if let Some(problem) = param.default.as_ref().and_then(|d| crate::args::out_of_bounds(&param, d)) {
             return Err(error_at(&p.place_of("default"), problem, None));
         }

@@ -280,13 +280,15 @@ impl Library {
                 return Err(error_at(&control.place, format!("query '{name}' has no parameter '{}'", own.name), hint));
             };
             if let Some(default) = &own.default {
-                args::fits(p, default).map_err(|e| error_at(&control.place, e, None))?;
+                args::fits(p, default).map_err(|e| error_at(&control.place, e, p.advice()))?;
             }
             p.default = own.default.clone().or(p.default.take());
             p.min = own.min.or(p.min);
             p.max = own.max.or(p.max);
-            if !own.description.is_empty() {
-                p.description.clone_from(&own.description);
+            for (to, from) in [(&mut p.description, &own.description), (&mut p.hint, &own.hint)] {
+                if !from.is_empty() {
+                    to.clone_from(from);
+                }
             }
         }
         Ok(NamedQuery { name: owner.id.clone(), sql: sql.clone(), params })
@@ -367,7 +369,7 @@ impl Library {
                 let hint = did_you_mean(name, query.params.iter().map(|p| p.name.as_str()));
                 return Err(error_at(&leaf.place, format!("control '{}' has no parameter '{name}'", control.id), hint));
             };
-            args::fits(param, value).map_err(|e| error_at(&leaf.place, e, None))?;
+            args::fits(param, value).map_err(|e| error_at(&leaf.place, e, param.advice()))?;
         }
         Ok(())
     }

@@ -50,6 +50,34 @@ fn the_seed_control_says_what_it_is() {
 }
 
 #[test]
+fn the_storage_key_benchmark_says_what_it_is() {
+    let library = Library::embedded();
+    let plan = library.plan(&crate::Request::new(TargetKind::Benchmark, ["azure_compliance.benchmark.conformity_azure_storage"])).unwrap();
+    let controls = plan.root.controls();
+    assert_eq!(controls[0].id, "StorageAccounts-002");
+    assert_eq!((controls.len(), plan.evaluations.len()), (4, 4));
+    for control in &controls {
+        assert_eq!(control.severity, crate::Severity::Medium, "{}", control.id);
+        for (tag, want) in [("risk", "Medium"), ("cisazure", "true"), ("cbp", "true"), ("service", "Azure/Storage")] {
+            assert_eq!(control.tags.get(tag).map(String::as_str), Some(want), "{} {tag}", control.id);
+        }
+        for part in ["## What is checked", "## How to check by hand", "## How to fix it", "## What can break"] {
+            assert!(control.documentation.contains(part), "{} {part}", control.id);
+        }
+    }
+    for evaluation in &plan.evaluations {
+        assert_eq!((evaluation.named[0].name.as_str(), &evaluation.named[0].value), ("max_age_days", &90.into()));
+        assert!(!evaluation.sql.contains("access_keys"), "key values are never read");
+    }
+    let mut request = crate::Request::new(TargetKind::Control, ["StorageAccounts-002"]);
+    request.args = vec!["max_age_days=91".to_owned()];
+    let refused = library.plan(&request).unwrap_err();
+    assert!(refused.hint().unwrap().contains("azure_storage_account_key_age"), "{refused}");
+    request.ids = vec!["azure_storage_account_key_age".to_owned()];
+    assert!(library.plan(&request).is_ok());
+}
+
+#[test]
 fn the_examples_are_valid() {
     let control = include_str!("../../controls/_example.yaml").to_owned();
     let benchmark = include_str!("../../benchmarks/_example.yaml").replace("some_other_benchmark", "iam_user_access_key_example");

@@ -78,6 +78,20 @@ pub struct Param {
     pub min: Option<f64>,
     /// Largest number allowed.
     pub max: Option<f64>,
+    /// What to do instead, shown with a value that is refused; may be empty.
+    pub hint: String,
+}
+
+impl Param {
+    /// Says so when a number is out of bounds.
+    pub fn out_of_bounds(&self, value: &Json) -> Option<String> {
+        crate::args::out_of_bounds(self, value)
+    }
+
+    /// The hint, where there is one.
+    pub fn advice(&self) -> Option<String> {
+        (!self.hint.is_empty()).then(|| self.hint.clone())
+    }
 }
 
 /// Where a control's SQL is.

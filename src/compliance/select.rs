@@ -202,7 +202,7 @@ impl Planner<'_> {
         let mut named = Vec::new();
         for param in &query.params {
             self.declared.insert(param.name.clone());
-            let bad = |message: String| SelectError::request(format!("control '{id}': {message}"), None);
+            let bad = |message: String| SelectError::request(format!("control '{id}': {message}"), param.advice());
             let value = if let Some(text) = self.args.get(&param.name) {
                 self.used.insert(param.name.clone());
                 args::read(param, text).map_err(bad)?

@@ -6,7 +6,7 @@ use crate::{Library, Plan, PlanChild, PlanGroup, Request, TargetKind};
 type List = &'static [&'static str];
 
 fn library() -> Library {
-    let sql = "params: {days: {default: 90, min: 1}}\nsql: select $days\n";
+    let sql = "params: {days: {default: 90, min: 1, max: 90, hint: ask the other one}}\nsql: select $days\n";
     let files = [
         ("age.yaml", format!("control: age\ntitle: Age\nseverity: high\nservice: AWS/IAM\ntags: {{topic: keys}}\n{sql}")),
         ("mfa.yaml", "control: mfa\ntitle: Mfa\nseverity: critical\nsql: select 1\n".to_owned()),
@@ -109,7 +109,9 @@ fn refuses_what_cannot_be_meant() {
         (Control, &["mfa"], &[], &["days=1"], &[], "no selected control has a parameter 'days' / none has parameters"),
         (Control, &["mfa"], &[], &[], &["dayz=1"], "no control has a parameter 'dayz' / did you mean 'days'?"),
         (Control, &["age"], &[], &["days"], &[], "--arg 'days' is not name=value / write --arg name=value"),
-        (Control, &["age"], &[], &["days=0"], &[], "control 'age': 0 is less than 1"),
+        (Control, &["age"], &[], &["days=0"], &[], "control 'age': 0 is less than 1, the least 'days' can be / ask the other one"),
+        (Control, &["age"], &[], &["days=91"], &[], "control 'age': 91 is more than 90, the most 'days' can be / ask the other one"),
+        (Benchmark, &["fw"], &[], &[], &["days=91"], "control 'fw_1_1': 91 is more than 90, the most 'days' can be / ask the other one"),
         (Control, &["age"], &[], &[], &["days=x"], "control 'age': 'x' is not a whole number"),
         (Control, &["must"], &[], &[], &[], "control 'must' needs the parameter 'name' / give it: --arg name=VALUE"),
     ];

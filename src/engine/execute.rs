@@ -2,6 +2,8 @@
 //!
 //! A failed call goes into the query's log and leaves rows or columns out; it never fails the stream.
 
+#[cfg(test)]
+mod azure_tests;
 mod hydrate;
 mod rows;
 #[cfg(test)]

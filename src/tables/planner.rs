@@ -389,7 +389,9 @@ impl Planner<'_> {
     fn outranked(&self, key: &KeySpec) -> bool {
         let rank = |key: &KeySpec, link: usize| {
             let target = key.target(Op::Eq).filter(|t| t.links.contains(&link))?;
-            let (Takes::Clause { key, .. }, LinkSource::Call(call)) = (&target.takes, &self.program.links[link].source) else { return None };
+            let (Takes::Clause { key, .. }, LinkSource::Call(call)) = (&target.takes, &self.program.links[link].source) else {
+                return None;
+            };
             call.rest.as_ref()?.only_one.iter().position(|(name, _)| name == property(key))
         };
         let given = |key: &KeySpec| self.values(key).is_some_and(|v| !v.is_empty());
@@ -484,5 +486,7 @@ fn key_of(root: Root) -> Option<usize> {
     }
 }
 
+#[cfg(test)]
+mod azure_tests;
 #[cfg(test)]
 mod tests;

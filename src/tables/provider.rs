@@ -34,12 +34,8 @@ const SUBSCRIPTION: [(&str, Fact); 5] = [
     ("connection_name", Fact::Connection),
     ("now", Fact::Now),
 ];
-const TENANT: [(&str, Fact); 4] = [
-    ("tenant_id", Fact::TenantId),
-    ("cloud_environment", Fact::Partition),
-    ("connection_name", Fact::Connection),
-    ("now", Fact::Now),
-];
+const TENANT: [(&str, Fact); 4] =
+    [("tenant_id", Fact::TenantId), ("cloud_environment", Fact::Partition), ("connection_name", Fact::Connection), ("now", Fact::Now)];
 
 impl Provider {
     /// The provider of a call as it is written.

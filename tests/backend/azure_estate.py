@@ -116,6 +116,31 @@ CASES = [
     Case("stretired", "both keys stale", 900, 900, created=1000, subscription=DISABLED, group="rg-old"),
     Case("stwarned", "fresh keys", 6, 7, subscription=WARNED, group="rg-late", rotations=rotated(6) + rotated(7, key="key2")),
 ]
+
+def alone(name, state, key1, key2, **more):
+    """A case without neighbours."""
+    return Case(name, state, key1, key2, **({"group": f"rg-{name}"} | more))
+
+# The cases of docs/azure-key-rotation.md, each in a resource group of its own but for the neighbours.
+RULES = [
+    alone("strfresh", "both keys regenerated", 10, 20, rotations=rotated(10) + rotated(20, key="key2")),
+    alone("strone", "only key1 regenerated", 10, 200, rotations=rotated(10)),
+    alone("strstale", "no key regenerated", 200, 300),
+    alone("strstale90", "no key regenerated, policy of 90 days", 200, 300, policy=90),
+    alone("strstale365", "no key regenerated, policy of 365 days", 200, 300, policy=365),
+    alone("strfresh30", "keys of 10 and 20 days, policy of 30", 10, 20, policy=30, rotations=rotated(10) + rotated(20, key="key2")),
+    alone("strlate30", "keys of 45 and 40 days, policy of 30", 45, 40, policy=30, rotations=rotated(45) + rotated(40, key="key2")),
+    alone("strnull", "creation times unknown", None, None, created=2100),
+    alone("strnull90", "creation times unknown, policy of 90 days", None, None, created=2100, policy=90),
+    alone("stryoung", "account of 30 days, nothing regenerated", 30, 30, created=30),
+    alone("strneighbour", "no key regenerated, but a neighbour's", 400, 400, group="rg-shared"),
+    alone("strrotated", "the neighbour", 5, 400, group="rg-shared", rotations=rotated(5)),
+    alone("strfailed", "regeneration that failed", 250, 250, rotations=rotated(12, outcome="Failed")),
+    alone("strnoise", "keys listed 40 times", 180, 180, list_keys=40),
+    alone("stroff", "shared keys not accepted, old keys", 500, 500, shared_key=False),
+    alone("strunlogged", "key1 of 12 days that the log does not know", 12, 400),
+    alone("strlogonly", "regeneration in the log, keys as old as before", 400, 400, rotations=rotated(12)),
+]
 # Its events are in the log, the account is gone.
 DELETED = Case("stdeleted", "deleted after its rotation", 50, 400, rotations=rotated(50))
 
@@ -262,6 +287,8 @@ def bulk_cases(spec):
 def cases(name):
     if name.startswith("many:"):
         return bulk_cases(name)
+    if name == "rules":
+        return RULES
     return [c for c in CASES if c.subscription in ESTATES[name]]
 
 
@@ -311,7 +338,7 @@ def parse_now(text):
 
 if __name__ == "__main__":
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("name", help="states, readable, all, many:N or many:SxN")
+    p.add_argument("name", help="states, readable, all, rules, many:N or many:SxN")
     p.add_argument("--now", help="RFC 3339; default: the present")
     p.add_argument("--truth", action="store_true")
     a = p.parse_args()

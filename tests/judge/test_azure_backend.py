@@ -294,6 +294,19 @@ def test_a_bucket_of_reads_runs_empty(fake, client):
     assert refused.value.status_code == 429
 
 
+def test_the_storage_provider_has_buckets_of_its_own(fake, client):
+    fake.control(storage_buckets={"list": {"capacity": 1, "refill": 0.001}, "read": {"capacity": 2, "refill": 0.001}})
+    storage = client(StorageManagementClient, retry_total=0)
+    list(storage.storage_accounts.list())
+    storage.storage_accounts.get_properties("rg-app", "stfresh")
+    storage.blob_services.get_service_properties("rg-app", "stfresh")
+    for call in (lambda: list(storage.storage_accounts.list()), lambda: storage.queue_services.list("rg-app", "stfresh")):
+        with pytest.raises(HttpResponseError) as refused:
+            call()
+        assert refused.value.status_code == 429
+    assert list(client(MonitorManagementClient).activity_logs.list(filter=since(fake)))
+
+
 @pytest.mark.parametrize("rule", [{"do": "html", "status": 500}, {"do": "html", "status": 404}, {"do": "error", "status": 500, "code": "InternalServerError", "shape": "flat"},
                                   {"do": "truncate"}, {"do": "garbage"}, {"do": "drop"}])
 def test_answers_that_no_client_can_use(fake, client, rule):

@@ -6,7 +6,6 @@ import time
 
 import pytest
 
-import azure_estate
 from azure_estate import CANARY, DENIED, DISABLED, PROD, TEAM, WARNED
 
 ACCOUNTS = "select subscription_id, name from azure_storage_account"
@@ -84,14 +83,15 @@ def test_throttling_without_a_wait_is_not_hammered(fake, ask):
 
 
 def test_the_bucket_of_reads_is_never_emptied(assay, start_fake_arm):
-    """A small bucket, many calls: the client must slow down before it is told to."""
-    fake = start_fake_arm("many:120")
-    fake.control(bucket={"capacity": 250, "refill": 25}, page_size={"storageAccounts": 50})
+    """More calls than the published buckets hold: the client slows down before it is told to."""
+    fake = start_fake_arm("many:400")
+    # two more than published, for what is under way between the two clocks
+    fake.control(bucket={"capacity": 252, "refill": 25}, storage_buckets={"list": {"capacity": 100, "refill": 1 / 3}, "read": {"capacity": 800, "refill": 8 / 3}}, page_size={"storageAccounts": 50})
     done = assay("query", "select name, is_versioning_enabled from azure_storage_blob_service", "--output", "json", env=fake.env)
-    assert done.code == 0 and len(done.rows()) == 120, done.err
+    assert done.code == 0 and len(done.rows()) == 400, done.err
     stats = fake.stats()
     assert stats["throttled"] == 0
-    assert stats["total"] == 1 + 3 + 120
+    assert stats["total"] == 1 + 8 + 400
 
 
 # -- tokens ---------------------------------------------------------------------------------------------------------------
@@ -115,7 +115,7 @@ def test_tokens_that_are_always_refused_end_the_query(fake, ask):
 
 
 def test_one_token_serves_every_subscription(fake, ask):
-    done = ask(f"select count(*) as n from azure_storage_account a join azure_storage_account_key k on k.storage_account_id = a.id")
+    done = ask("select count(*) as n from azure_storage_account a join azure_storage_account_key k on k.storage_account_id = a.id")
     assert done.code == 0, done.err
     assert fake.stats()["tokens"] == 1
 

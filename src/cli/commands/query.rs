@@ -84,7 +84,8 @@ fn locate(name: &str, statement: &Statement, at: (usize, usize)) -> String {
 }
 
 fn input(text: &str) -> Input<'_> {
-    let word = !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.'));
+    let word = text.starts_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.'))
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'));
     if text == "-" {
         Input::Stdin
     } else if Path::new(text).extension().is_some_and(|e| e.eq_ignore_ascii_case("sql")) && !text.contains(['\n', ';']) {
@@ -147,8 +148,13 @@ fn named(global: &Global, name: &str, bound: &mut Vec<Arg>) -> Result<Source, Fa
                 arg.name.clone_from(&name);
             }
         }
-        if bound.iter().any(|a| a.name == name) {
-            continue;
+        if let Some(arg) = bound.iter().find(|a| a.name == name) {
+            match param.out_of_bounds(&arg.value) {
+                Some(problem) => {
+                    return Err(Failed::new(Exit::Content, format!("query {}: {problem}", query.name)).maybe_hint(param.advice()));
+                }
+                None => continue,
+            }
         }
         match &param.default {
             Some(value) => bound.push(Arg { name, value: value.clone() }),
@@ -176,7 +182,9 @@ mod tests {
             ("select 1; -- a.sql", Input::Sql("select 1; -- a.sql")),
             ("iam_root_mfa", Input::Name("iam_root_mfa")),
             ("query.iam_root_mfa", Input::Name("query.iam_root_mfa")),
+            ("StorageAccounts-002", Input::Name("StorageAccounts-002")),
             ("", Input::Sql("")),
+            ("--", Input::Sql("--")),
         ] {
             assert_eq!(input(text), expected, "{text:?}");
         }

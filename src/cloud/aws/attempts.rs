@@ -22,7 +22,7 @@ impl Storable for Counter {
 impl Counter {
     pub(super) fn read(&self) -> Attempts {
         let [total, throttled] = &*self.0;
-        Attempts { total: total.load(Relaxed), throttled: throttled.load(Relaxed) }
+        Attempts { total: total.load(Relaxed), throttled: throttled.load(Relaxed), ..Attempts::default() }
     }
 }
 

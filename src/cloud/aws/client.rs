@@ -5,6 +5,7 @@ use super::embedded;
 use super::endpoint::{self, Builtins, Endpoint};
 use super::service::{Operation, Service};
 use super::{failure, plugins, request};
+use crate::limiter::Advice;
 use crate::{CloudError, ErrorKind};
 use aws_smithy_runtime::client::orchestrator::invoke;
 use aws_smithy_runtime_api::client::interceptors::context::Input;
@@ -24,6 +25,8 @@ pub struct Attempts {
     pub total: u32,
     /// Of them, how many were throttled.
     pub throttled: u32,
+    /// What the answer says about the calls to come.
+    pub(crate) advice: Advice,
 }
 
 /// A client for one service in one region with one set of credentials. Cheap to clone.

@@ -1,14 +1,12 @@
 //! The embedded service models: one file, an index, one compressed block for each service. Nothing is decompressed before it is
 //! asked for, and no JSON of a block is parsed before that fact is. `models/generate.py` describes the layout.
 
+use crate::container::{self, Place};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 static FILE: &[u8] = include_bytes!("../models/aws.bin");
-const MAGIC: &[u8] = b"ASSAYMD1";
-/// Larger than any block or index; a limit for the decoder, not an expectation.
-const LARGEST: usize = 1 << 26;
 
 /// A JSON fact that is parsed when it is first read. Models live as long as the process, so texts and values are leaked once.
 #[derive(Debug)]
@@ -94,13 +92,6 @@ impl ServiceFacts {
     }
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Place {
-    at: usize,
-    packed: usize,
-    length: usize,
-}
-
 #[derive(Debug)]
 struct Index {
     dictionary: Place,
@@ -110,19 +101,10 @@ struct Index {
 }
 
 fn read_index() -> Option<Index> {
-    let rest = FILE.strip_prefix(MAGIC)?;
-    let (length, rest) = rest.split_first_chunk::<4>()?;
-    let (head, blocks) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
-    let json = zstd::bulk::decompress(head, LARGEST).ok()?;
-    let mut doc: Map<String, Value> = serde_json::from_slice(&json).ok()?;
-    let place = |v: &Value| {
-        let n = |i: usize| usize::try_from(v.get(i)?.as_u64()?).ok();
-        Some(Place { at: n(0)?, packed: n(1)?, length: n(2)? })
-    };
-    let services = doc.get("services")?.as_object()?.iter();
+    let (mut doc, blocks) = container::open(FILE)?;
     Some(Index {
-        dictionary: place(doc.get("dictionary")?)?,
-        services: services.map(|(k, v)| Some((k.clone(), place(v)?))).collect::<Option<_>>()?,
+        dictionary: Place::read(doc.get("dictionary")?)?,
+        services: Place::read_all(doc.get("services")?)?,
         partitions: doc.remove("partitions")?,
         blocks,
     })
@@ -135,19 +117,15 @@ fn index() -> Option<&'static Index> {
 }
 
 impl Index {
-    fn packed(&self, place: Place) -> Option<&'static [u8]> {
-        self.blocks.get(place.at..place.at.checked_add(place.packed)?)
-    }
-
     fn dictionary(&self) -> Option<&'static [u8]> {
         static DICTIONARY: OnceLock<Option<Vec<u8>>> = OnceLock::new();
-        let read = || zstd::bulk::decompress(self.packed(self.dictionary)?, self.dictionary.length).ok();
+        let read = || zstd::bulk::decompress(self.dictionary.packed(self.blocks)?, self.dictionary.length).ok();
         DICTIONARY.get_or_init(read).as_deref()
     }
 
     fn block(&self, place: Place) -> Option<&'static str> {
         let mut decoder = zstd::bulk::Decompressor::with_dictionary(self.dictionary()?).ok()?;
-        let bytes = decoder.decompress(self.packed(place)?, place.length).ok()?;
+        let bytes = decoder.decompress(place.packed(self.blocks)?, place.length).ok()?;
         Some(String::from_utf8(bytes).ok()?.leak())
     }
 }

@@ -9,6 +9,7 @@ mod endpoint;
 mod failure;
 mod json;
 pub mod model;
+pub(crate) mod plain;
 mod plugins;
 mod request;
 mod response;

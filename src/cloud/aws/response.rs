@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 /// Why an answer cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Unreadable {
+pub(crate) enum Unreadable {
     /// Not JSON, not XML, or only a part of it: asking again may help.
     #[error("{0}")]
     Malformed(String),
@@ -22,7 +22,7 @@ pub(super) enum Unreadable {
 }
 
 /// Whether a body is a web page. Such an answer says nothing about the thing asked for, whatever its status.
-pub(super) fn is_html(body: &[u8]) -> bool {
+pub(crate) fn is_html(body: &[u8]) -> bool {
     let start = body.trim_ascii_start();
     let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
     let begins = |with: &[u8]| start.get(..with.len()).is_some_and(|s| s.eq_ignore_ascii_case(with));

@@ -63,6 +63,17 @@ pub(super) fn root_name(body: &[u8]) -> Option<&str> {
     r.root().ok().map(|e| e.name)
 }
 
+/// The body without a shape: an element with children is an object, siblings of one name are a list, text is a string, nothing is null.
+/// The root's name and attributes are left out.
+pub(super) fn read_untyped(body: &[u8]) -> Result<Value, Unreadable> {
+    let text = std::str::from_utf8(body).map_err(|e| Unreadable::Malformed(format!("the body is not UTF-8: {e}")))?;
+    let mut r = Reader::new(text);
+    let root = r.root()?;
+    let value = r.untyped(&root)?;
+    r.end()?;
+    Ok(value)
+}
+
 /// Code, message and request id of an error body, wherever a protocol puts them.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct ErrorBody {
@@ -202,6 +213,40 @@ impl<'a> Reader<'a> {
             self.skip(&child)?;
         }
         Ok(())
+    }
+
+    fn untyped(&mut self, of: &Element<'a>) -> Result<Value, Unreadable> {
+        let (mut members, mut text) = (Map::new(), String::new());
+        if of.empty {
+            return Ok(Value::Null);
+        }
+        loop {
+            match self.token()? {
+                Some(Token::Text { text: part }) => text.push_str(&unescape(part.as_str())),
+                Some(Token::Cdata { text: part, .. }) => text.push_str(part.as_str()),
+                Some(Token::ElementStart { local, .. }) => {
+                    let child = self.open(local.as_str())?;
+                    let value = self.untyped(&child)?;
+                    match members.get_mut(child.name) {
+                        None => {
+                            members.insert(child.name.to_owned(), value);
+                        }
+                        Some(Value::Array(items)) => items.push(value),
+                        Some(first) => *first = Value::Array(vec![first.take(), value]),
+                    }
+                }
+                Some(Token::ElementEnd { end, .. }) => {
+                    self.close(of, end)?;
+                    return Ok(match (members.is_empty(), text.trim().is_empty()) {
+                        (false, _) => Value::Object(members),
+                        (true, false) => Value::String(text),
+                        (true, true) => Value::Null,
+                    });
+                }
+                Some(_) => {}
+                None => return Err(malformed("the body is truncated")),
+            }
+        }
     }
 
     fn error(&mut self, of: &Element<'a>, out: &mut ErrorBody) -> Result<(), Unreadable> {

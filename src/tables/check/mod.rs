@@ -76,6 +76,16 @@ pub trait Shapes {
     fn body(&self, _service: &str, _operation: &str) -> Option<String> {
         None
     }
+
+    /// The name of the output's shape in one version of the API; `None` as for [`Shapes::output`].
+    fn output_of(&self, service: &str, operation: &str, _version: &str) -> Option<String> {
+        self.output(service, operation)
+    }
+
+    /// Clauses that the `$filter` of an operation may have (`resourceUri eq`); `None` where that is not known.
+    fn filter_clauses(&self, _service: &str, _operation: &str) -> Option<Vec<String>> {
+        None
+    }
 }
 
 impl Table {
@@ -236,12 +246,16 @@ impl Check<'_> {
         {
             self.wrong(*at, "region: ", wrong);
         }
-        self.shapes.output(&call.service, &call.operation).map_or(Ty::Any, |shape| Ty::Node(call.service.clone(), shape))
+        let output = match call.rest.as_ref().and_then(|rest| rest.version.as_ref()) {
+            Some((version, _)) => self.shapes.output_of(&call.service, &call.operation, version),
+            None => self.shapes.output(&call.service, &call.operation),
+        };
+        output.map_or(Ty::Any, |shape| Ty::Node(call.service.clone(), shape))
     }
 
     /// What a path, clauses and a body are made of.
     fn rest(&mut self, call: &Call, rest: &Rest, scene: &Scene) {
-        if let Some((_, version, at)) = &rest.version {
+        if let Some((version, at)) = &rest.version {
             let known = self.shapes.api_versions(&call.service, &call.operation);
             if !known.is_empty() && !known.contains(version) {
                 let bad = Bad::new(*at, format!("{} has no version {version}", call.name()));
@@ -252,6 +266,9 @@ impl Check<'_> {
             && let Err(wrong) = self.input(call, FILTER)
         {
             self.wrong(at, "", wrong);
+        }
+        for clause in &rest.filter {
+            self.clause(call, &clause.key, clause.at);
         }
         for (expr, at) in rest.texts(|_| false) {
             match types::infer(expr, scene, self.shapes) {
@@ -269,6 +286,18 @@ impl Check<'_> {
             if let Err(wrong) = found.and(member) {
                 self.wrong(*at, "", wrong);
             }
+        }
+    }
+
+    /// Is it a clause that the filter may have?
+    fn clause(&mut self, call: &Call, key: &str, at: At) {
+        let Some(known) = self.shapes.filter_clauses(&call.service, &call.operation) else { return };
+        if known.iter().all(|k| k != key) {
+            let bad = Bad::new(at, format!("the filter of {} has no clause `{key} …`", call.name()));
+            self.found.push(match closest(key, known.iter().map(String::as_str)) {
+                Some(best) => bad.hint(format!("did you mean `{best}`?")),
+                None => bad.hint(format!("clauses: {}", known.join(", "))),
+            });
         }
     }
 
@@ -345,6 +374,9 @@ impl Check<'_> {
                             continue;
                         }
                     };
+                    if let Takes::Clause { key, .. } = &target.takes {
+                        self.clause(call, key, target.at);
+                    }
                     if let Some((message, hint)) = self.unfit_target(&target.takes, *op, &member) {
                         self.found.push(Bad::new(target.at, format!("{}: {message}", target.member)).hint(hint));
                     }

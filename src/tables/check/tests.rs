@@ -8,16 +8,23 @@ struct Model;
 impl Shapes for Model {
     fn allowed(&self, service: &str, operation: &str) -> Result<(), (String, Option<String>)> {
         match (service, operation) {
+            ("arm", "GET /accounts" | "GET /{}/things" | "POST /{}/query") => Ok(()),
             ("iam", "ListUsers" | "ListKeys" | "GetUsed" | "Generate" | "Describe") => Ok(()),
             _ => Err((format!("{service} has no operation {operation}"), Some("did you mean ListUsers?".into()))),
         }
     }
 
     fn input(&self, _: &str, operation: &str) -> Option<String> {
+        if operation == "POST /{}/query" {
+            return None;
+        }
         (operation != "Generate").then(|| format!("{operation}In"))
     }
 
     fn output(&self, _: &str, operation: &str) -> Option<String> {
+        if operation == "POST /{}/query" {
+            return None;
+        }
         Some(format!("{operation}Out"))
     }
 
@@ -25,6 +32,12 @@ impl Shapes for Model {
         let members =
             |all: &[(&str, &str)]| Shape::Structure(all.iter().map(|(n, s)| Member { name: (*n).into(), shape: (*s).into() }).collect());
         Some(match name {
+            "GET /accountsIn" | "GET /{}/thingsIn" => members(&[("$top", "Int"), ("$filter", "Text")]),
+            "GET /accountsOut" | "GET /{}/thingsOut" => members(&[("value", "Resources"), ("nextLink", "Text")]),
+            "POST /{}/queryBody" => members(&[("query", "Text")]),
+            "Resources" => Shape::List("Resource".into()),
+            "Resource" => members(&[("id", "Text"), ("name", "Text"), ("tags", "Labels"), ("properties", "Properties")]),
+            "Properties" => members(&[("creationTime", "Time"), ("allowSharedKeyAccess", "Bool"), ("ipRules", "Texts")]),
             "ListUsersIn" => members(&[("PathPrefix", "Text")]),
             "ListUsersOut" => members(&[("Users", "Users")]),
             "ListKeysIn" => members(&[("UserName", "Text"), ("Kinds", "Texts"), ("Filters", "Filters"), ("Max", "Int")]),
@@ -55,8 +68,19 @@ impl Shapes for Model {
         })
     }
 
-    fn error_codes(&self, _: &str, _: &str) -> Vec<String> {
-        vec!["NoSuchEntity".into()]
+    fn error_codes(&self, service: &str, _: &str) -> Vec<String> {
+        if service == "arm" { Vec::new() } else { vec!["NoSuchEntity".into()] }
+    }
+
+    fn api_versions(&self, service: &str, operation: &str) -> Vec<String> {
+        match (service, operation) {
+            ("arm", "GET /accounts") => vec!["2023-05-01".into(), "2024-01-01".into()],
+            _ => Vec::new(),
+        }
+    }
+
+    fn body(&self, service: &str, operation: &str) -> Option<String> {
+        (service == "arm").then(|| format!("{operation}Body"))
     }
 }
 
@@ -94,8 +118,9 @@ columns:
 ";
 
 fn check(source: &str) -> Vec<String> {
-    let table = Table::load("t.yaml", source).unwrap_or_else(|e| panic!("{e}"));
-    table.check("t.yaml", &Model).iter().map(ToString::to_string).collect()
+    let file = if source.contains("azure_t") { "azure_t.yaml" } else { "t.yaml" };
+    let table = Table::load(file, source).unwrap_or_else(|e| panic!("{e}"));
+    table.check(file, &Model).iter().map(ToString::to_string).collect()
 }
 
 #[test]
@@ -142,6 +167,74 @@ fn typing_errors_are_found_with_place_and_hint() {
         assert!(GOOD.contains(from), "{from}");
         let found = check(&GOOD.replacen(from, to, 1));
         if !found.iter().any(|e| *e == format!("t.yaml:{want}")) {
+            wrong.push(format!("{to}\n  {found:#?}\n  {want}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn calls_with_paths() {
+    let source = "\
+table: azure_t
+about: Things.
+scope: subscription
+rows:
+  - { call: arm GET /accounts, api: 2023-05-01, in: { $top: 5 }, each: value, as: account, where: properties.allowSharedKeyAccess }
+  - call: arm GET /{account.id}/things
+    api: 2020-01-01
+    filter: [\"name eq '{account.name}'\"]
+    each: value
+    none: [ResourceNotFound]
+    fold: { by: id, order: properties.creationTime }
+also:
+  query: { call: \"arm POST /{id}/query\", api: 2020-01-01, body: { query: name }, take: data.x }
+keys:
+  name: { to: \"account.$filter[name eq]\" }
+columns:
+  id: text
+  name: text
+  creation_time: timestamp
+  allow_shared_key_access: bool
+  begun: timestamp <- fold[0].properties.creationTime
+  known: text <- query
+  age: int <- days(properties.creationTime, now)
+  group: text <- resource_group(id)
+";
+    assert_eq!(check(source), Vec::<String>::new());
+    let mut wrong = Vec::new();
+    for (from, to, want) in [
+        ("GET /accounts", "GET /account", "5:13: arm has no operation GET /account (did you mean ListUsers?)"),
+        ("2023-05-01", "2022-05-01", "5:37: arm GET /accounts has no version 2022-05-01 (versions: 2023-05-01, 2024-01-01)"),
+        ("$top: 5", "$tp: 5", "5:55: arm GET /accounts has no parameter `$tp` (did you mean $top?)"),
+        ("$top: 5", "$top: 'x'", "5:55: $top: its type is another one"),
+        (
+            "where: properties.allow",
+            "where: properties.alow",
+            "5:99: where: arm Properties has no member `alowSharedKeyAccess` (did you mean allowSharedKeyAccess?)",
+        ),
+        ("/{account.id}", "/{account.ident}", "6:11: arm Resource has no member `ident`"),
+        ("/{account.id}", "/{account.tags}", "6:11: a list or an object stands in a path or a clause"),
+        ("'{account.name}'", "'{account.nme}'", "8:14: arm Resource has no member `nme` (did you mean name?)"),
+        ("[ResourceNotFound]", "[ResourceNotFond]", "10:12: arm GET /{}/things has no error `ResourceNotFond`"),
+        (
+            "order: properties.creationTime",
+            "order: properties.creatonTime",
+            "11:28: fold: arm Properties has no member `creatonTime` (did you mean creationTime?)",
+        ),
+        ("{ query: name }", "{ qury: name }", "13:67: arm POST /{}/queryBody has no member `qury` (did you mean query?)"),
+        (
+            "  creation_time: timestamp",
+            "  creation_tme: timestamp",
+            "19:3: column creation_tme: arm Properties has no member `creation_tme` (did you mean creationTime?)",
+        ),
+        ("_access: bool", "_access: timestamp", "20:3: column allow_shared_key_access: a boolean does not fit timestamp with time zone"),
+        ("fold[0].properties.creationTime", "fold[0].creationTime", "21:10: column begun: arm Resource has no member `creationTime`"),
+        ("age: int", "age: bool", "23:8: column age: a number does not fit boolean"),
+    ] {
+        assert!(source.contains(from), "{from}");
+        let found = check(&source.replacen(from, to, 1));
+        if !found.iter().any(|e| e.starts_with(&format!("azure_t.yaml:{want}"))) {
             wrong.push(format!("{to}\n  {found:#?}\n  {want}"));
         }
     }

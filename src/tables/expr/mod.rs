@@ -5,6 +5,7 @@
 
 mod eval;
 pub(crate) mod functions;
+mod negation;
 mod parse;
 
 pub(crate) use eval::{Env, same_name, truthy};

@@ -1,6 +1,7 @@
 //! Text to [`Expr`]: resolves names, finds templates and functions, and says what is wrong with a source.
 
 use super::functions::{self, Function};
+use super::negation;
 use super::{Expr, Fact, Jmes, Piece, Root, Step};
 use crate::spec::yaml::closest;
 use jmespath::ast::Ast;
@@ -74,7 +75,7 @@ pub(crate) type Wrong = (String, Option<String>);
 
 /// Compiles an expression.
 pub(crate) fn parse(text: &str, names: &Names<'_>) -> Result<Expr, Wrong> {
-    let ast = jmespath::parse(text).map_err(|e| {
+    let mut ast = jmespath::parse(text).map_err(|e| {
         let reason = match e.reason {
             jmespath::ErrorReason::Parse(why) => why,
             jmespath::ErrorReason::Runtime(why) => why.to_string(),
@@ -83,6 +84,7 @@ pub(crate) fn parse(text: &str, names: &Names<'_>) -> Result<Expr, Wrong> {
         let hint = if text.contains(" = ") { Some("JMESPath compares with ==".to_owned()) } else { None };
         (format!("`{text}` is not JMESPath: {reason}, at character {}", e.offset + 1), hint)
     })?;
+    negation::outwards(&mut ast);
     compile(&ast, text, names)
 }
 
@@ -160,7 +162,7 @@ fn compile(ast: &Ast, text: &str, names: &Names<'_>) -> Result<Expr, Wrong> {
 }
 
 /// Members and elements behind a value; `None` when it is more than that.
-fn relative(ast: &Ast) -> Option<Vec<Step>> {
+pub(super) fn relative(ast: &Ast) -> Option<Vec<Step>> {
     match ast {
         Ast::Field { name, .. } => Some(vec![Step::Field(name.clone())]),
         Ast::Index { idx, .. } => Some(vec![Step::Index(*idx)]),

@@ -19,7 +19,7 @@ pub struct Ask {
     pub service: Arc<str>,
     /// The operation; of Azure method and path, with `{}` for what varies: `GET /subscriptions/{}/resourcegroups`.
     pub operation: Arc<str>,
-    /// Its input; of Azure `{path, query}`, with the `body` of a POST and the `version` of the storage data plane.
+    /// Its input; of Azure `{path, query}`, and of a POST the `body`.
     pub input: Value,
     /// The region it goes to; `None`: the scope's.
     pub region: Option<String>,

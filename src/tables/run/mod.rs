@@ -18,5 +18,5 @@ pub use fold::Fold;
 pub use row::{Facts, Keys, Row, Slot};
 
 pub(crate) use call::{Call, LinkSource, Override, Takes};
-pub(crate) use rest::{Clause, FILTER, Front, Rest, Version, property};
+pub(crate) use rest::{Clause, FILTER, Front, Rest, property};
 pub(crate) use select::{Decode, Segment, Select};

@@ -13,6 +13,7 @@ const UNRESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b
 
 /// The query parameter that clauses go into.
 pub(crate) const FILTER: &str = "$filter";
+const VERSION: &str = "api-version";
 
 /// What such a call has beside its query parameters, which are its `in:`.
 #[derive(Debug, Clone)]
@@ -22,7 +23,8 @@ pub(crate) struct Rest {
     pub(crate) front: Front,
     /// Query parameters that are written in the path.
     pub(crate) query: Vec<(String, String)>,
-    pub(crate) version: Option<(Version, String, At)>,
+    /// The version of the API: the parameter `api-version`, which the client of the storage data plane sends as a header.
+    pub(crate) version: Option<(String, At)>,
     pub(crate) body: Vec<(String, Expr, At)>,
     pub(crate) filter: Vec<Clause>,
     pub(crate) only_one: Vec<(String, At)>,
@@ -37,17 +39,6 @@ pub(crate) enum Front {
     ResourceId,
     /// `{endpoint}`: with an address.
     Address,
-}
-
-/// Where the version of the API goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Version {
-    /// The query parameter `api-version`.
-    Query,
-    /// The first part of the path.
-    Path,
-    /// A header, which the client of that API knows.
-    Header,
 }
 
 /// A clause of `$filter`; left out when a value in it is null.
@@ -78,14 +69,10 @@ impl Rest {
 
     /// The input; `None` when a part of the path is null, false or empty, or a parameter or a member of the body null.
     pub(crate) fn input(&self, input: &[(String, Expr, At)], env: &Env<'_>, overrides: &[&Override]) -> Result<Option<Value>, String> {
-        let Some(mut path) = self.filled(env)? else { return Ok(None) };
+        let Some(path) = self.filled(env)? else { return Ok(None) };
         let mut query: Map<String, Value> = self.query.iter().map(|(n, v)| (n.clone(), Value::from(v.as_str()))).collect();
-        let mut out = Map::new();
-        match &self.version {
-            Some((Version::Query, version, _)) => drop(query.insert("api-version".to_owned(), Value::from(version.as_str()))),
-            Some((Version::Path, version, _)) => path.insert_str(0, &format!("/{version}")),
-            Some((Version::Header, version, _)) => drop(out.insert("version".to_owned(), Value::from(version.as_str()))),
-            None => {}
+        if let Some((version, _)) = &self.version {
+            query.insert(VERSION.to_owned(), Value::from(version.as_str()));
         }
         for (name, expr, _) in input {
             if overrides.iter().any(|o| o.member == *name && o.takes == Takes::One) {
@@ -109,6 +96,7 @@ impl Rest {
             all.extend(clauses);
             query.insert(FILTER.to_owned(), Value::String(all.join(" and ")));
         }
+        let mut out = Map::new();
         out.insert("path".to_owned(), Value::String(path));
         out.insert("query".to_owned(), Value::Object(query));
         if !self.body.is_empty() {
@@ -182,8 +170,10 @@ impl Rest {
             }
         }
         let rank = |key: &str| self.only_one.iter().position(|(name, _)| *name == property(key));
-        let best = all.iter().filter_map(|(key, _)| rank(key)).min();
-        Ok(all.into_iter().filter(|(key, _)| rank(key).is_none_or(|r| Some(r) == best)).map(|(_, text)| text).collect())
+        let ranked = all.iter().enumerate().filter_map(|(i, (key, _))| Some((rank(key)?, i)));
+        let chosen = ranked.min().map(|(_, i)| i);
+        let goes_out = |(i, (key, text)): (usize, (&str, String))| (rank(key).is_none() || Some(i) == chosen).then_some(text);
+        Ok(all.into_iter().enumerate().filter_map(goes_out).collect())
     }
 }
 

@@ -4,7 +4,7 @@ use super::calls::named_values;
 use super::yaml::{At, Bad, Entry, Node, Result, get};
 use crate::expr::{Expr, Names, Piece, Root, pieces};
 use crate::provider::{APIS, RESOURCE_GRAPH};
-use crate::run::{Call, Clause, FILTER, Front, Rest, Version, property};
+use crate::run::{Call, Clause, FILTER, Front, Rest, property};
 use serde_json::{Value, json};
 
 /// Keys of a call that only Azure's have.
@@ -34,7 +34,13 @@ pub(super) fn call(name: &Node, text: &str, entries: &[Entry], node: &Node, name
         return Err(Bad::new(name.at, format!("`{method}` is no method of a call that reads")).hint("GET or POST"));
     }
     let (path, written) = parted(path);
-    let (path, front) = front(path, name, names, service)?;
+    let version = version(service, entries, node)?;
+    // Graph has its version in front of the path.
+    let versioned = match (service, &version) {
+        ("graph", (version, _)) if path.starts_with('/') => format!("/{version}{path}"),
+        _ => path.to_owned(),
+    };
+    let (path, front) = front(&versioned, name, names, service)?;
     let query = written.map_or(Ok(Vec::new()), |q| constants(q, name))?;
     let filter = get(entries, "filter").map_or(Ok(Vec::new()), |n| clauses(n, names))?;
     let body = get(entries, "body").map_or(Ok(Vec::new()), |n| named_values(n, "body", names))?;
@@ -47,7 +53,7 @@ pub(super) fn call(name: &Node, text: &str, entries: &[Entry], node: &Node, name
         path_at: name.at,
         front,
         query,
-        version: Some(version(service, entries, node)?),
+        version: (service != "graph").then_some(version),
         body,
         filter,
         only_one: get(entries, "only_one").map_or(Ok(Vec::new()), only_one)?,
@@ -132,16 +138,12 @@ fn constants(query: &str, name: &Node) -> Result<Vec<(String, String)>> {
     })
 }
 
-fn version(service: &str, entries: &[Entry], node: &Node) -> Result<(Version, String, At)> {
-    let place = match service {
-        "arm" => Version::Query,
-        "graph" => Version::Path,
-        _ => Version::Header,
-    };
+fn version(service: &str, entries: &[Entry], node: &Node) -> Result<(String, At)> {
+    let graph = service == "graph";
     let Some(api) = get(entries, "api") else {
-        return match place {
-            Version::Path => Ok((place, "v1.0".to_owned(), node.at)),
-            _ => Err(Bad::new(node.at, "`api` is missing: the version of the API").hint("written api: 2023-05-01")),
+        return match graph {
+            true => Ok(("v1.0".to_owned(), node.at)),
+            false => Err(Bad::new(node.at, "`api` is missing: the version of the API").hint("written api: 2023-05-01")),
         };
     };
     let text = api.text("api")?;
@@ -151,21 +153,20 @@ fn version(service: &str, entries: &[Entry], node: &Node) -> Result<(Version, St
         let date_ok = date.len() == 10 && digits(0..4) && &date[4..5] == "-" && digits(5..7) && &date[7..8] == "-" && digits(8..10);
         date_ok && (rest.is_empty() || rest.strip_prefix('-').is_some_and(|r| r.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.')))
     };
-    match place {
-        Version::Path if ["v1.0", "beta"].contains(&text) => {}
-        Version::Path => return Err(Bad::new(api.at, format!("`{text}` is no version of Graph")).hint("v1.0 or beta")),
-        _ if dated(text) => {}
-        _ => return Err(Bad::new(api.at, format!("`{text}` is no version of an API")).hint("a date: 2023-05-01, 2021-05-01-preview")),
+    match graph {
+        true if ["v1.0", "beta"].contains(&text) => {}
+        true => return Err(Bad::new(api.at, format!("`{text}` is no version of Graph")).hint("v1.0 or beta")),
+        false if dated(text) => {}
+        false => return Err(Bad::new(api.at, format!("`{text}` is no version of an API")).hint("a date: 2023-05-01, 2021-05-01-preview")),
     }
-    Ok((place, text.to_owned(), api.at))
+    Ok((text.to_owned(), api.at))
 }
 
 fn clauses(node: &Node, names: &Names<'_>) -> Result<Vec<Clause>> {
     let clause = |n: &Node| {
         let text = n.text("a clause")?;
-        let key = clause_key(text).ok_or_else(|| {
-            Bad::new(n.at, format!("`{text}` is no clause of a filter")).hint("written \"property eq '{value}'\"")
-        })?;
+        let key = clause_key(text)
+            .ok_or_else(|| Bad::new(n.at, format!("`{text}` is no clause of a filter")).hint("written \"property eq '{value}'\""))?;
         let pieces = pieces(text, names).map_err(|(message, hint)| Bad { at: Some(n.at), message, hint })?;
         Ok(Clause { pieces, at: n.at, key })
     };
@@ -207,7 +208,7 @@ fn resource_graph(name: &Node, text: &str, entries: &[Entry], names: &Names<'_>)
     };
     let version = match get(entries, "api") {
         Some(_) => version("arm", entries, name)?,
-        None => (Version::Query, GRAPH_VERSION.to_owned(), name.at),
+        None => (GRAPH_VERSION.to_owned(), name.at),
     };
     let constant = |v: Value| Expr::Const(v);
     let mut body = vec![

@@ -26,6 +26,8 @@ fn the_examples_load() {
             "aws_ecs_task",
             "aws_iam_credential_report",
             "aws_account_alternate_contact",
+            "azure_storage_container",
+            "azure_key_vault_event",
             "aws_iam_key_count"
         ]
     );
@@ -41,6 +43,20 @@ fn the_examples_load() {
     assert_eq!(calls[2].1, ["access_key_last_used_date", "access_key_last_used_service", "access_key_last_used_region"]);
     assert!(tables[1].columns[tables[1].column("login_profile").unwrap()].secret);
     assert_eq!(tables[2].service.as_deref(), Some("ec2"));
+    let containers = &tables[6];
+    assert_eq!((containers.scope, &*containers.provider, &containers.service), (ScopeKind::Subscription, "azure", &None));
+    let last: Vec<&str> = containers.columns[13..].iter().map(|c| c.name.as_str()).collect();
+    assert_eq!(last, ["cloud_environment", "subscription_id", "_ctx", "sp_connection_name", "sp_ctx"]);
+    assert_eq!(
+        containers.calls()[3..5],
+        [
+            ("queue GET {}?restype=service&comp=properties".into(), vec!["queue_logging".to_owned()]),
+            ("arm POST /providers/Microsoft.ResourceGraph/resources".into(), vec!["authorizations".to_owned()])
+        ]
+    );
+    let secrets: Vec<String> = containers.secret_members().iter().map(|m| format!("{} {} {}", m.service, m.operation, m.path)).collect();
+    assert_eq!(secrets, ["arm POST /{}/listKeys keys"]);
+    assert_eq!(tables[7].keys[0].ops, [KeyOp::Range]);
     let view = tables.last().unwrap();
     assert!(view.view.as_deref().is_some_and(|v| v.starts_with("select")) && view.columns.len() == 2);
     assert!(view.plan(&crate::Request::default()).unwrap_err().0.contains("is a view"));
@@ -83,6 +99,17 @@ fn bad_specs_are_refused_with_place_and_hint() {
             "scope: global",
             "3:8: unknown scope `global` (account (asked once, at the partition's home region) or region (asked in every region))",
         ),
+        (
+            "scope: account",
+            "scope: tenant",
+            "3:8: scope tenant in a table of aws (account (asked once, at the partition's home region) or region (asked in every region))",
+        ),
+        (
+            "call: iam.ListAccessKeys",
+            "call: arm GET /x",
+            "9:11: `arm GET /x` is a call of azure in a table of aws (one table asks one cloud)",
+        ),
+        ("each: Users", "each: Users\n    api: 2020-01-01", "7:5: `api` belongs to calls of azure"),
         ("scope: account", "scop: account", "3:1: unknown key `scop` in a table (did you mean scope?)"),
         (
             "scope: account",
@@ -188,6 +215,95 @@ fn bad_specs_are_refused_with_place_and_hint() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert_eq!(Table::load("t.yaml", "").unwrap_err().to_string(), "t.yaml: the file is empty (see src/tables/_example.yaml)");
+}
+
+/// The same for Azure.
+const AZURE: &str = "\
+table: azure_t
+about: Things.
+scope: subscription
+rows:
+  - call: arm GET /subscriptions/{subscription_id}/vaults
+    api: 2020-01-01
+    each: value
+    as: vault
+  - call: arm GET /{vault.id}/things
+    api: 2020-01-01-preview
+    as: things
+    in: { $top: 5 }
+    filter: [\"name eq '{vault.name}'\"]
+    only_one: [name, kind]
+    each: value
+    where: name != 'x'
+    fold: { by: id, order: at }
+also:
+  used: { call: \"arm GET /{id}/used\", api: 2020-01-01, take: x }
+keys:
+  kind: { to: \"things.$filter[kind eq]\" }
+  at: { to: { \">=\": \"things.$filter[at ge]\" }, keep: 90d }
+columns:
+  kind: text
+  at: timestamp
+  used: text <- used
+";
+
+#[test]
+fn bad_azure_specs_are_refused_with_place_and_hint() {
+    Table::load("azure_t.yaml", AZURE).unwrap();
+    let scopes = "(subscription (asked in every subscription) or tenant (asked once))";
+    let mut wrong = Vec::new();
+    for (from, to, want) in [
+        ("scope: subscription", "scope: region", format!("3:8: scope region in a table of azure {scopes}")),
+        ("scope: subscription", "scope: management_group", format!("3:8: unknown scope `management_group` {scopes}")),
+        (
+            "scope: subscription",
+            "scope: tenant",
+            "5:11: unknown name `subscription_id` (there is no row here; a constant is written in single quotes: 'subscription_id')".into(),
+        ),
+        ("arm GET /{vault.id}/things", "iam.ListUsers", "9:11: `iam.ListUsers` is a call of aws in a table of azure (one table asks one cloud)".into()),
+        ("arm GET /subscriptions", "arm /subscriptions", "5:11: `arm /subscriptions/{subscription_id}/vaults` is not a call (written arm GET /path/{value})".into()),
+        ("arm GET /subscriptions", "arm.Get /subscriptions", "5:11: `arm.Get /subscriptions/{subscription_id}/vaults` is not a call (written arm GET /path/{value})".into()),
+        ("arm GET /subscriptions", "arm DELETE /subscriptions", "5:11: `DELETE` is no method of a call that reads (GET or POST)".into()),
+        ("arm GET /subscriptions", "arm GET subscriptions", "5:11: a path begins with `/` (written arm GET /subscriptions/{subscription_id}/…)".into()),
+        ("arm GET /subscriptions", "blob GET /subscriptions", "5:11: a call of the storage data plane begins with the address of the account (written blob GET {properties.primaryEndpoints.blob}/{container}?restype=container)".into()),
+        ("/vaults\n", "/vaults%20\n", "5:11: `/vaults%20` cannot stand in a path (what varies is written {in braces})".into()),
+        ("/{vault.id}/things", "/{vault.id/things", "9:11: template '/{vault.id/things' has a brace that is not closed".into()),
+        ("/{vault.id}/things", "/{vault.id}/things?name={vault.name}", "9:11: `?name={vault.name}` in a path has to be constant (written ?name=value&…; what varies goes into `in:`)".into()),
+        ("    api: 2020-01-01\n", "", "5:5: `api` is missing: the version of the API (written api: 2023-05-01)".into()),
+        ("api: 2020-01-01\n", "api: v2\n", "6:10: `v2` is no version of an API (a date: 2023-05-01, 2021-05-01-preview)".into()),
+        ("    api: 2020-01-01\n    each", "    api: 2020-01-01\n    region: 'x'\n    each", "7:13: `region` belongs to calls of aws".into()),
+        ("in: { $top: 5 }", "body: { a: 5 }", "12:11: a GET has no `body` (query parameters go into `in:`)".into()),
+        ("name eq '{vault.name}'", "{vault.name}", "13:14: `{vault.name}` is no clause of a filter (written \"property eq '{value}'\")".into()),
+        ("[name, kind]", "[name, knd]", "14:22: no clause of `$filter` is about `knd` (did you mean kind?)".into()),
+        ("where: name != 'x'", "where: used == 'x' =", "16:12: `used == 'x' =` is not JMESPath".into()),
+        ("by: id, order: at", "by: id", "17:11: `fold` has no `order`".into()),
+        ("    as: vault\n", "    as: vault\n    fold: { by: id, order: at }\n", "9:11: only the last link has `fold` (it makes the rows)".into()),
+        ("    as: vault\n", "    as: now\n", "8:9: the name `now` is taken (choose another name)".into()),
+        ("things.$filter[kind eq]", "thing.$filter[kind eq]", "21:15: `rows` has no call thing (did you mean things?)".into()),
+        ("things.$filter[kind eq]", "things.$filter[kind]", "21:15: `things.$filter[kind]` is no request parameter (written name.parameter or name.$filter[property eq], where `as: name` names the call)".into()),
+        ("things.$filter[kind eq]", "things.$top[kind eq]", "21:15: `things.$top[kind eq]` is no request parameter".into()),
+        ("keep: 90d", "keep: 3 months", "22:54: `3 months` is not a time (written 90d or 12h)".into()),
+        (">=", "<=", "22:54: `keep` without a target for `>=` (to: { \">=\": … })".into()),
+        ("  at: timestamp", "  at: text", "22:54: `keep` on at, which is no timestamp".into()),
+    ] {
+        assert!(AZURE.contains(from), "{from}");
+        let source = AZURE.replacen(from, to, 1);
+        let error = Table::load("azure_t.yaml", &source).map(|_| String::from("no error")).unwrap_or_else(|e| e.to_string());
+        if !error.starts_with(&format!("azure_t.yaml:{want}")) {
+            wrong.push(format!("{to}\n  {error}\n  {want}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    for (call, want) in [
+        ("arg resources", "5:11: `arg resources` is not a call (written arg \"resources | where …\")"),
+        ("arg \"\"", "5:11: `arg \"\"` is not a call (written arg \"resources | where …\")"),
+        ("arg \"resources\"\n    in: { a: 5 }", "6:5: a query of the Resource Graph has no `in` (conditions stand in the query)"),
+        ("graph GET /users\n    api: v2", "6:10: `v2` is no version of Graph (v1.0 or beta)"),
+    ] {
+        let source =
+            format!("table: azure_t\nabout: x\nscope: tenant\nrows:\n  - call: {call}\n    each: value\ncolumns: {{ id: text }}\n");
+        assert_eq!(Table::load("azure_t.yaml", &source).unwrap_err().to_string(), format!("azure_t.yaml:{want}"));
+    }
 }
 
 #[test]

@@ -121,6 +121,8 @@ class ResourceManager:
                 return Answer(machine["_instance_view"])
         parent, kind, is_list = self.place(path)
         if not is_list:
+            if kind == "resourcegroups":
+                raise Refused(404, "ResourceGroupNotFound", f"Resource group '{group_of(call)}' could not be found.")
             code, message = MISSING.get(kind, ("ResourceNotFound", f"The Resource '{kind_of(call)}' under resource group '{group_of(call)}' was not found. For more details please go to https://aka.ms/ARMResourceNotFoundFix"))
             if kind is not None and kind not in KINDS:
                 self.unknown(call)

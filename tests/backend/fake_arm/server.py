@@ -136,7 +136,7 @@ class Fake:
         if service == "graph":
             return microsoft_graph(call, self.store, self.pager)
         if call.subscription or call.method == "POST":
-            ok, left = self.switches.take((call.subscription, call.token.subject))
+            ok, left = self.switches.take(call.subscription, call.token.subject, "/" + "/".join(call.lower))
             call.left = left
             if not ok:
                 raise Refused(429, "SubscriptionRequestsThrottled", "Number of 'read' requests for subscription exceeded the limit. Please try again after '1' seconds.", "arm", {"Retry-After": "1"})

@@ -35,7 +35,7 @@ class Store:
         self.resources[rid] = resource
         self.lists.setdefault(resource["_in"].lower() if "_in" in resource else rid.rsplit("/", 1)[0], []).append(resource)
         parts = rid.strip("/").split("/")
-        if len(parts) == 8 and parts[2] == "resourcegroups":  # also in the subscription's list of its kind
+        if len(parts) == 8 and parts[2] == "resourcegroups" and "_in" not in resource:  # also in the subscription's list of its kind
             self.lists.setdefault(f"/subscriptions/{parts[1]}/providers/{parts[5]}/{parts[6]}", []).append(resource)
 
     def under(self, sub):

@@ -7,6 +7,7 @@
   failing_keys   [account names]: regenerateKey ends as Failed, keys stay
   strict_filter  true: the Activity Log takes only what its specification names
   bucket         {"capacity": 250, "refill": 25} per subscription and principal: over it, 429; null: no limit
+  storage_buckets  {"list": {…}, "read": {…}}: the storage provider's own, beside the first: lists of accounts, every other read
   remaining      n: what the headers of remaining reads say, whatever is true
   token_lifetime seconds
   schema_only    true: no member or null that the specification does not have
@@ -26,7 +27,7 @@ import time
 PAGING = {"loop", "back", "foreign", "truncate", "garbage", "empty_body", "retype"}
 DOES = PAGING | {"throttle", "error", "html", "expire", "latency", "drop"}
 DEFAULTS = {
-    "page_size": {"*": 1000}, "empty_pages": 0, "denied": None, "role": "contributor", "failing_keys": [], "strict_filter": False, "bucket": None, "remaining": None,
+    "page_size": {"*": 1000}, "empty_pages": 0, "denied": None, "role": "contributor", "failing_keys": [], "strict_filter": False, "bucket": None, "storage_buckets": {}, "remaining": None,
     "token_lifetime": 3599, "schema_only": False, "gzip": False, "client_certificate": None, "applications": None, "federated": None, "faults": [],
 }
 
@@ -79,16 +80,27 @@ class Switches:
                 return rule
         return None
 
-    def take(self, key):
-        """One read out of the bucket: (may it be, reads left)."""
-        if self.bucket is None:
-            return True, self.remaining if self.remaining is not None else 249
+    def take(self, sub, subject, path):
+        """One read out of its buckets: (may it be, reads left in the subscription's)."""
+        wanted = [((sub, subject), self.bucket, 249)]
+        if provider_of(path) == "microsoft.storage":
+            kind = "list" if path.endswith("/storageaccounts") else "read"
+            wanted.append(((sub, subject, kind), self.storage_buckets.get(kind), 0))
+        levels = [(key, rule, self.level(key, rule)) for key, rule, _ in wanted if rule is not None]
+        ok = all(level >= 1 for *_, level in levels)
         now = time.monotonic()
-        level, at = self.buckets.get(key, (float(self.bucket["capacity"]), now))
-        level = min(self.bucket["capacity"], level + (now - at) * self.bucket["refill"])
-        ok = level >= 1
-        self.buckets[key] = (level - ok, now)
-        return ok, self.remaining if self.remaining is not None else int(level - ok)
+        for key, _, level in levels:
+            self.buckets[key] = (level - ok, now)
+        left = int(self.buckets[(sub, subject)][0]) if self.bucket else 249
+        return ok, self.remaining if self.remaining is not None else left
+
+    def level(self, key, rule):
+        level, at = self.buckets.get(key, (float(rule["capacity"]), time.monotonic()))
+        return min(rule["capacity"], level + (time.monotonic() - at) * rule["refill"])
+
+
+def provider_of(path):
+    return path.rpartition("/providers/")[2].split("/")[0]
 
 
 def fits(when, call, service, page):

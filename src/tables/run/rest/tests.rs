@@ -38,7 +38,12 @@ fn values_stay_values() {
     let whole = "/{id}/providers/Microsoft.Insights/diagnosticSettings";
     let id = "/subscriptions/S/resourceGroups/a (b)/providers/M.X/vaults/v";
     for (path, row, operation, want) in [
-        ("/subscriptions/{subscription_id}/a/{name}", json!({"name": "n-1._~"}), "GET /subscriptions/{}/a/{}", Ok(Some("/subscriptions/s-1/a/n-1._~"))),
+        (
+            "/subscriptions/{subscription_id}/a/{name}",
+            json!({"name": "n-1._~"}),
+            "GET /subscriptions/{}/a/{}",
+            Ok(Some("/subscriptions/s-1/a/n-1._~")),
+        ),
         ("/a/{name}/b", json!({"name": "x/../y?z=1#%20 '\u{e4}"}), "GET /a/{}/b", Ok(Some("/a/x%2F..%2Fy%3Fz%3D1%23%2520%20%27%C3%A4/b"))),
         ("/a/{name}-{size}/b", json!({"name": "x", "size": 5}), "GET /a/{}-{}/b", Ok(Some("/a/x-5/b"))),
         ("/a/{split(id, '/')[-1]}", json!({"id": "/p/q"}), "GET /a/{}", Ok(Some("/a/q"))),
@@ -75,22 +80,30 @@ fn every_api_has_its_input() {
     for (call, want) in [
         (
             "call: arm GET /x\n    api: 2023-05-01\n    in: { $top: n, $expand: 'a', $select: [id, c], flag: true }",
-            Some(json!({"path": "/x", "query": {"api-version": "2023-05-01", "$top": "5", "$expand": "a", "$select": "/x,a b", "flag": "true"}})),
+            Some(
+                json!({"path": "/x", "query": {"api-version": "2023-05-01", "$top": "5", "$expand": "a", "$select": "/x,a b", "flag": "true"}}),
+            ),
         ),
         ("call: arm GET /x\n    api: 2023-05-01\n    in: { $top: none }", None),
         ("call: graph GET /users/{c}", Some(json!({"path": "/v1.0/users/a%20b", "query": {}}))),
         ("call: graph GET /users\n    api: beta", Some(json!({"path": "/beta/users", "query": {}}))),
         (
             "call: queue GET {e}?restype=service&comp=properties\n    api: 2021-12-02",
-            Some(json!({"path": "https://acct.queue.core.windows.net/", "query": {"restype": "service", "comp": "properties"}, "version": "2021-12-02"})),
+            Some(
+                json!({"path": "https://acct.queue.core.windows.net/", "query": {"restype": "service", "comp": "properties", "api-version": "2021-12-02"}}),
+            ),
         ),
         (
             "call: blob GET {e}/{c}?restype=container\n    api: 2021-12-02",
-            Some(json!({"path": "https://acct.queue.core.windows.net/a%20b", "query": {"restype": "container"}, "version": "2021-12-02"})),
+            Some(
+                json!({"path": "https://acct.queue.core.windows.net/a%20b", "query": {"restype": "container", "api-version": "2021-12-02"}}),
+            ),
         ),
         (
             "call: arm POST /subscriptions/{subscription_id}/x/listKeys\n    api: 2023-05-01\n    body: { keyName: c, deep: { a: [n] } }",
-            Some(json!({"path": "/subscriptions/s-1/x/listKeys", "query": {"api-version": "2023-05-01"}, "body": {"keyName": "a b", "deep": {"a": [5]}}})),
+            Some(
+                json!({"path": "/subscriptions/s-1/x/listKeys", "query": {"api-version": "2023-05-01"}, "body": {"keyName": "a b", "deep": {"a": [5]}}}),
+            ),
         ),
         ("call: arm POST /x/listKeys\n    api: 2023-05-01\n    body: { keyName: none }", None),
         (
@@ -111,13 +124,16 @@ fn every_api_has_its_input() {
 #[test]
 fn clauses_are_joined_and_quoted() {
     let call = |more: &str| {
-        format!("call: arm GET /x\n    api: 2015-04-01\n    filter: [\"a eq '{{name}}'\", \"b eq '{{other}}'\", \"c ge {{size}}\", d eq true]{more}")
+        format!(
+            "call: arm GET /x\n    api: 2015-04-01\n    filter: [\"a eq '{{name}}'\", \"b eq '{{other}}'\", \"c ge {{size}}\", d eq true]{more}"
+        )
     };
     for (more, row, want) in [
         ("", json!({"name": "x", "other": "y", "size": 3}), "a eq 'x' and b eq 'y' and c ge 3 and d eq true"),
         ("", json!({"name": "x' or 'a' eq 'a", "size": 3}), "a eq 'x'' or ''a'' eq ''a' and c ge 3 and d eq true"),
         ("\n    only_one: [b, a]", json!({"name": "x", "other": "y", "size": 3}), "b eq 'y' and c ge 3 and d eq true"),
         ("\n    only_one: [b, a]", json!({"name": "x"}), "a eq 'x' and d eq true"),
+        ("\n    only_one: [d]", json!({"name": "x"}), "a eq 'x' and d eq true"),
     ] {
         let ask = ask(&call(more), row.clone()).unwrap().unwrap();
         assert_eq!(ask.input["query"]["$filter"], want, "{more} {row}");
@@ -127,9 +143,17 @@ fn clauses_are_joined_and_quoted() {
 #[test]
 fn calls_are_named_for_people() {
     for (operation, path, want) in [
-        ("GET /subscriptions/{}/resourceGroups/{}/providers/M.S/storageAccounts/{}/blobServices/default/containers", "/subscriptions/s/resourceGroups/rg/providers/M.S/storageAccounts/acct/blobServices/default/containers", "acct"),
+        (
+            "GET /subscriptions/{}/resourceGroups/{}/providers/M.S/storageAccounts/{}/blobServices/default/containers",
+            "/subscriptions/s/resourceGroups/rg/providers/M.S/storageAccounts/acct/blobServices/default/containers",
+            "acct",
+        ),
         ("GET /subscriptions/{}/providers/M.S/storageAccounts", "/subscriptions/s/providers/M.S/storageAccounts", ""),
-        ("GET /{}/providers/M.I/diagnosticSettings", "/subscriptions/s/resourceGroups/rg/providers/M.K/vaults/my%20vault/providers/M.I/diagnosticSettings", "my vault"),
+        (
+            "GET /{}/providers/M.I/diagnosticSettings",
+            "/subscriptions/s/resourceGroups/rg/providers/M.K/vaults/my%20vault/providers/M.I/diagnosticSettings",
+            "my vault",
+        ),
         ("GET /{}", "/subscriptions/s/providers/M.K/vaults/v", "v"),
         ("GET /users/{}", "/v1.0/users/me%40x.com", "me@x.com"),
         ("GET {}?restype=service&comp=properties", "https://acct.queue.core.windows.net/", "acct"),

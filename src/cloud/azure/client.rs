@@ -1,0 +1,117 @@
+//! One attempt of one call over HTTP. Whether there is another one is for the caller to say: it knows who else waits for the same bucket.
+
+use super::principal::Principal;
+use super::{answer, request};
+use crate::aws::client::Attempts;
+use crate::limits::invalid;
+use crate::transport::Request;
+use crate::{CloudError, ErrorKind};
+use chrono::Utc;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use std::error::Error;
+use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
+
+/// Code of an answer that is only a part of one, or none: asking again may help.
+pub(super) const MALFORMED: &str = "MalformedAnswer";
+
+/// Attempts per call, the first included.
+const ATTEMPTS: usize = 4;
+/// Before the second attempt, if the answer asks for no longer wait; doubled each time, then shortened by up to half at random.
+const FIRST_BACKOFF: Duration = Duration::from_millis(800);
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Between two reads, and for one attempt as a whole.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(60);
+/// Connections kept open per host between calls.
+const IDLE_PER_HOST: usize = 64;
+
+/// The HTTP client of all Azure connections: proxies from HTTPS_PROXY and its like, roots of the system or of SSL_CERT_FILE. It follows no
+/// redirect: no API here redirects, and a token must not follow one.
+pub(crate) fn http() -> Result<reqwest::Client, CloudError> {
+    reqwest::Client::builder()
+        .user_agent(concat!("assay/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .read_timeout(READ_TIMEOUT)
+        .timeout(ATTEMPT_TIMEOUT)
+        .pool_max_idle_per_host(IDLE_PER_HOST)
+        .gzip(true)
+        .build()
+        .map_err(|e| invalid(format!("no HTTP client can be made: {}", causes(&e))))
+}
+
+/// Makes one attempt.
+pub(crate) async fn send(principal: &Principal, call: &Request, attempts: &mut Attempts) -> Result<serde_json::Value, CloudError> {
+    let parts = principal.parts()?;
+    let prepared = request::prepare(&parts.environment, &call.service, &call.operation, &call.input)?;
+    let token = parts.tokens.token(prepared.audience).await?;
+    let http = parts.http.as_ref().map_err(Clone::clone)?;
+    let mut out = http.request(prepared.method, prepared.url).header(AUTHORIZATION, token.header);
+    out = match &prepared.version {
+        Some(version) => out.header("x-ms-version", version).header(ACCEPT, "application/xml"),
+        None => out.header(ACCEPT, "application/json"),
+    };
+    if let Some(body) = prepared.body {
+        out = out.header(CONTENT_TYPE, "application/json").body(body);
+    }
+    attempts.total = 1;
+    let response = out.send().await.map_err(of_transport)?;
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    attempts.advice = answer::advice(&headers, Utc::now());
+    let body = response.bytes().await.map_err(|e| CloudError { status: Some(status), ..of_transport(e) });
+    let result = body.and_then(|body| answer::read(status, &headers, &body));
+    attempts.throttled = u32::from(matches!(&result, Err(e) if e.kind == ErrorKind::Throttled));
+    result
+}
+
+/// How long to wait before the next attempt; `None` if there is none. `made`: attempts so far.
+pub(crate) fn again(error: &CloudError, made: usize, retry_after: Option<Duration>) -> Option<Duration> {
+    let passing = match error.kind {
+        ErrorKind::Throttled | ErrorKind::Transient | ErrorKind::Unreachable => true,
+        ErrorKind::BadAnswer => error.code == MALFORMED,
+        _ => false,
+    };
+    (passing && made < ATTEMPTS).then(|| backoff(made).max(retry_after.unwrap_or_default()))
+}
+
+fn backoff(made: usize) -> Duration {
+    let whole = FIRST_BACKOFF.saturating_mul(1 << made.saturating_sub(1).min(5));
+    // Every RandomState has its own seed: enough to keep those apart that were turned away together.
+    let random = (RandomState::new().hash_one(made) % 1024) as u32;
+    whole - whole / 2 * random / 1024
+}
+
+/// The typed error of an attempt that got no answer.
+fn of_transport(error: reqwest::Error) -> CloudError {
+    // The address may hold a page token; the operation is named anyway.
+    let error = error.without_url();
+    let (kind, code) = if error.is_timeout() {
+        (ErrorKind::Transient, "TimeOut")
+    } else if error.is_connect() {
+        (ErrorKind::Unreachable, "Unreachable")
+    } else if error.is_builder() {
+        (ErrorKind::Invalid, "InvalidRequest")
+    } else {
+        (ErrorKind::Transient, "ConnectionBroken")
+    };
+    CloudError::new(kind, code, causes(&error))
+}
+
+/// The chain of causes as one line, without repetitions.
+fn causes(error: &(dyn Error + 'static)) -> String {
+    let mut out: Vec<String> = Vec::new();
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        if !text.is_empty() && !out.iter().any(|o| o.contains(&text)) {
+            out.push(text);
+        }
+        next = cause.source();
+    }
+    out.join(": ").replace('\n', " ")
+}
+
+#[cfg(test)]
+mod tests;
