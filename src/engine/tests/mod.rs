@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 mod memory;
-#[cfg(any())]
+
 mod scopes;
 mod secrets;
 

@@ -46,7 +46,7 @@ async fn engine(secrets: bool) -> Engine {
 }
 
 /// Statements that read the table in every way, none of which names the secret column in what it gives.
-const UNNAMED: [&str; 21] = [
+const UNNAMED: [&str; 20] = [
     "select * from test_vault",
     "select v.* from test_vault v",
     "select prod.test_vault.* from prod.test_vault",
@@ -67,7 +67,6 @@ const UNNAMED: [&str; 21] = [
     "select name from test_user where exists (select * from test_vault v where v.name = test_user.name)",
     "select * from test_vault except select * from test_vault where name = 'x'",
     "select * from information_schema.columns where table_name = 'test_vault'",
-    "select * from test_safe",
 ];
 
 #[tokio::test]
@@ -85,6 +84,7 @@ async fn nothing_carries_a_secret_that_is_not_named() {
             assert_eq!(got.failures, [], "{sql}");
         }
     }
+    assert_eq!(run(&open, "select * from test_safe").await.rows, ["ann", "bob"], "a view's own secret column");
     // Each user's profile was fetched for count(pass) once, and for nothing else.
     let fresh = engine(true).await;
     assert_eq!(run(&fresh, "select * from test_vault").await.counts.calls, 1);
