@@ -247,7 +247,7 @@ impl Check<'_> {
             self.wrong(*at, "region: ", wrong);
         }
         let output = match call.rest.as_ref().and_then(|rest| rest.version.as_ref()) {
-            Some((_, version, _)) => self.shapes.output_of(&call.service, &call.operation, version),
+            Some((version, _)) => self.shapes.output_of(&call.service, &call.operation, version),
             None => self.shapes.output(&call.service, &call.operation),
         };
         output.map_or(Ty::Any, |shape| Ty::Node(call.service.clone(), shape))
