@@ -41,27 +41,66 @@ const S3: [&str; 19] = [
 const OTHERS: [(&str, &str); 3] =
     [("ecs", "ClientException"), ("dynamodb", "UnsupportedOperationException"), ("lambda", "ResourceNotFoundException")];
 
-/// Azure declares none. What is not there has a code of its own for every kind of thing, which ends in one of [`AZURE_GONE`]; the rest is
-/// https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/common-deployment-errors and what specs had to know.
-const AZURE: [&str; 16] = [
+/// Azure declares none: https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/common-deployment-errors, and what
+/// providers answer to a read. A number is the status of an answer that names no code.
+const AZURE: [&str; 48] = [
+    "400",
+    "403",
+    "404",
+    "405",
+    "409",
+    "AuthenticationFailed",
     "AuthorizationFailed",
     "AuthorizationPermissionMismatch",
     "BadRequest",
+    "ContainerNotFound",
     "DisallowedProvider",
     "FeatureNotSupportedForAccount",
+    "FilePropertiesNotSupported",
     "Forbidden",
+    "InsufficientAccountPermissions",
+    "InvalidAuthenticationInfo",
+    "InvalidParameter",
+    "InvalidResourceType",
+    "KeyNotFound",
     "LinkedAuthorizationFailed",
+    "ManagementPolicyNotFound",
     "MethodNotAllowed",
     "MissingSubscriptionRegistration",
     "NoRegisteredProviderFound",
+    "NotFound",
     "OperationNotAllowed",
+    "OperationNotAllowedOnKind",
+    "ParentResourceNotFound",
+    "QueueNotFound",
+    "Request_ResourceNotFound",
+    "ResourceGroupNotFound",
+    "ResourceNotFound",
+    "ResourceNotOnboarded",
+    "ResourceTypeNotSupport",
     "ResourceTypeNotSupported",
+    "RoleAssignmentNotFound",
+    "RoleDefinitionDoesNotExist",
     "ScopeLocked",
+    "SecretNotFound",
     "ServerNotInSubscriptionResourceGroup",
+    "ShareNotFound",
+    "StorageAccountIsNotProvisioned",
+    "SubscriptionNotFound",
     "SubscriptionNotRegistered",
+    "TableNotFound",
     "UnsupportedOperation",
+    "UnsupportedResourceOperation",
+    "VaultNotFound",
 ];
+
+/// What is not there has a code of its own for every kind of thing, which ends in one of these.
 const AZURE_GONE: [&str; 2] = ["NotFound", "DoesNotExist"];
+
+/// Codes to suggest for a wrong one.
+pub(super) fn of_provider(service: &str) -> &'static [&'static str] {
+    if crate::provider::APIS.contains(&service) { &AZURE } else { &COMMON }
+}
 
 /// Is it a code the service is known to answer with?
 pub(super) fn undeclared(service: &str, code: &str) -> bool {
@@ -70,9 +109,7 @@ pub(super) fn undeclared(service: &str, code: &str) -> bool {
             || code == "InvalidParameterValue"
     };
     if crate::provider::APIS.contains(&service) {
-        // A number is the status of an answer that names no code.
-        let status = code.len() == 3 && code.starts_with(['4', '5']) && code.bytes().all(|b| b.is_ascii_digit());
-        return status || AZURE.contains(&code) || AZURE_GONE.iter().any(|end| code.ends_with(end));
+        return AZURE.contains(&code) || AZURE_GONE.iter().any(|end| code.ends_with(end));
     }
     COMMON.contains(&code)
         || (matches!(service, "s3" | "s3control") && S3.contains(&code))
