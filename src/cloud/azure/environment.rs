@@ -183,6 +183,9 @@ fn endpoint(place: &str, value: &str) -> Result<Url, CloudError> {
 fn suffix(place: &str, value: &str) -> Result<String, CloudError> {
     let fail = |why: &str| Err(invalid(format!("{place}: `{}` {why}", value.escape_debug())));
     let text = value.trim().trim_start_matches('.').to_ascii_lowercase();
+    if text.contains("://") {
+        return fail("is no end of a host name, such as core.windows.net: it has no scheme");
+    }
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) => (host, Some(port)),
         None => (text.as_str(), None),
