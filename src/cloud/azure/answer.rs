@@ -49,7 +49,12 @@ fn success(status: u16, body: &[u8]) -> Result<Value, CloudError> {
     if status == 204 {
         return Ok(Value::Object(Map::new()));
     }
-    document(body).map_err(bad)
+    let answer = document(body).map_err(bad)?;
+    // Lists of every API are in `value`; taking anything else for one would look like an empty list.
+    match answer.get("value") {
+        Some(Value::String(_) | Value::Number(_) | Value::Bool(_)) => Err(bad(Unreadable::Breaks("its `value` is no list".to_owned()))),
+        _ => Ok(answer),
+    }
 }
 
 /// A body as JSON, whatever it is written in.
@@ -297,6 +302,7 @@ mod tests {
             ("<html>", "HtmlAnswer"),
             ("  <!doctype HTML>", "HtmlAnswer"),
             ("3", "UnexpectedAnswer"),
+            ("{\"value\":\"canary\"}", "UnexpectedAnswer"),
         ] {
             let e = ok(body).unwrap_err();
             assert!(e.kind == BadAnswer && e.code == code && !e.message.contains("canary"), "{body}: {e}");

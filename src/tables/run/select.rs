@@ -52,7 +52,7 @@ impl Select {
                 let value = expr.eval(&env).map_err(|e| e.0)?.into_owned();
                 let mut out = Vec::new();
                 let holder = Place { answer: answer.clone(), hops: Vec::new() };
-                elements(decoded(value, decode)?, &holder, &mut out);
+                elements(decoded(value, decode)?, &holder, &mut out)?;
                 Ok(out)
             }
         }
@@ -92,9 +92,9 @@ fn leaf(answer: &Arc<Value>, value: &Value, hops: &[Hop], decode: &[Decode], out
     let place = |hops: &[Hop]| Place { answer: answer.clone(), hops: hops.to_vec() };
     let holder = &hops[..hops.len().saturating_sub(1)];
     if !decode.is_empty() {
-        elements(decoded(value.clone(), decode)?, &place(holder), out);
-        return Ok(());
+        return elements(decoded(value.clone(), decode)?, &place(holder), out);
     }
+    no_scalar(value)?;
     match value {
         Value::Null => {}
         Value::Array(items) => {
@@ -109,8 +109,19 @@ fn leaf(answer: &Arc<Value>, value: &Value, hops: &[Hop], decode: &[Decode], out
     Ok(())
 }
 
+/// A text or a number in the place of a list is no row: the answer is not one of this API.
+fn no_scalar(value: &Value) -> Result<(), String> {
+    match value {
+        Value::String(_) => Err("there is a text where a list should be".into()),
+        Value::Number(_) => Err("there is a number where a list should be".into()),
+        Value::Bool(_) => Err("there is true or false where a list should be".into()),
+        Value::Null | Value::Array(_) | Value::Object(_) => Ok(()),
+    }
+}
+
 /// A computed value as rows.
-fn elements(value: Value, holder: &Place, out: &mut Vec<Found>) {
+fn elements(value: Value, holder: &Place, out: &mut Vec<Found>) -> Result<(), String> {
+    no_scalar(&value)?;
     let answer = Arc::new(value);
     match &*answer {
         Value::Null => {}
@@ -119,6 +130,7 @@ fn elements(value: Value, holder: &Place, out: &mut Vec<Found>) {
         }
         _ => out.push((Place { answer: answer.clone(), hops: Vec::new() }, holder.clone())),
     }
+    Ok(())
 }
 
 fn decoded(mut value: Value, decode: &[Decode]) -> Result<Value, String> {
@@ -177,6 +189,15 @@ mod tests {
         );
         let inner = json!({"List": {"Items": [7], "Marker": ""}});
         assert_eq!(found(&path(&[("List", false), ("Items", true)]), inner.clone(), &[]), [(json!(7), inner["List"].clone())]);
+    }
+
+    #[test]
+    fn scalars_are_no_rows() {
+        for (value, word) in [(json!("none"), "a text"), (json!(7), "a number"), (json!(true), "true or false")] {
+            let answer = Arc::new(json!({"value": value}));
+            let error = path(&[("value", true)]).rows(&answer, &[]).unwrap_err();
+            assert_eq!(error, format!("there is {word} where a list should be"));
+        }
     }
 
     #[test]
