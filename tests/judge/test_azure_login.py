@@ -264,7 +264,7 @@ def test_an_authority_that_speaks_html(assay, fake, status, body):
 
 @pytest.mark.parametrize(("variable", "value"), [
     ("AZURE_AUTHORITY_HOST", "http://login.example"), ("AZURE_RESOURCE_MANAGER_ENDPOINT", "http://192.0.2.1"), ("AZURE_GRAPH_ENDPOINT", "http://graph.example"),
-    ("AZURE_STORAGE_SUFFIX", "com"), ("AZURE_ENVIRONMENT", "germany"),
+    ("AZURE_STORAGE_SUFFIX", "com"), ("AZURE_ENVIRONMENT", "no name!"),
 ])
 def test_endpoints_that_must_not_be(assay, fake, variable, value):
     """No secret goes out, and no token, over plain http to another machine."""
