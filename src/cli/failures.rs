@@ -96,7 +96,9 @@ mod tests {
         );
         assert_eq!(hints(&all).len(), 1);
         let nouns = BTreeMap::from([("u".to_owned(), "subscription")]);
-        let of = |account: Option<&str>| lines(&[Failure { account: account.map(str::to_owned), region: None, ..failure("u", "", None, &[]) }], &nouns);
+        let of = |account: Option<&str>| {
+            lines(&[Failure { account: account.map(str::to_owned), region: None, ..failure("u", "", None, &[]) }], &nouns)
+        };
         assert!(of(Some("1-2"))[0].starts_with("incomplete: u in subscription 1-2: rows"));
         assert!(of(None)[0].starts_with("incomplete: u in prod: rows"));
     }

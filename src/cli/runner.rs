@@ -55,14 +55,7 @@ impl SqlRunner for EngineRunner {
         let failures = failures.collect();
         let tables = tables.into_iter();
         let tables = tables.map(|(table, read)| TableScopes { table, noun: read.noun, scopes: read.scopes.into_iter().collect() });
-        Ok(Answer {
-            columns,
-            rows,
-            failures,
-            tables: tables.collect(),
-            notices: query.log.notices(),
-            counts: counts(query.log.counts()),
-        })
+        Ok(Answer { columns, rows, failures, tables: tables.collect(), notices: query.log.notices(), counts: counts(query.log.counts()) })
     }
 
     fn has_table(&self, name: &str) -> bool {

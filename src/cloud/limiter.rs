@@ -182,7 +182,9 @@ impl Gate {
 
     /// Waits until the gate is open and its bucket has a token, and takes that.
     async fn admit(&self) {
-        let _turn = self.turn.lock().await;
+        // Without a bucket there is nothing to stand in line for.
+        let rated = self.flow().bucket.is_some();
+        let _turn = if rated { Some(self.turn.lock().await) } else { None };
         loop {
             let wait = {
                 let mut flow = self.flow();

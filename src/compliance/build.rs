@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let root = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?).join("../..").canonicalize()?;
+    // Relative to this package, where build scripts run: a target folder may outlive the clone it was made in.
+    let root = PathBuf::from("../..");
     let mut code = String::new();
     for (constant, folder) in [("CONTROLS", "controls"), ("BENCHMARKS", "benchmarks")] {
         let mut files = BTreeMap::new();
@@ -14,7 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         writeln!(code, "pub(crate) const {constant}: &[(&str, &str, &str)] = &[")?;
         for (id, path) in &files {
             let shown = path.strip_prefix(&root)?.to_string_lossy().replace('\\', "/");
-            writeln!(code, "    ({id:?}, {shown:?}, include_str!({:?})),", path.to_string_lossy())?;
+            writeln!(code, "    ({id:?}, {shown:?}, include_str!({:?})),", path.canonicalize()?.to_string_lossy())?;
         }
         writeln!(code, "];")?;
     }

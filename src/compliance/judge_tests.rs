@@ -250,8 +250,14 @@ fn rows_of_a_tenant_depend_on_its_subscriptions() {
 #[test]
 fn a_stand_in_says_its_subscription_where_there_is_a_column_for_it() {
     for (columns, want) in [
-        (["resource", "status", "reason", "account_id"], "error subscription s | unknown: s3:GetBucketPolicy AccessDenied no | account_id=s"),
-        (["resource", "status", "reason", "subscription_id"], "error subscription s | unknown: s3:GetBucketPolicy AccessDenied no | subscription_id=s"),
+        (
+            ["resource", "status", "reason", "account_id"],
+            "error subscription s | unknown: s3:GetBucketPolicy AccessDenied no | account_id=s",
+        ),
+        (
+            ["resource", "status", "reason", "subscription_id"],
+            "error subscription s | unknown: s3:GetBucketPolicy AccessDenied no | subscription_id=s",
+        ),
     ] {
         let mut a = answer(&columns, &[]);
         a.failures = vec![ScopeFailure { noun: "subscription", ..failure(Some("s"), None, None) }];

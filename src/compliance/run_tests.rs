@@ -82,7 +82,11 @@ impl SqlRunner for Script {
             columns: columns.map(|name| AnswerColumn { name: name.into(), data_type: "text".into() }).into(),
             rows: vec![row.into()],
             failures: if sql == "denied" { vec![failure("us-east-1"), failure("eu-west-1")] } else { vec![] },
-            tables: vec![TableScopes { table: "t".into(), noun: "account", scopes: vec![("c".into(), Some("111".into()), "eu-west-1".into())] }],
+            tables: vec![TableScopes {
+                table: "t".into(),
+                noun: "account",
+                scopes: vec![("c".into(), Some("111".into()), "eu-west-1".into())],
+            }],
             notices: if sql == "denied" { vec!["older events are not kept".into()] } else { vec![] },
             counts: CallCounts::default(),
         })

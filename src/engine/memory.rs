@@ -15,7 +15,7 @@ pub(crate) const EXHAUSTED: &str =
 /// The default is never more.
 const MOST: usize = 4 << 30;
 /// What every statement can do with.
-const LEAST: usize = 16 << 20;
+const LEAST: usize = 1 << 20;
 
 /// DataFusion's environment with the limit.
 pub(crate) fn runtime(limit: Option<usize>) -> Result<Arc<RuntimeEnv>, EngineError> {

@@ -65,7 +65,8 @@ fn rows_at_a_time(expr: &Arc<dyn PhysicalExpr>, schema: &Schema) -> Result<Optio
         return Ok(None);
     }
     if collect_columns(expr).is_empty() {
-        let empty = RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &RecordBatchOptions::new().with_row_count(Some(1)))?;
+        let empty =
+            RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &RecordBatchOptions::new().with_row_count(Some(1)))?;
         // What fails here fails again where its error is told.
         let Ok(list) = expr.evaluate(&empty).and_then(|list| list.into_array(1)) else { return Ok(None) };
         let values = match list.data_type() {

@@ -6,7 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let here = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?);
+    // Relative to this package, where build scripts run: a target folder may outlive the clone it was made in.
+    let here = PathBuf::from(".");
     let mut specs = Vec::new();
     collect(&here, &here, &mut specs)?;
     specs.sort();

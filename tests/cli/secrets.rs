@@ -65,7 +65,7 @@ fn a_table_is_asked_on_connections_of_its_cloud_only() {
 fn memory_has_a_limit() {
     let place = place();
     let sql = "select count(*) from (select array_agg(n) over () as a from generate_series(1, 3000) n) s group by a";
-    let done = place.run(&["--memory-limit", "16MiB", "query", sql]);
+    let done = place.run(&["--memory-limit", "4MiB", "query", sql]);
     done.fails(65, "out of memory");
     assert!(done.err.contains("--memory-limit"), "{done:?}");
     place.run(&["--memory-limit", "lots", "query", "select 1"]).fails(64, "is not a size");

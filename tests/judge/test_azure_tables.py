@@ -451,8 +451,8 @@ def test_the_activity_log_as_it_is(ask, fake):
     ask(f"select id from {EVENTS} where resource_provider_name = 'Microsoft.Storage' and event_timestamp < now() - interval '1 day' and subscription_id = '{azure_estate.PROD}'")
     assert re.fullmatch(r"eventTimestamp ge '[^']+' and eventTimestamp le '[^']+' and resourceProvider eq 'Microsoft.Storage'", filters(fake)[0]) or \
         all(part in filters(fake)[0] for part in ("eventTimestamp ge '", "eventTimestamp le '", "resourceProvider eq 'Microsoft.Storage'"))
-    correlation = kept[0]["correlationId"]
-    rows = ask(f"select id from {EVENTS} where correlation_id = '{correlation}' and resource_provider_name = 'Microsoft.Storage'")
+    correlation, provider = kept[0]["correlationId"], kept[0]["resourceProviderName"]["value"]
+    rows = ask(f"select id from {EVENTS} where correlation_id = '{correlation}' and resource_provider_name = '{provider}'")
     assert sorted(r["id"] for r in rows) == sorted(e["id"] for e in kept if e["correlationId"] == correlation)
     assert "correlationId eq" in filters(fake)[0] and "resourceProvider" not in filters(fake)[0]
 
@@ -518,6 +518,20 @@ def test_per_account_calls_are_made_only_for_their_columns(ask, fake):
     assert sum(c for n, c in calls(fake).items() if "blobServices" in n) == len(asked)
 
 
+def test_further_calls_are_made_for_the_rows_asked_for_only(ask, fake):
+    for sql, kind in (
+        ("select queue_logging_read from azure_storage_account where name in ('stfresh', 'stupper')", "/queue/"),
+        ("select diagnostic_settings from azure_key_vault where name = 'kv-main'", "/diagnosticSettings"),
+        ("select diagnostic_settings from azure_network_security_group where resource_group = 'rg-app' and name = 'nsg-web'", "/diagnosticSettings"),
+        ("select power_state from azure_compute_virtual_machine where name = 'vm-web'", "/instanceView"),
+        ("select firewall_rules from azure_sql_server where name = 'sql-open'", "/firewallRules"),
+        ("select key_type from azure_key_vault_key where name = 'curve'", "/keys/"),
+        ("select share_usage_bytes from azure_storage_share_file where name = 'home' and storage_account_name = 'stfresh'", "/shares/"),
+    ):
+        rows = ask(sql)
+        assert sum(kind in c["path"] for c in fake.calls()) == len(rows) == (2 if " in (" in sql else 1), sql
+
+
 def test_keys_are_listed_only_on_request(ask, assay, fake):
     for sql in ("select * from azure_storage_account", "select a.* from azure_storage_account a", "select count(*) from azure_storage_account", "select * from azure_storage_account_key"):
         ask(sql)
@@ -528,6 +542,8 @@ def test_keys_are_listed_only_on_request(ask, assay, fake):
     assert not [c for c in fake.calls() if c["method"] == "POST"]
     rows = ask("select name, access_keys from azure_storage_account where name = 'stfresh' and resource_group = 'rg-app' and subscription_id = '" + azure_estate.PROD + "'", "--show-secrets")
     assert [c["path"].rsplit("/", 1)[1].lower() for c in fake.calls() if c["method"] == "POST"] == ["listkeys"]
+    ask("select access_keys from azure_storage_account where name = 'stfresh'", "--show-secrets")
+    assert sum(c["method"] == "POST" for c in fake.calls()) == 1, "of one account, and no other"
     keys = rows[0]["access_keys"]
     assert [set(k) for k in keys] == [{"KeyName", "Permissions", "CreationTime", "Value"}] * 2
     assert [k["KeyName"] for k in keys] == ["key1", "key2"] and all(k["Value"].startswith("CANARY") for k in keys)

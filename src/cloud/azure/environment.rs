@@ -69,13 +69,12 @@ pub(crate) struct Environment {
 impl Environment {
     /// The cloud of a connection: its `environment` and `endpoints`, then the environment variables, then the public cloud.
     pub(crate) fn of(name: &str, config: &ConnectionConfig) -> Result<Environment, CloudError> {
-        Environment::read(name, config, &Variables::of_process())
+        Environment::read(&format!("connections.{name}"), config, &Variables::of_process())
     }
 
-    /// [`Environment::of`] with given variables. A connection that names its cloud takes no endpoint from the environment: a variable that
+    /// [`Environment::of`] with given variables; `at` is the connection's place in the configuration. A connection that names its cloud takes no endpoint from the environment: a variable that
     /// is there for another program must not send the tokens of one cloud to another.
-    pub(super) fn read(connection: &str, config: &ConnectionConfig, variables: &Variables) -> Result<Environment, CloudError> {
-        let at = format!("connections.{connection}");
+    pub(super) fn read(at: &str, config: &ConnectionConfig, variables: &Variables) -> Result<Environment, CloudError> {
         let own = config.endpoints.as_ref();
         // What the connection says, else what the environment says; with its place, for errors.
         let given = |field: &str, value: Option<&String>, variable: &str| match (value, &config.environment) {
@@ -114,7 +113,7 @@ impl Environment {
         let preset = |of: fn(&Known) -> &'static str| known.map_or("", of).to_owned();
         let endpoint = |given: &Option<(String, String)>, of: fn(&Known) -> &'static str| match given {
             Some((place, value)) => endpoint(place, value),
-            None => endpoint(connection, &preset(of)),
+            None => endpoint(at, &preset(of)),
         };
         let default_scope = |url: &Url| format!("{}/.default", url.as_str().trim_end_matches('/'));
         let arm = endpoint(&resource_manager, |k| k.resource_manager)?;
@@ -183,6 +182,9 @@ fn endpoint(place: &str, value: &str) -> Result<Url, CloudError> {
 fn suffix(place: &str, value: &str) -> Result<String, CloudError> {
     let fail = |why: &str| Err(invalid(format!("{place}: `{}` {why}", value.escape_debug())));
     let text = value.trim().trim_start_matches('.').to_ascii_lowercase();
+    if text.contains("://") {
+        return fail("is no end of a host name, such as core.windows.net: it has no scheme");
+    }
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) => (host, Some(port)),
         None => (text.as_str(), None),
@@ -217,7 +219,7 @@ mod tests {
     use serde_json::{Value, json};
 
     fn read(config: Value, variables: &[(&str, &str)]) -> Result<Environment, CloudError> {
-        Environment::read("p", &serde_json::from_value(config).unwrap(), &Variables::from(variables))
+        Environment::read("connections.p", &serde_json::from_value(config).unwrap(), &Variables::from(variables))
     }
 
     #[test]

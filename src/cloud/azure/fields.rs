@@ -1,6 +1,8 @@
 //! The fields of Azure connections in the configuration. Refuses what contradicts itself, what belongs to another cloud, and every secret.
 
+use super::environment::Environment;
 use super::source::Choice;
+use super::variables::Variables;
 use crate::limits::invalid;
 use crate::registry::Globs;
 use crate::{CloudError, ConnectionConfig};
@@ -34,6 +36,8 @@ pub(crate) fn check(at: &str, c: &ConnectionConfig, aws: &[(&str, bool)]) -> Res
         return fail(format!("`{field}` belongs to `cloud: aws`"));
     }
     Globs::read(&format!("{at}.subscriptions"), &c.subscriptions)?;
+    // What the environment says of the cloud is judged when the connection is used.
+    Environment::read(at, c, &Variables::default())?;
     if let Some(tenant) = &c.tenant
         && !is_tenant(tenant)
     {
@@ -125,6 +129,11 @@ mod tests {
             (json!({"cloud": "azure", "certificate": " "}), "`certificate` is empty"),
             (json!({"cloud": "azure", "certificate": "-----BEGIN PRIVATE KEY-----"}), "the key itself does not belong"),
             (json!({"cloud": "azure", "subscriptions": ["[a"]}), "`connections.p.subscriptions`: `[a` is no glob"),
+            (json!({"cloud": "azure", "environment": "mars"}), "`connections.p.environment`: unknown cloud `mars`"),
+            (
+                json!({"cloud": "azure", "endpoints": {"graph": "http://x"}}),
+                "`connections.p.endpoints.graph`: `http://x` must begin with https://",
+            ),
             (json!({"credential": "cli"}), "`credential` belongs to `cloud: azure`"),
             (json!({"cloud": "aws", "endpoints": {}}), "`endpoints` belongs to `cloud: azure`"),
             (json!({"aggregate": ["x"], "tenant": "t"}), "an aggregate has no `tenant` of its own"),

@@ -21,8 +21,7 @@ use reqwest::Url;
 use std::ffi::OsStr;
 use std::io;
 use std::process::{Output, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// The longest that one source may take, its retries included.
@@ -88,24 +87,24 @@ impl Issuer {
     }
 
     async fn ask_patiently(&self, source: &Source, scope: &str) -> Result<AccessToken, Refusal> {
-        let status = Arc::new(AtomicU16::new(0));
+        let answer = Answer::default();
         let (credential, from) = match source {
             Source::Instance { .. } => {
                 self.probe().await?;
-                (self.managed(source, &status)?, "the instance metadata".to_owned())
+                (self.managed(source, &answer)?, "the instance metadata".to_owned())
             }
-            Source::AppService { .. } => (self.managed(source, &status)?, "IDENTITY_ENDPOINT".to_owned()),
+            Source::AppService { .. } => (self.managed(source, &answer)?, "IDENTITY_ENDPOINT".to_owned()),
             Source::Cli { .. } | Source::Developer { .. } => (self.command(source), String::new()),
             Source::Secret { .. } | Source::Certificate { .. } | Source::Workload { .. } => {
-                (self.principal(source, &status).await?, self.authority.to_string())
+                (self.principal(source, &answer).await?, self.authority.to_string())
             }
         };
         let refuse = |e: &azure_core::Error| {
-            let status = Some(status.load(Ordering::Relaxed)).filter(|s| *s != 0);
-            let refusal = Refusal::of(e, status, &from, &source.secrets());
+            let answer = answer.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let refusal = Refusal::of(e, answer.as_ref().map(|(status, body)| (*status, body.as_slice())), &from, &source.secrets());
             match source {
                 // No identity is assigned to the machine, or nobody is logged in.
-                Source::Instance { .. } => Refusal { absent: status == Some(400), ..refusal },
+                Source::Instance { .. } => Refusal { absent: answer.is_some_and(|(status, _)| status == 400), ..refusal },
                 Source::Cli { .. } | Source::Developer { .. } => Refusal { absent: true, ..refusal },
                 _ => refusal,
             }
@@ -122,8 +121,8 @@ impl Issuer {
     }
 
     /// A service principal, at the authority.
-    async fn principal(&self, source: &Source, status: &Arc<AtomicU16>) -> Result<Built, Refusal> {
-        let client_options = self.options(self.login.clone(), Some(self.authority.clone()), status);
+    async fn principal(&self, source: &Source, answer: &Answer) -> Result<Built, Refusal> {
+        let client_options = self.options(self.login.clone(), Some(self.authority.clone()), answer);
         Ok(match source {
             Source::Secret { who: Principal { tenant, client_id }, secret } => {
                 let options = ClientSecretCredentialOptions { client_options };
@@ -153,14 +152,14 @@ impl Issuer {
         })
     }
 
-    fn managed(&self, source: &Source, status: &Arc<AtomicU16>) -> Result<Built, Refusal> {
+    fn managed(&self, source: &Source, answer: &Answer) -> Result<Built, Refusal> {
         let client_id = match source {
             Source::AppService { client_id, .. } | Source::Instance { client_id } => client_id.clone(),
             _ => None,
         };
         let options = ManagedIdentityCredentialOptions {
             user_assigned_id: client_id.map(UserAssignedId::ClientId),
-            client_options: self.options(self.local.client()?, None, status),
+            client_options: self.options(self.local.client()?, None, answer),
         };
         Ok(ManagedIdentityCredential::new(Some(options)).map(|c| c as _))
     }
@@ -180,14 +179,14 @@ impl Issuer {
         }
     }
 
-    fn options(&self, client: Arc<dyn HttpClient>, to: Option<Url>, status: &Arc<AtomicU16>) -> ClientOptions {
+    fn options(&self, client: Arc<dyn HttpClient>, to: Option<Url>, answer: &Answer) -> ClientOptions {
         let cloud = to.as_ref().map(|url| {
             // The SDK insists on https; the wire knows where the request really goes, and http leads to this machine only.
             let mut custom = CustomConfiguration::default();
             custom.authority_host = format!("https://{}", url.authority());
             Arc::new(CloudConfiguration::from(custom))
         });
-        let wire = Wire { client, to, status: status.clone() };
+        let wire = Wire { client, to, answer: answer.clone() };
         ClientOptions { transport: Some(Transport::new(Arc::new(wire))), retry: self.retry.clone(), cloud, ..ClientOptions::default() }
     }
 
@@ -218,12 +217,22 @@ impl Issuer {
 /// A credential, or why the SDK makes none.
 type Built = azure_core::Result<Arc<dyn TokenCredential>>;
 
-/// Sends requests to one authority, whatever address is on them, and keeps the status of the last answer.
+/// The last answer: its status, and if it is a refusal its body. The SDK's own reading of refusals stumbles over every text with an escape in
+/// it, which those of Entra have.
+type Answer = Arc<Mutex<Option<(u16, Vec<u8>)>>>;
+
+/// Sends requests to one authority, whatever address is on them, and keeps the last answer.
 #[derive(Debug)]
 struct Wire {
     client: Arc<dyn HttpClient>,
     to: Option<Url>,
-    status: Arc<AtomicU16>,
+    answer: Answer,
+}
+
+impl Wire {
+    fn keep(&self, answer: Option<(u16, Vec<u8>)>) {
+        *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = answer;
+    }
 }
 
 #[async_trait::async_trait]
@@ -237,10 +246,17 @@ impl HttpClient for Wire {
             url.set_query(query.as_deref());
             *request.url_mut() = url;
         }
-        self.status.store(0, Ordering::Relaxed);
+        self.keep(None);
         let answer = self.client.execute_request(&request).await?;
-        self.status.store(u16::from(answer.status()), Ordering::Relaxed);
-        Ok(answer)
+        let status = u16::from(answer.status());
+        if status < 300 {
+            self.keep(Some((status, Vec::new())));
+            return Ok(answer);
+        }
+        let (code, headers, body) = answer.deconstruct();
+        let body = body.collect().await?;
+        self.keep(Some((status, body.to_vec())));
+        Ok(AsyncRawResponse::from_bytes(code, headers, body))
     }
 }
 

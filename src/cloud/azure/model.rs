@@ -33,8 +33,8 @@ pub enum Shape {
 #[derive(Debug, Clone)]
 pub struct Operation {
     name: String,
-    /// The best match first; more than one when versions or packages differ in how they write the path.
-    found: Vec<&'static Op>,
+    /// How far the path is, the nearest first; more than one when versions or packages differ in how they write the path.
+    found: Vec<(usize, &'static Op)>,
 }
 
 /// Segments of `GET /a/{}/b`, and the method.
@@ -72,9 +72,11 @@ fn equal(model: &[&str], asked: &[&str]) -> Option<usize> {
     })
 }
 
+/// Farther than any path without a scope.
+const SCOPE: usize = 100;
+
 /// How far a model's path is from the one asked for; `None` when it is another one.
 fn distance(model: &[&str], asked: &[&str]) -> Option<usize> {
-    const SCOPE: usize = 100;
     if let Some(constant) = equal(model, asked) {
         return Some(constant);
     }
@@ -93,6 +95,9 @@ fn distance(model: &[&str], asked: &[&str]) -> Option<usize> {
         _ => None,
     }
 }
+
+/// Between the names of shapes of which a value has one.
+const ONE_OF: char = '|';
 
 /// Is it a get by id, of which no model can say what comes?
 fn by_id(path: &[&str]) -> bool {
@@ -135,28 +140,27 @@ pub fn operation(api: &str, operation: &str) -> Option<Operation> {
         found.extend(far.map(|far| (far, op)));
     }
     found.sort_by_key(|(far, _)| *far);
-    let first = found.first()?.0;
-    // What only a scope matches does not add to what is written out.
-    let found: Vec<_> = found.into_iter().filter(|(far, _)| (first < 100) == (*far < 100)).map(|(_, op)| op).collect();
+    let group = found.first()?.1.group;
     // A path by id that several packages have says nothing about the answer.
-    let one = path.first() != Some(&ANY) || last_providers(&path).is_some() || found.iter().all(|op| op.group == found[0].group);
+    let one = path.first() != Some(&ANY) || last_providers(&path).is_some() || found.iter().all(|(_, op)| op.group == group);
     one.then(|| Operation { name: operation.to_owned(), found })
 }
 
 impl Operation {
     /// Its name in the newest model.
     pub fn name(&self) -> &'static str {
-        self.found.first().map_or("", |op| op.name)
+        self.found.first().map_or("", |(_, op)| op.name)
     }
 
-    fn answers(&self) -> impl Iterator<Item = (&'static Op, &'static str, &'static str)> {
-        let versions = |op: &&'static Op| op.facts().get("v").and_then(Value::as_object).into_iter().flatten();
-        self.found.iter().flat_map(move |op| versions(op).filter_map(|(v, t)| Some((*op, v.as_str(), t.as_str()?))))
+    /// How far, whose, in which version, and what.
+    fn answers(&self) -> impl Iterator<Item = (usize, &'static Op, &'static str, &'static str)> {
+        let versions = |op: &'static Op| op.facts().get("v").and_then(Value::as_object).into_iter().flatten();
+        self.found.iter().flat_map(move |&(far, op)| versions(op).filter_map(move |(v, t)| Some((far, op, v.as_str(), t.as_str()?))))
     }
 
     /// Versions of the API that have it, as far as the models know; the newest first.
     pub fn versions(&self) -> Vec<&str> {
-        let all: BTreeSet<&str> = self.answers().map(|(_, v, _)| v).collect();
+        let all: BTreeSet<&str> = self.answers().map(|(_, _, v, _)| v).collect();
         all.into_iter().rev().collect()
     }
 
@@ -167,8 +171,11 @@ impl Operation {
         let newest = || versions.iter().find(|v| !v.ends_with("preview")).or(versions.first()).copied();
         let newer = |v: &str| versions.first().is_some_and(|first| *first < v);
         let version = version.filter(|v| !newer(v)).or_else(newest)?;
-        let (op, _, kind) = self.answers().find(|(_, v, _)| *v == version)?;
-        (kind != "a").then(|| format!("{}/{kind}", op.group))
+        // One that is written out and one of any scope may both describe the answer.
+        let near = |scope: bool| self.answers().find(|(far, _, v, _)| *v == version && (*far >= SCOPE) == scope);
+        let shapes: Vec<(&str, &str)> = [near(false), near(true)].into_iter().flatten().map(|(_, op, _, kind)| (op.group, kind)).collect();
+        let known = !shapes.is_empty() && shapes.iter().all(|(_, kind)| *kind != "a");
+        known.then(|| shapes.iter().map(|(group, kind)| format!("{group}/{kind}")).reduce(|a, b| one_of(a, &b)))?
     }
 
     /// The name of a shape whose members are the query parameters, without `api-version`.
@@ -178,13 +185,13 @@ impl Operation {
 
     /// The shape of its body; of a POST.
     pub fn body(&self) -> Option<String> {
-        let op = self.found.iter().find(|op| op.facts().contains_key("b"))?;
+        let op = self.found.iter().map(|(_, op)| op).find(|op| op.facts().contains_key("b"))?;
         Some(format!("{}/{}", op.group, op.facts().get("b")?.as_str()?))
     }
 
     /// Does the answer come in pages?
     pub fn pages(&self) -> bool {
-        self.found.iter().any(|op| op.facts().contains_key("p"))
+        self.found.iter().any(|(_, op)| op.facts().contains_key("p"))
     }
 }
 
@@ -198,7 +205,7 @@ pub fn shape(api: &str, name: &str) -> Option<Shape> {
     if let Some(asked) = name.strip_prefix('?') {
         let op = operation(api, asked)?;
         let mut members: Vec<(String, String)> = Vec::new();
-        for op in op.found {
+        for (_, op) in op.found {
             for (parameter, kind) in op.facts().get("q").and_then(Value::as_object).into_iter().flatten() {
                 if members.iter().all(|(m, _)| m != parameter) {
                     let kind = kind.as_str().unwrap_or("a").trim_end_matches('?');
@@ -207,6 +214,9 @@ pub fn shape(api: &str, name: &str) -> Option<Shape> {
             }
         }
         return Some(Shape::Structure(members));
+    }
+    if name.contains(ONE_OF) {
+        return name.split(ONE_OF).map(|name| shape(api, name)).reduce(|a, b| Some(either(a?, b?)))?;
     }
     let (group, kind) = name.split_once('/')?;
     Some(match kind {
@@ -229,6 +239,30 @@ pub fn shape(api: &str, name: &str) -> Option<Shape> {
             }
         },
     })
+}
+
+fn one_of(a: String, b: &str) -> String {
+    if a.split(ONE_OF).any(|name| name == b) { a } else { format!("{a}{ONE_OF}{b}") }
+}
+
+/// A value of one shape or the other.
+fn either(a: Shape, b: Shape) -> Shape {
+    match (a, b) {
+        (Shape::Structure(mut members), Shape::Structure(others)) => {
+            for (name, shape) in others {
+                match members.iter_mut().find(|(n, _)| *n == name) {
+                    Some((_, known)) => *known = one_of(std::mem::take(known), &shape),
+                    None => members.push((name, shape)),
+                }
+            }
+            members.sort();
+            Shape::Structure(members)
+        }
+        (Shape::List(a), Shape::List(b)) => Shape::List(one_of(a, &b)),
+        (Shape::Map(a), Shape::Map(b)) => Shape::Map(one_of(a, &b)),
+        (a, b) if a == b => a,
+        _ => Shape::Any,
+    }
 }
 
 /// Why a call is not one that the models know; `None` when it is, or when they do not cover the provider. With the nearest known one.

@@ -27,9 +27,9 @@ impl Refusal {
         Refusal { absent: false, kind, message: message.into() }
     }
 
-    /// What the SDK's error says. `status` is that of the last answer, if there was one; `from` whom was asked.
-    pub(super) fn of(error: &azure_core::Error, status: Option<u16>, from: &str, secrets: &[&str]) -> Refusal {
-        let (kind, message) = read(error, status, from);
+    /// What the SDK's error says. `answer` is status and body of the last answer, if there was one; `from` whom was asked.
+    pub(super) fn of(error: &azure_core::Error, answer: Option<(u16, &[u8])>, from: &str, secrets: &[&str]) -> Refusal {
+        let (kind, message) = read(error, answer, from);
         Refusal::new(kind, scrub(&message, secrets))
     }
 
@@ -44,14 +44,11 @@ impl Refusal {
     }
 }
 
-fn read(error: &azure_core::Error, status: Option<u16>, from: &str) -> (ErrorKind, String) {
+fn read(error: &azure_core::Error, answer: Option<(u16, &[u8])>, from: &str) -> (ErrorKind, String) {
     let mut deepest: &(dyn Error + 'static) = error;
     let mut unreachable = false;
     loop {
         if let Some(core) = deepest.downcast_ref::<azure_core::Error>() {
-            if let Core::HttpResponse { status, raw_response: Some(answer), .. } = core.kind() {
-                return answered(u16::from(*status), answer.body(), from);
-            }
             unreachable |= matches!(core.kind(), Core::Connection | Core::Io);
         }
         match deepest.source() {
@@ -59,9 +56,8 @@ fn read(error: &azure_core::Error, status: Option<u16>, from: &str) -> (ErrorKin
             None => break,
         }
     }
-    match status {
-        // It answered, and what it said could not be read.
-        Some(status) if !unreachable => answered(status, b"", from),
+    match answer {
+        Some((status, body)) if !unreachable => answered(status, body, from),
         _ if unreachable && !from.is_empty() => (ErrorKind::Unreachable, format!("cannot reach {from}: {deepest}")),
         _ => (ErrorKind::Credentials, deepest.to_string()),
     }
@@ -169,6 +165,6 @@ mod tests {
         let core = azure_core::Error::with_error(Core::Credential, core, "AzureCliCredential authentication failed. az not found");
         assert_eq!(Refusal::of(&core, None, "", &[]).message, "az not found on PATH");
         let core = azure_core::Error::with_message(Core::DataConversion, "expected value at line 1");
-        assert_eq!(Refusal::of(&core, Some(502), "h", &[]).kind, ErrorKind::Transient);
+        assert_eq!(Refusal::of(&core, Some((502, b"<")), "h", &[]).kind, ErrorKind::Transient);
     }
 }

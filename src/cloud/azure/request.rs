@@ -222,7 +222,13 @@ fn storage(environment: &Environment, api: &str, template: &str, input: &Value) 
     let wanted: Vec<&str> = wanted_path.trim_start_matches("{}").split('/').filter(|s| !s.is_empty()).collect();
     let segments: Vec<&str> = url.path().split('/').filter(|s| !s.is_empty()).collect();
     // What stands before the container is nothing, or at an emulator the account, and the service where one address has them all.
-    let most = if !emulator { 0 } else if segments.get(1) == Some(&api) { 2 } else { 1 };
+    let most = if !emulator {
+        0
+    } else if segments.get(1) == Some(&api) {
+        2
+    } else {
+        1
+    };
     let account = segments.len().checked_sub(wanted.len()).filter(|n| *n <= most);
     let sound = segments.iter().all(|s| check_segment(s).is_ok());
     if !sound || !account.is_some_and(|n| wanted.iter().zip(&segments[n..]).all(|(w, s)| fits(w, s))) {
@@ -267,7 +273,7 @@ fn check_host(environment: &Environment, url: &Url) -> Result<bool, String> {
     }
     let emulator = authority == suffix;
     let account = authority.strip_suffix(&suffix).and_then(|account| account.strip_suffix('.'));
-    if !emulator && !account.is_some_and(|account| !account.is_empty()) {
+    if !emulator && account.is_none_or(str::is_empty) {
         return Err(foreign());
     }
     match url.scheme() {

@@ -15,7 +15,7 @@ struct Bench {
 fn bench(config: Value, variables: &[(&str, &str)], lines: &[Line], shell: &Arc<Shell>) -> Bench {
     let config = serde_json::from_value(config).unwrap();
     let variables = Variables::from(variables);
-    let environment = Environment::read("p", &config, &variables).unwrap();
+    let environment = Environment::read("connections.p", &config, &variables).unwrap();
     let (script, clock) = (Script::new(lines.to_vec()), Clock::manual());
     let issuer = Issuer::scripted("https://login.example/", &script, shell, &clock);
     Bench { tokens: Tokens::with("p", &config, &environment, &variables, issuer, clock.clone()), script, clock }

@@ -94,7 +94,7 @@ def union(nodes):
     for node in nodes:
         if isinstance(node, ast.Constant) and node.value is None:
             continue
-        if dotted(node) in ("None", "IO", "JSON"):
+        if dotted(node.value if isinstance(node, ast.Subscript) else node) in ("None", "IO", "JSON"):
             continue
         t = new_type(node)
         if t not in types:

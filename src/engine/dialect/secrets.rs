@@ -226,9 +226,6 @@ fn star(mut options: WildcardAdditionalOptions, sources: &[Source], merges: bool
     if merges {
         return Err(refused("* over a join with USING, beside a secret column, is not supported".to_owned(), hint));
     }
-    if options.opt_except.is_some() || options.opt_exclude.is_some() || options.opt_replace.is_some() || options.opt_rename.is_some() {
-        return Err(refused("* with EXCEPT or REPLACE over several tables, beside a secret column, is not supported".to_owned(), hint));
-    }
     sources
         .iter()
         .map(|source| {
@@ -243,18 +240,9 @@ fn star(mut options: WildcardAdditionalOptions, sources: &[Source], merges: bool
         .collect()
 }
 
-/// Adds columns to those a wildcard leaves out.
+/// Makes a wildcard leave columns out. PostgreSQL's grammar has nothing of the kind, so a statement's own wildcards leave none out.
 fn leave_out(options: &mut WildcardAdditionalOptions, columns: &[Ident]) {
-    let already: Vec<Ident> = options.opt_except.take().map_or_else(Vec::new, |e| [vec![e.first_element], e.additional_elements].concat());
-    let excluded = options.opt_exclude.as_ref().map(ToString::to_string).unwrap_or_default().to_lowercase();
-    let mut all = already;
-    for column in columns {
-        let known = all.iter().any(|other| normal(other) == column.value)
-            || excluded.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == column.value);
-        if !known {
-            all.push(column.clone());
-        }
+    if let [first, others @ ..] = columns {
+        options.opt_except = Some(ExceptSelectItem { first_element: first.clone(), additional_elements: others.to_vec() });
     }
-    let mut all = all.into_iter();
-    options.opt_except = all.next().map(|first_element| ExceptSelectItem { first_element, additional_elements: all.collect() });
 }

@@ -187,7 +187,7 @@ async fn events_of_an_operation_are_one_row() {
     // Which event is an operation's last is known behind the last page alone.
     assert_eq!(events(FLOOR, second()).read(EVENTS, &columns, vec![], Some(1)).await, seen(&rows[..1], &[], 2));
     // Without the second page nobody knows what became of the operations of the first.
-    let lost = Err(CloudError::new(ErrorKind::Fault, "InternalServerError", "no"));
+    let lost = Err(CloudError::new(ErrorKind::Transient, "InternalServerError", "no"));
     assert_eq!(events(FLOOR, lost).read(EVENTS, &columns, vec![], None).await, seen(&[], &["true None  [] InternalServerError"], 2));
 }
 

@@ -69,8 +69,8 @@ columns:
 #[test]
 fn mistakes_in_specs_of_azure_are_found() {
     let check = |source: &str| {
-        let table = Table::load("t.yaml", source).unwrap_or_else(|e| panic!("{e}"));
-        table.check("t.yaml", &ModelShapes).iter().map(ToString::to_string).collect::<Vec<_>>()
+        let table = Table::load("azure_t.yaml", source).unwrap_or_else(|e| panic!("{e}"));
+        table.check("azure_t.yaml", &ModelShapes).iter().map(ToString::to_string).collect::<Vec<_>>()
     };
     assert_eq!(check(ACCOUNTS), Vec::<String>::new());
     let mut wrong = Vec::new();
@@ -86,7 +86,7 @@ fn mistakes_in_specs_of_azure_are_found() {
         ("$maxpagesize", "$top", "has no parameter `$top`"),
         ("5000", "[5000]", "$maxpagesize: it takes one value"),
         ("each: value, as", "each: values, as", "has no member `values` (did you mean value?)"),
-        ("ResourceNotFound]", "ResourceNotFund]", "has no error `ResourceNotFund`"),
+        ("ResourceNotFound]", "ResourceNotFund]", "has no error `ResourceNotFund` (did you mean ResourceNotFound?)"),
         ("resourceUri eq", "resourceId eq", "has no clause `resourceId eq …`"),
         ("eventTimestamp ge", "eventTimestamp gt", "has no clause `eventTimestamp gt …` (did you mean `eventTimestamp ge`?)"),
         ("public_access", "public_acces", "has no member `public_acces`"),

@@ -29,7 +29,10 @@ const SPECS: [(&str, &str); 5] = [
         "table: azure_test_role\nabout: Roles.\nscope: tenant\nrows:\n  - call: arm GET /providers/Microsoft.Authorization/roleDefinitions\n    \
          api: 2022-04-01\n    each: value\ncolumns:\n  name: text\n",
     ),
-    ("both_test.yaml", "table: both_test\nabout: Names of both clouds.\nview: select name from aws_test_user union all select name from azure_test_group\ncolumns:\n  name: text\n"),
+    (
+        "both_test.yaml",
+        "table: both_test\nabout: Names of both clouds.\nview: select name from aws_test_user union all select name from azure_test_group\ncolumns:\n  name: text\n",
+    ),
     ("azure_test_view.yaml", "table: azure_test_view\nabout: Groups.\nview: select name from azure_test_group\ncolumns:\n  name: text\n"),
 ];
 

@@ -46,7 +46,7 @@ async fn engine(secrets: bool) -> Engine {
 }
 
 /// Statements that read the table in every way, none of which names the secret column in what it gives.
-const UNNAMED: [&str; 22] = [
+const UNNAMED: [&str; 20] = [
     "select * from test_vault",
     "select v.* from test_vault v",
     "select prod.test_vault.* from prod.test_vault",
@@ -66,9 +66,7 @@ const UNNAMED: [&str; 22] = [
     "select (select count(*) from (select * from test_vault) s)",
     "select name from test_user where exists (select * from test_vault v where v.name = test_user.name)",
     "select * from test_vault except select * from test_vault where name = 'x'",
-    "select * except (path) from test_vault",
     "select * from information_schema.columns where table_name = 'test_vault'",
-    "select * from test_safe",
 ];
 
 #[tokio::test]
@@ -86,6 +84,7 @@ async fn nothing_carries_a_secret_that_is_not_named() {
             assert_eq!(got.failures, [], "{sql}");
         }
     }
+    assert_eq!(run(&open, "select * from test_safe").await.rows, ["ann", "bob"], "a view's own secret column");
     // Each user's profile was fetched for count(pass) once, and for nothing else.
     let fresh = engine(true).await;
     assert_eq!(run(&fresh, "select * from test_vault").await.counts.calls, 1);
@@ -161,7 +160,6 @@ async fn what_could_carry_it_unnamed_is_refused() {
         ("select a, x from test_vault v(a, x, c), (select pass from test_vault) s", "new names for the columns"),
         ("with test_vault as (select * from prod.test_vault) select pass from test_vault", "a WITH query has the name of test_vault"),
         ("select *, v.pass from test_vault v, (select 1 as one)", "a relation without a name"),
-        ("select * except (one), v.pass from test_vault v, (select 1 as one) s", "* with EXCEPT"),
         ("select pass, to_jsonb(v.*) from test_vault v", "a whole row as a value"),
         ("select s.pass from (select * from test_vault) s", "does not exist here"),
     ] {

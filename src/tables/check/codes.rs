@@ -43,7 +43,7 @@ const OTHERS: [(&str, &str); 3] =
 
 /// Azure declares none: https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/common-deployment-errors, and what
 /// providers answer to a read. A number is the status of an answer that names no code.
-const AZURE: [&str; 40] = [
+const AZURE: [&str; 48] = [
     "400",
     "403",
     "404",
@@ -62,7 +62,9 @@ const AZURE: [&str; 40] = [
     "InvalidAuthenticationInfo",
     "InvalidParameter",
     "InvalidResourceType",
+    "KeyNotFound",
     "LinkedAuthorizationFailed",
+    "ManagementPolicyNotFound",
     "MethodNotAllowed",
     "MissingSubscriptionRegistration",
     "NoRegisteredProviderFound",
@@ -70,21 +72,35 @@ const AZURE: [&str; 40] = [
     "OperationNotAllowed",
     "OperationNotAllowedOnKind",
     "ParentResourceNotFound",
+    "QueueNotFound",
     "Request_ResourceNotFound",
     "ResourceGroupNotFound",
     "ResourceNotFound",
     "ResourceNotOnboarded",
-    "ResourceTypeNotSupported",
     "ResourceTypeNotSupport",
+    "ResourceTypeNotSupported",
+    "RoleAssignmentNotFound",
+    "RoleDefinitionDoesNotExist",
     "ScopeLocked",
     "SecretNotFound",
+    "ServerNotInSubscriptionResourceGroup",
+    "ShareNotFound",
     "StorageAccountIsNotProvisioned",
     "SubscriptionNotFound",
     "SubscriptionNotRegistered",
+    "TableNotFound",
     "UnsupportedOperation",
     "UnsupportedResourceOperation",
     "VaultNotFound",
 ];
+
+/// What is not there has a code of its own for every kind of thing, which ends in one of these.
+const AZURE_GONE: [&str; 2] = ["NotFound", "DoesNotExist"];
+
+/// Codes to suggest for a wrong one.
+pub(super) fn of_provider(service: &str) -> &'static [&'static str] {
+    if crate::provider::APIS.contains(&service) { &AZURE } else { &COMMON }
+}
 
 /// Is it a code the service is known to answer with?
 pub(super) fn undeclared(service: &str, code: &str) -> bool {
@@ -93,7 +109,7 @@ pub(super) fn undeclared(service: &str, code: &str) -> bool {
             || code == "InvalidParameterValue"
     };
     if crate::provider::APIS.contains(&service) {
-        return AZURE.contains(&code);
+        return AZURE.contains(&code) || AZURE_GONE.iter().any(|end| code.ends_with(end));
     }
     COMMON.contains(&code)
         || (matches!(service, "s3" | "s3control") && S3.contains(&code))

@@ -234,7 +234,8 @@ impl Check<'_> {
             match types::infer(expr, scene, self.shapes) {
                 Ok(ty) => {
                     let ty = if batch == Some(i) { Ty::List(Box::new(ty)) } else { ty };
-                    if let Some(message) = types::unfit_input(&ty, &member, self.shapes) {
+                    let unfit = if call.rest.is_some() { types::unfit_parameter } else { types::unfit_input };
+                    if let Some(message) = unfit(&ty, &member, self.shapes) {
                         self.found.push(Bad::new(*at, format!("{name}: {message}")));
                     }
                 }
@@ -357,7 +358,7 @@ impl Check<'_> {
                 continue;
             }
             let bad = Bad::new(*at, format!("{} has no error `{code}`", call.name()));
-            self.found.push(bad.suggest(code, declared.iter().map(String::as_str)));
+            self.found.push(bad.suggest(code, declared.iter().map(String::as_str).chain(codes::of_provider(&call.service).iter().copied())));
         }
     }
 

@@ -390,6 +390,12 @@ pub(super) fn misfit(column: ColumnType, ty: &Ty, shapes: &dyn Shapes) -> Option
     (!fits).then(|| format!("{what} does not fit {}", column.sql_name()))
 }
 
+/// Why a query parameter cannot take the value; `None` when it can. All go out as text, so one that takes text takes every scalar.
+pub(super) fn unfit_parameter(ty: &Ty, parameter: &Ty, shapes: &dyn Shapes) -> Option<String> {
+    let takes_text = matches!(kind(parameter, shapes), Kind::Scalar(Ty::Text));
+    if takes_text && !compound(ty, shapes) { None } else { unfit_input(ty, parameter, shapes) }
+}
+
 /// Why an input member cannot take the value; `None` when it can.
 pub(super) fn unfit_input(ty: &Ty, member: &Ty, shapes: &dyn Shapes) -> Option<String> {
     if let Ty::Either(a, b) = ty {

@@ -94,7 +94,7 @@ fn config(network: &Network) -> aws_types::sdk_config::Builder {
 }
 
 async fn call(config: SdkConfig, service: &str, operation: &str, input: Value) -> (Result<Value, CloudError>, Attempts) {
-    let mut attempts = Attempts { total: 9, throttled: 9 };
+    let mut attempts = Attempts { total: 9, throttled: 9, ..Attempts::default() };
     let client = Client::new(service, &config).unwrap();
     (client.call(operation, input, &mut attempts).await, attempts)
 }
@@ -127,7 +127,7 @@ async fn answers_retries_and_failures() {
         ("nothing", vec![Http(200, "")], Err((ErrorKind::BadAnswer, "MalformedAnswer")), 3, 0),
     ] {
         let (got, attempts) = call(config(&Network::new(answers)).build(), "iam", "ListUsers", json!({})).await;
-        assert_eq!(attempts, Attempts { total, throttled }, "{what}");
+        assert_eq!(attempts, Attempts { total, throttled, ..Attempts::default() }, "{what}");
         match (got, want) {
             (Ok(v), Ok(())) => assert_eq!(v, json!({"Users": [{"UserName": "ann"}], "IsTruncated": false}), "{what}"),
             (Err(e), Err((kind, code))) => {

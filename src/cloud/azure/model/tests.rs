@@ -50,7 +50,7 @@ fn answers_of_each_version_resolve() {
 
 #[test]
 fn paths_are_compared_as_the_resource_manager_does() {
-    let same = arm(&ACCOUNT.to_ascii_lowercase());
+    let same = arm(&ACCOUNT.to_ascii_lowercase().replacen("get", "GET", 1));
     assert_eq!(same.name(), ACCOUNT);
     // A constant where a version has a placeholder; both versions are found.
     let blob = arm("GET /subscriptions/{}/resourceGroups/{}/providers/Microsoft.Storage/storageAccounts/{}/blobServices/default");
@@ -61,6 +61,11 @@ fn paths_are_compared_as_the_resource_manager_does() {
         assert!(settings.versions().contains(&"2021-05-01-preview"), "{scope}");
         let output = settings.output(Some("2021-05-01-preview"));
         assert_eq!(walk("arm", output, "value[].properties.logs[].retentionPolicy.days"), Shape::Int, "{scope}");
+    }
+    // Of a subscription's settings, one operation says this and the general one that: an answer may have the members of both.
+    let settings = arm("GET /subscriptions/{}/providers/Microsoft.Insights/diagnosticSettings").output(Some("2021-05-01-preview"));
+    for (path, kind) in [("metrics[].enabled", Shape::Bool), ("logs[].enabled", Shape::Bool), ("workspaceId", Shape::Text)] {
+        assert_eq!(walk("arm", settings.clone(), &format!("value[].properties.{path}")), kind, "{path}");
     }
     // The rest of a path behind a resource's id.
     let containers = arm("GET /{}/blobServices/default/containers");
