@@ -72,7 +72,7 @@ def test_a_throttled_subscription_does_not_stop_the_others(fake, ask):
     fake.control(faults=[{"do": "throttle", "retry_after": 1, "when": {"path": listing(PROD)}}])
     began = time.monotonic()
     done = ask(ACCOUNTS)
-    intact(fake, done, "SubscriptionRequestsThrottled")
+    intact(fake, done, PROD, "SubscriptionRequestsThrottled")
     assert time.monotonic() - began < 120, "the end of the budget must be reached"
     team = [c for c in fake.calls("arm") if c["subscription"] == TEAM]
     assert [c["status"] for c in team] == [200]
@@ -171,7 +171,7 @@ def test_no_token_goes_to_a_host_that_an_answer_names(fake, ask, start_fake_arm)
 def test_an_answer_that_is_no_answer_is_never_no_rows(fake, ask, rule, word):
     fake.control(faults=[rule | {"when": {"path": listing(PROD)}}])
     done = ask(ACCOUNTS)
-    intact(fake, done, word)
+    intact(fake, done, PROD, word)
     assert "<html" not in done.err.lower()
 
 
