@@ -8,7 +8,7 @@ use crate::{
 };
 use futures::future::{self, Either};
 use futures::stream::{self, StreamExt};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::pin;

@@ -23,6 +23,7 @@ pub mod shapes;
 mod slices;
 
 #[cfg(test)]
+#[path = "statement_tests/mod.rs"]
 mod tests;
 
 pub use error::EngineError;

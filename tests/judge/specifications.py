@@ -85,7 +85,8 @@ class Specifications:
         hits = []
         for operation in self.operations:
             names = re.findall(r"{(\w+)}", operation.path)
-            pattern = re.sub(r"\\{\w+\\}", "([^/]+)", re.escape(operation.path))
+            # `/{resourceUri}/…`: a whole id, with its slashes
+            pattern = re.sub(r"\\{\w+\\}", "([^/]+)", re.sub(r"^/\\{resourceUri\\}", "/(.+)", re.escape(operation.path)))
             m = re.fullmatch(pattern, path, re.I)
             if m and operation.method == method:
                 hits.append(((operation.version != version, len(names)), operation, dict(zip(names, map(urllib.parse.unquote, m.groups())))))

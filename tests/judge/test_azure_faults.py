@@ -163,7 +163,7 @@ def test_no_token_goes_to_a_host_that_an_answer_names(fake, ask, start_fake_arm)
 
 @pytest.mark.parametrize("rule, word", [
     ({"do": "html", "status": 404}, "HtmlAnswer"), ({"do": "html", "status": 500}, "HtmlAnswer"), ({"do": "html", "status": 200}, "HtmlAnswer"), ({"do": "truncate"}, "MalformedAnswer"),
-    ({"do": "garbage"}, "MalformedAnswer"), ({"do": "empty_body"}, "MalformedAnswer"), ({"do": "retype"}, ""), ({"do": "drop"}, ""),
+    ({"do": "garbage"}, "MalformedAnswer"), ({"do": "empty_body"}, "MalformedAnswer"), ({"do": "retype"}, "no list"), ({"do": "other"}, "no list"), ({"do": "drop"}, ""),
     ({"do": "error", "status": 404, "code": "", "message": ""}, "404"),
     ({"do": "error", "status": 500, "code": "InternalServerError", "message": "m"}, "InternalServerError"),
     ({"do": "error", "status": 403, "code": "AuthorizationFailed", "message": "no way", "shape": "flat"}, "AuthorizationFailed"),

@@ -302,6 +302,9 @@ impl Link {
     /// # Errors
     /// The answer is not what `each:` and `decode:` expect.
     pub fn rows(&self, page: &Arc<Value>, up: Option<&Arc<Row>>) -> Result<Vec<Row>, String> {
+        if self.call().is_ok_and(|call| call.rest.is_some()) {
+            self.each.expect(page)?;
+        }
         Ok(self.each.rows(page, &self.decode)?.into_iter().map(|found| self.row(found, up)).collect())
     }
 
@@ -427,7 +430,12 @@ impl Also {
     pub fn elements(&self, page: &Arc<Value>) -> Result<Vec<Value>, String> {
         match &self.each {
             None => Ok(vec![(**page).clone()]),
-            Some((each, _)) => Ok(each.rows(page, &[])?.into_iter().map(|(this, _)| this.value().clone()).collect()),
+            Some((each, _)) => {
+                if self.call.rest.is_some() {
+                    each.expect(page)?;
+                }
+                Ok(each.rows(page, &[])?.into_iter().map(|(this, _)| this.value().clone()).collect())
+            }
         }
     }
 

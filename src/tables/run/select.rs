@@ -57,6 +57,19 @@ impl Select {
             }
         }
     }
+
+    /// Is the list there that an answer consists of, if only null? No model tells an answer of Azure from another document, and one
+    /// without its list is no empty list.
+    pub(crate) fn expect(&self, answer: &Value) -> Result<(), String> {
+        match self {
+            Select::Path(segments) if segments.len() == 1 => match answer.get(&*segments[0].name) {
+                Some(Value::Array(_) | Value::Null) => Ok(()),
+                Some(_) => Err(format!("`{}` of the answer is no list", segments[0].name)),
+                None => Err(format!("the answer has no list `{}`", segments[0].name)),
+            },
+            _ => Ok(()),
+        }
+    }
 }
 
 fn walk(
@@ -167,6 +180,23 @@ mod tests {
 
     fn path(names: &[(&str, bool)]) -> Select {
         Select::Path(names.iter().map(|(n, each)| Segment { name: (*n).into(), each: *each }).collect())
+    }
+
+    #[test]
+    fn an_answer_without_its_list_is_not_an_empty_one() {
+        let value = path(&[("value", false)]);
+        for (answer, expected) in [
+            (json!({"value": []}), Ok(())),
+            (json!({"value": [1]}), Ok(())),
+            (json!({"value": null}), Ok(())),
+            (json!({}), Err("the answer has no list `value`")),
+            (json!([]), Err("the answer has no list `value`")),
+            (json!({"value": "x"}), Err("`value` of the answer is no list")),
+            (json!({"value": {}}), Err("`value` of the answer is no list")),
+        ] {
+            assert_eq!(value.expect(&answer), expected.map_err(str::to_owned), "{answer}");
+        }
+        assert_eq!(Select::WHOLE.expect(&json!({})), Ok(()));
     }
 
     fn found(select: &Select, answer: Value, decode: &[Decode]) -> Vec<(Value, Value)> {

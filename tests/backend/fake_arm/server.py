@@ -172,6 +172,8 @@ class Fake:
             answer.body = b""
         elif kind == "retype":
             answer.body = body | {"value": "this is no list"}
+        elif kind == "other":
+            answer.body = {"message": "Welcome. Please sign in to the guest network."}
 
     def response(self, request, call, service, answer):
         body = answer.body

@@ -17,14 +17,14 @@
     {"when": {"path": regex, "method": "GET", "service": "arm|graph|storage|login", "page": n},  every member optional; page 1 is a list's first
      "skip": n, "times": n (without: for ever), "do": …}
     do: throttle (retry_after, code) | error (status, code, message, shape) | html (status) | expire (the token used, now and later) | latency (ms) | drop
-        loop (nextLink to this page) | back (nextLink to the first page) | foreign (nextLink to host) | truncate | garbage | empty_body | retype (value is no list)
+        loop (nextLink to this page) | back (nextLink to the first page) | foreign (nextLink to host) | truncate | garbage | empty_body | retype (value is no list) | other (some other JSON)
 """
 import collections
 import copy
 import re
 import time
 
-PAGING = {"loop", "back", "foreign", "truncate", "garbage", "empty_body", "retype"}
+PAGING = {"loop", "back", "foreign", "truncate", "garbage", "empty_body", "retype", "other"}
 DOES = PAGING | {"throttle", "error", "html", "expire", "latency", "drop"}
 DEFAULTS = {
     "page_size": {"*": 1000}, "empty_pages": 0, "denied": None, "role": "contributor", "failing_keys": [], "strict_filter": False, "bucket": None, "storage_buckets": {}, "remaining": None,
