@@ -24,7 +24,7 @@ fn lists_come_in_every_format() {
     assert_eq!(json["rows"][0]["controls"], "64");
     assert!(place.run(&["list", "queries", "-o", "csv"]).out().contains("iam_user_access_key_age_90,max_age_days=90,"));
     assert!(place.run(&["list", "controls", "-o", "jsonl"]).out().contains("{\"control\":\"aws_root_mfa\","));
-    assert_eq!(place.run(&["list", "connections", "-o", "csv"]).out(), "connection,kind,members,default\naws,connection,,yes\n");
+    assert_eq!(place.run(&["list", "connections", "-o", "csv"]).out(), "connection,cloud,kind,members,default\naws,aws,connection,,yes\nazure,azure,connection,,yes\n");
 }
 
 #[test]
@@ -33,7 +33,8 @@ fn every_table_can_be_shown() {
     let names = place.run(&["list", "tables", "-o", "csv", "--no-color"]).out();
     for name in names.lines().skip(1).map(|l| l.split(',').next().unwrap()) {
         let text = place.run(&["show", name]).out();
-        assert!(text.starts_with(&format!("{name}\n")) && text.contains("\nColumns\n") && text.contains("account_id"), "{text}");
+        let owner = if name.starts_with("azure_") { "cloud_environment" } else { "account_id" };
+        assert!(text.starts_with(&format!("{name}\n")) && text.contains("\nColumns\n") && text.contains(owner), "{text}");
     }
     let text = place.run(&["show", "aws_iam_access_key"]).out();
     assert!(text.contains("iam.ListAccessKeys") && text.contains("user_name  =, in"), "{text}");

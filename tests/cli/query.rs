@@ -95,5 +95,5 @@ fn the_configuration_is_found_upward() {
     let mut command = place.command(&["list", "connections", "-o", "csv"]);
     command.current_dir(place.0.join("a/b"));
     let done = finish(command, "");
-    assert_eq!(done.out, "connection,kind,members,default\nall,aggregate,prod,\nprod,connection,,yes\n", "{done:?}");
+    assert_eq!(done.out, "connection,cloud,kind,members,default\nall,,aggregate,prod,\nprod,aws,connection,,yes\n", "{done:?}");
 }

@@ -36,7 +36,7 @@ fn files_are_read_and_their_errors_placed() {
 fn settings_answer_and_mistakes_stop_a_script() {
     let place = Place::new();
     let done = place.run_with(&[], ".timing\n.cache\n.cache_ttl\n.output\n.multi\n.search_path\n.cache off\n.cache\n");
-    assert_eq!((done.code, done.err.as_str()), (0, "off\non\n300 s\ntable\non\naws\noff\n"), "{done:?}");
+    assert_eq!((done.code, done.err.as_str()), (0, "off\non\n300 s\ntable\non\naws, azure\noff\n"), "{done:?}");
     place.run_with(&[], ".nonsense\nselect 1;\n").fails(65, "there is no command .nonsense");
     place.run_with(&[], ".search_path nowhere\nselect 1;\n").fails(65, "nowhere");
     place.run_with(&[], ".inspect aws_iam_acces_key\n").fails(65, "did you mean aws_iam_access_key?");
