@@ -216,8 +216,8 @@ impl Tables {
         if self.schema != shared.default_schema {
             let own = clouds(&shared.cloud, &shared.connections_of(&self.schema).unwrap_or_default());
             let own = own.into_iter().collect::<Vec<_>>().join(" and ");
-            let ask = instead.map_or_else(|| format!("and none is of cloud {provider}"), |name| format!("ask {name}"));
-            return self.no_relation(&table.name, format!("connection {} is of cloud {own}: {ask}", self.schema));
+            let ask = instead.map_or_else(|| format!("there is none of cloud {provider}"), |name| format!("ask {name}"));
+            return self.no_relation(&table.name, format!("connection {} is of cloud {own}; {ask}", self.schema));
         }
         match instead {
             Some(name) => EngineError::sql(

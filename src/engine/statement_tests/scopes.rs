@@ -92,17 +92,17 @@ async fn another_clouds_schema_has_no_such_table() {
         (
             "select 1 from prod.azure_test_group",
             "relation \"prod.azure_test_group\" does not exist",
-            "connection prod is of cloud aws: ask azure.azure_test_group",
+            "connection prod is of cloud aws; ask azure.azure_test_group",
         ),
         (
             "select 1 from azure.aws_test_user",
             "relation \"azure.aws_test_user\" does not exist",
-            "connection azure is of cloud azure: ask prod.aws_test_user",
+            "connection azure is of cloud azure; ask prod.aws_test_user",
         ),
         (
             "select 1 from prod.both_test",
             "in view both_test: relation \"prod.azure_test_group\" does not exist",
-            "connection prod is of cloud aws: ask azure.azure_test_group",
+            "connection prod is of cloud aws; ask azure.azure_test_group",
         ),
     ] {
         let (got, got_hint) = refused(&engine, sql).await;

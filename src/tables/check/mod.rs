@@ -358,7 +358,8 @@ impl Check<'_> {
                 continue;
             }
             let bad = Bad::new(*at, format!("{} has no error `{code}`", call.name()));
-            self.found.push(bad.suggest(code, declared.iter().map(String::as_str).chain(codes::of_provider(&call.service).iter().copied())));
+            self.found
+                .push(bad.suggest(code, declared.iter().map(String::as_str).chain(codes::of_provider(&call.service).iter().copied())));
         }
     }
 
