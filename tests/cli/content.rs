@@ -24,7 +24,10 @@ fn lists_come_in_every_format() {
     assert_eq!(json["rows"][0]["controls"], "64");
     assert!(place.run(&["list", "queries", "-o", "csv"]).out().contains("iam_user_access_key_age_90,max_age_days=90,"));
     assert!(place.run(&["list", "controls", "-o", "jsonl"]).out().contains("{\"control\":\"aws_root_mfa\","));
-    assert_eq!(place.run(&["list", "connections", "-o", "csv"]).out(), "connection,cloud,kind,members,default\naws,aws,connection,,yes\nazure,azure,connection,,yes\n");
+    assert_eq!(
+        place.run(&["list", "connections", "-o", "csv"]).out(),
+        "connection,cloud,kind,members,default\naws,aws,connection,,yes\nazure,azure,connection,,yes\n"
+    );
 }
 
 #[test]
