@@ -64,13 +64,8 @@ fn a_table_is_asked_on_connections_of_its_cloud_only() {
 #[test]
 fn memory_has_a_limit() {
     let place = place();
-<<<<<<< HEAD
     let sql = "select count(*) from (select repeat('x', 1000) || n as t from generate_series(1, 20000) n group by 1) s";
     let done = place.run(&["--memory-limit", "4MiB", "query", sql]);
-=======
-    let sql = "select n::text as t, count(*) from generate_series(1, 100000) n group by 1";
-    let done = place.run(&["--memory-limit", "1MiB", "query", sql]);
->>>>>>> az-controls
     done.fails(65, "out of memory");
     assert!(done.err.contains("--memory-limit"), "{done:?}");
     place.run(&["--memory-limit", "lots", "query", "select 1"]).fails(64, "is not a size");
