@@ -336,6 +336,13 @@ impl Prepass {
             }
             name if name.starts_with("jsonb_path_") => {
                 named_args(function, &["target", "path", "vars", "silent"], &text("{}"));
+                // A literal is checked even if there is no row.
+                map_args(function, |mut args| {
+                    if let Some(path) = args.get_mut(1).filter(|path| string_of(path).is_some()) {
+                        *path = call(&Target::Jsonpath.function(false), vec![path.clone()]);
+                    }
+                    args
+                });
                 None
             }
             _ => None,

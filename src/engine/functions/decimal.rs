@@ -129,7 +129,7 @@ fn divide(a: &[u32], b: &[u32]) -> (Vec<u32>, Vec<u32>) {
         for (j, limb) in by.iter().enumerate() {
             let part = guess * u64::from(*limb);
             let have = i64::from(rest[at + j]) - borrow - (part % BASE) as i64;
-            borrow = (part / BASE) as i64 + i64::from(have < 0);
+            borrow = (part / BASE) as i64 - have.div_euclid(BASE as i64);
             rest[at + j] = have.rem_euclid(BASE as i64) as u32;
         }
         let have = i64::from(rest[at + width]) - borrow;
@@ -330,7 +330,7 @@ mod tests {
             ("10", Decimal::div, "4", "2.5000000000000000"),
             ("-2", Decimal::div, "3", "-0.66666666666666666667"),
             ("100000", Decimal::div, "3", "33333.333333333333"),
-            ("1", Decimal::div, "100000000000000000000000", "0.000000000000000000000010000000000000000000"),
+            ("1", Decimal::div, "100000000000000000000000", "0.0000000000000000000000100000000000000000"),
             (
                 "121932631137021795226185032733622923332237463801111263526900",
                 Decimal::div,

@@ -110,6 +110,8 @@ enum Piece {
     Separator(char),
     /// One in quotes.
     Quoted(char),
+    /// The two letters of an ordinal.
+    Ordinal,
 }
 
 /// Patterns, longer ones before those they begin with.
@@ -132,6 +134,10 @@ fn pieces(template: &str) -> std::result::Result<Vec<Piece>, String> {
                 out.push(Piece::Field(field));
             }
             rest = &rest[field.len()..];
+            if rest.get(..2).is_some_and(|suffix| suffix.eq_ignore_ascii_case("th")) {
+                out.push(Piece::Ordinal);
+                rest = &rest[2..];
+            }
         } else if begins("fm") {
             rest = &rest[2..];
         } else if let Some(pattern) = UNKNOWN.iter().find(|pattern| begins(pattern)) {
@@ -203,19 +209,21 @@ pub(super) fn by_template(text: &str, template: &str) -> std::result::Result<Mom
                 rest = rest.strip_prefix(*c).ok_or_else(|| format!("unmatched format separator \"{c}\""))?;
             }
             Piece::Quoted(c) => rest = rest.strip_prefix(*c).ok_or_else(|| format!("unmatched format character \"{c}\""))?,
+            Piece::Ordinal => rest = rest.char_indices().nth(2).map_or("", |(at, _)| &rest[at..]),
             Piece::Field(name) => {
                 let free = match pieces.get(at + 1) {
                     Some(Piece::Field(next)) => {
                         matches!(*next, "a.m." | "am" | "p.m." | "pm" | "day" | "dy" | "month" | "mon" | "tzh")
                     }
                     Some(Piece::Separator(c) | Piece::Quoted(c)) => !c.is_ascii_digit(),
+                    Some(Piece::Ordinal) => false,
                     None => true,
                 };
                 rest = said.field(name, template_spelling(template, name), rest, free)?;
             }
         }
     }
-    if !rest.trim_start().is_empty() {
+    if !rest.trim_start().is_empty() && !template.is_empty() {
         return Err("trailing characters remain in input string after datetime format".into());
     }
     said.moment(text)

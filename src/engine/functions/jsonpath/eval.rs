@@ -8,7 +8,7 @@ use crate::functions::row::fail;
 use datafusion::common::{DataFusionError, Result};
 
 /// Steps an evaluation may take: a path of several `.**` over a deep document would go on for ever.
-const BUDGET: u64 = 20_000_000;
+const BUDGET: u64 = 10_000_000;
 
 /// How a step ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

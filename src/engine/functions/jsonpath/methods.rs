@@ -39,9 +39,10 @@ impl<'a> Evaluation<'a> {
             return self.error("jsonpath item method .double() can only be applied to a string or numeric value");
         };
         let text = text.trim_matches([' ', '\t', '\n', '\r', '\u{b}', '\u{c}']);
-        let number =
-            if text.contains(|c: char| c.is_ascii_alphabetic() && !matches!(c, 'e' | 'E')) { None } else { text.parse::<f64>().ok() };
-        match number.filter(|number| fits(text)(*number)).and_then(digits_of) {
+        let hex = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).and_then(|digits| u64::from_str_radix(digits, 16).ok());
+        let words = text.contains(|c: char| c.is_ascii_alphabetic() && !matches!(c, 'e' | 'E'));
+        let decimal = if words { None } else { text.parse::<f64>().ok().filter(|number| fits(text)(*number)) };
+        match hex.map(|hex| hex as f64).or(decimal).and_then(digits_of) {
             Some(digits) => self.next(rest, Item::made(digits, 0), sink),
             None => {
                 self.error("string argument of jsonpath item method .double() is not a valid representation of a double precision number")

@@ -137,16 +137,16 @@ mod tests {
     fn deep_paths_are_refused_and_evaluated_within_a_small_stack() {
         let work = || {
             for (text, ok) in [
-                (format!("${}", ".a".repeat(150)), true),
+                (format!("${}", ".a".repeat(90)), true),
                 (format!("${}", ".a".repeat(100_000)), false),
-                (format!("{}1{}", "(".repeat(90), ")".repeat(90)), true),
+                (format!("{}1{}", "(".repeat(70), ")".repeat(70)), true),
                 (format!("{}1{}", "(".repeat(100_000), ")".repeat(100_000)), false),
-                (format!("1{}", " + 1".repeat(150)), true),
+                (format!("1{}", " + 1".repeat(90)), true),
                 (format!("1{}", " + 1".repeat(100_000)), false),
                 (format!("{}1", "-".repeat(100_000)), false),
-                (format!("{}(1 == 1){}", "!(".repeat(90), ")".repeat(90)), true),
-                (format!("${}", " ? (@.a == 1".repeat(60) + &")".repeat(60)), true),
-                (format!("${}", "[$".repeat(60) + &"]".repeat(60)), true),
+                (format!("{}(1 == 1){}", "!(".repeat(45), ")".repeat(45)), true),
+                (format!("${}", " ? (@.a == 1".repeat(90) + &")".repeat(90)), true),
+                (format!("${}", "[$".repeat(90) + &"]".repeat(90)), true),
             ] {
                 let path = parsed(&text);
                 assert_eq!(path.is_ok(), ok, "{}", &text[..40]);
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn endless_paths_end() {
-        let path = parsed("$.**.**.**.**.**.**.**.**.**.**").unwrap();
+        let path = parsed("$.**.**.**.**.**.**.**.**.**.** ? (@ == 1)").unwrap();
         let deep = "[".repeat(200) + &"]".repeat(200);
         let error = Evaluation::run(&path, &deep, None, true, false, &mut Sink::any()).unwrap_err();
         assert!(error.to_string().contains("too many steps"), "{error}");

@@ -8,7 +8,7 @@ use assay_tables::jsonb::{canonical_number, write_string};
 use datafusion::common::Result;
 
 /// How deep a path may nest, steps of a chain included: the evaluation is as deep.
-const DEPTH: usize = 200;
+const DEPTH: usize = 100;
 
 /// Parses a path.
 ///
@@ -24,11 +24,9 @@ pub(super) fn parse(text: &str) -> Result<Path> {
             parser.advance()?;
             lax
         }
+        None if parser.at.token == Token::End => return fail(format!("invalid input syntax for type jsonpath: \"{text}\"")),
         _ => true,
     };
-    if parser.at.token == Token::End {
-        return fail(format!("invalid input syntax for type jsonpath: \"{text}\""));
-    }
     let root = match parser.or()? {
         Operand::Value(chain) => chain,
         Operand::Predicate { of, .. } => value_of(of),

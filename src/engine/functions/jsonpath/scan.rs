@@ -233,7 +233,7 @@ fn push(code: u32, out: &mut String) -> Result<()> {
             out.push(c);
             Ok(())
         }
-        None => fail("could not convert Unicode to server encoding"),
+        None => fail("invalid Unicode code point"),
     }
 }
 
