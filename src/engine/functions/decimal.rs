@@ -337,7 +337,7 @@ mod tests {
                 "987654321098765432109876543210",
                 "123456789012345678901234567890",
             ),
-            ("0.00001", Decimal::div, "7", "0.0000014285714285714286"),
+            ("0.00001", Decimal::div, "7", "0.000001428571428571428571"),
             ("5.5", Decimal::rem, "2", "1.5"),
             ("-5", Decimal::rem, "3", "-2"),
             ("5", Decimal::rem, "-0.30", "0.20"),
@@ -377,9 +377,9 @@ mod tests {
         };
         for length in 1..40 {
             let edge = |limb: u32| {
-                if limb % 5 == 0 {
+                if limb.is_multiple_of(5) {
                     BASE as u32 - 1
-                } else if limb % 7 == 0 {
+                } else if limb.is_multiple_of(7) {
                     0
                 } else {
                     limb

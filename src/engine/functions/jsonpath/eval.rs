@@ -7,7 +7,7 @@ use crate::functions::jsonb_scan;
 use crate::functions::row::fail;
 use datafusion::common::{DataFusionError, Result};
 
-/// Steps an evaluation may take: a path of several `.**` over a deep document would go on for ever.
+/// Steps an evaluation may take, 64 bytes of text to read being one: several `.**` over a deep document would go on for ever.
 const BUDGET: u64 = 10_000_000;
 
 /// How a step ended.
@@ -132,7 +132,6 @@ impl<'a> Evaluation<'a> {
 
     /// A value and its accessors.
     pub(super) fn chain(&mut self, chain: &'a Chain, item: &Item<'a>, sink: &mut Sink<'a>) -> Result<Outcome> {
-        self.spend()?;
         let steps = chain.steps.as_slice();
         let enough = steps.is_empty() && !sink.keep;
         match &chain.head {
@@ -163,8 +162,8 @@ impl<'a> Evaluation<'a> {
         }
     }
 
-    fn spend(&mut self) -> Result<()> {
-        match self.budget.checked_sub(1) {
+    fn spend(&mut self, item: &Item<'a>) -> Result<()> {
+        match self.budget.checked_sub(1 + item.json().map_or(0, |json| json.text().len() as u64 / 64)) {
             Some(left) => {
                 self.budget = left;
                 Ok(())
@@ -184,7 +183,7 @@ impl<'a> Evaluation<'a> {
 
     /// An accessor and what follows it. With `unwrap` an array stands for its elements.
     fn step(&mut self, steps: &'a [Step], item: &Item<'a>, sink: &mut Sink<'a>, unwrap: bool) -> Result<Outcome> {
-        self.spend()?;
+        self.spend(item)?;
         let Some((step, rest)) = steps.split_first() else { return self.next(steps, item.clone(), sink) };
         let unwrapped = |of: &mut Self, sink: &mut Sink<'a>| match item.array() {
             Some(array) if unwrap => Some(of.over_elements(steps, array, sink, false)),
@@ -273,7 +272,7 @@ impl<'a> Evaluation<'a> {
 
     /// One child; without steps it is a result, which only a list cares about.
     fn visit(&mut self, steps: &'a [Step], child: Item<'a>, sink: &mut Sink<'a>, unwrap: bool) -> Result<Option<Outcome>> {
-        self.spend()?;
+        self.spend(&child)?;
         if !steps.is_empty() {
             return self.step(steps, &child, sink, unwrap).map(Some);
         }
@@ -322,7 +321,7 @@ impl<'a> Evaluation<'a> {
                     None => {}
                 }
             } else {
-                self.spend()?;
+                self.spend(&child)?;
             }
             if let Some(children) = container.filter(|_| !reached(level, last)) {
                 open.push(children);

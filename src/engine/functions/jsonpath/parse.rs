@@ -104,12 +104,13 @@ impl Parser<'_> {
     }
 
     fn deeper<T>(&mut self, parse: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
-        self.depth += 1;
+        // A level of nesting takes more stack than a step.
+        self.depth += 2;
         if self.depth > DEPTH {
             return fail("stack depth limit exceeded");
         }
         let parsed = parse(self);
-        self.depth -= 1;
+        self.depth -= 2;
         parsed
     }
 
