@@ -18,7 +18,7 @@ A file is a list of blocks, separated by blank lines; lines that begin with # ar
 
 is a query too: the SQL of that control under controls/, with its defaults or these values. They stand in the folder controls/ beside this script.
 
-An error is one line, `ERROR: message`. `now()`, `current_timestamp` and `current_date` stand at 2024-03-10 12:34:56.789 UTC.
+An error is one line, `ERROR: message`; the message must be the same in a block `query says`. `now()`, `current_timestamp` and `current_date` stand at 2024-03-10 12:34:56.789 UTC.
 """
 import os
 import pathlib

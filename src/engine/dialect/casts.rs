@@ -59,6 +59,7 @@ fn custom(name: &ObjectName) -> Option<Target> {
         "inet" => Target::Inet,
         "cidr" => Target::Cidr,
         "json" | "jsonb" => Target::Jsonb,
+        "jsonpath" => Target::Jsonpath,
         "timestamptz" => Target::Timestamptz,
         "int4" => Target::Int4,
         "int8" => Target::Int8,

@@ -64,7 +64,7 @@ pub(crate) fn install(ctx: &SessionContext) {
 pub(crate) fn functions(state: &SessionState) -> Vec<String> {
     let internal = |name: &str| {
         const PREFIXES: [&str; 7] = ["cast_", "any_", "all_", "jsonb_get", "jsonb_delete", "timestamp_", "timestamptz_"];
-        const NAMES: [&str; 14] = [
+        const NAMES: [&str; 16] = [
             "array_or_empty",
             "date_add_days",
             "date_diff_days",
@@ -78,6 +78,8 @@ pub(crate) fn functions(state: &SessionState) -> Vec<String> {
             "jsonb_cmp",
             "jsonb_object_of",
             "jsonb_pair",
+            "jsonb_path_exists_opr",
+            "jsonb_path_match_opr",
             "jsonb_tag",
         ];
         PREFIXES.iter().any(|prefix| name.starts_with(prefix))

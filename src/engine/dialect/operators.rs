@@ -69,7 +69,8 @@ fn plan(expr: &RawBinaryExpr, types: &(PgType, PgType)) -> Result<Option<Expr>> 
         Op::PGOverlap if lists => array_has_any(typed_list(left(), types, 0)?, typed_list(right(), types, 1)?),
         Op::AtArrow => array_has_all(typed_list(left(), types, 0)?, typed_list(right(), types, 1)?),
         Op::ArrowAt => array_has_all(typed_list(right(), types, 1)?, typed_list(left(), types, 0)?),
-        Op::AtQuestion | Op::AtAt => return Err(DataFusionError::NotImplemented("jsonpath operators".into())),
+        Op::AtQuestion => call("jsonb_path_exists_opr", vec![left(), jsonpath(right(), &types.1)?])?,
+        Op::AtAt => call("jsonb_path_match_opr", vec![left(), jsonpath(right(), &types.1)?])?,
         Op::PGRegexMatch => call("regex_is_match", both())?,
         Op::PGRegexIMatch => call("regex_is_match", vec![left(), right(), lit("i")])?,
         Op::PGRegexNotMatch => not(call("regex_is_match", both())?),
@@ -133,6 +134,11 @@ fn jsonb(expr: Expr, ty: &PgType) -> Result<Expr> {
         PgType::Unknown => typed(expr, &PgType::Jsonb),
         _ => Ok(Target::Jsonb.call(expr, false)),
     }
+}
+
+/// A literal path is checked at planning.
+fn jsonpath(expr: Expr, ty: &PgType) -> Result<Expr> {
+    if *ty == PgType::Unknown { typed(expr, &PgType::Tagged("jsonpath".into())) } else { Ok(expr) }
 }
 
 fn text(expr: Expr, ty: &PgType) -> Expr {

@@ -330,7 +330,19 @@ impl Prepass {
                 Some(call("jsonb_object_of", vec![Expr::Function(function.clone())]))
             }
             "make_interval" => {
-                named_args(function, &["years", "months", "weeks", "days", "hours", "mins", "secs"]);
+                let zero = literal(Value::Number("0".into(), false));
+                named_args(function, &["years", "months", "weeks", "days", "hours", "mins", "secs"], &zero);
+                None
+            }
+            name if name.starts_with("jsonb_path_") => {
+                named_args(function, &["target", "path", "vars", "silent"], &text("{}"));
+                // A literal is checked even if there is no row.
+                map_args(function, |mut args| {
+                    if let Some(path) = args.get_mut(1).filter(|path| string_of(path).is_some()) {
+                        *path = call(&Target::Jsonpath.function(false), vec![path.clone()]);
+                    }
+                    args
+                });
                 None
             }
             _ => None,
@@ -384,10 +396,10 @@ fn map_args(function: &mut Function, map: impl FnOnce(Vec<Expr>) -> Vec<Expr>) {
     }
 }
 
-/// `days => 3` by position; parameters not named are zero.
-fn named_args(function: &mut Function, names: &[&str]) {
+/// `days => 3` by position; parameters not named have the default.
+fn named_args(function: &mut Function, names: &[&str], default: &Expr) {
     let FunctionArguments::List(list) = &mut function.args else { return };
-    let mut values: Vec<Expr> = names.iter().map(|_| literal(Value::Number("0".into(), false))).collect();
+    let mut values: Vec<Expr> = names.iter().map(|_| default.clone()).collect();
     let mut width = 0;
     for (at, arg) in list.args.iter().enumerate() {
         let (at, value) = match arg {

@@ -38,6 +38,8 @@ const ALL: &[Srf] = &[
     list("json_each", &["jsonb_each_keys", "jsonb_each_values"], &["key", "value"], &[None, Some("jsonb")]),
     list("jsonb_each_text", &["jsonb_each_keys", "jsonb_each_values_text"], &["key", "value"], &[None, None]),
     list("json_each_text", &["jsonb_each_keys", "jsonb_each_values_text"], &["key", "value"], &[None, None]),
+    list("jsonb_path_query", &["jsonb_path_query"], &[], &[Some("jsonb")]),
+    list("jsonb_path_query_tz", &["jsonb_path_query_tz"], &[], &[Some("jsonb")]),
     list("regexp_split_to_table", &["regexp_split_to_array"], &[], &[None]),
     list("string_to_table", &["string_to_array"], &[], &[None]),
     list("generate_series", &["generate_series"], &[], &[None]),

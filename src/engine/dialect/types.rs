@@ -58,6 +58,7 @@ impl PgType {
             PgType::Jsonb => (Target::Jsonb, false),
             PgType::Tagged(name) => match name.as_str() {
                 "inet" => (Target::Inet, false),
+                "jsonpath" => (Target::Jsonpath, false),
                 "cidr" => (Target::Cidr, false),
                 "uuid" => (Target::Uuid, false),
                 _ => return None,

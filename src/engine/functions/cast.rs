@@ -34,6 +34,7 @@ pub(crate) enum Target {
     Timestamptz,
     Interval,
     Jsonb,
+    Jsonpath,
     Inet,
     Cidr,
     Uuid,
@@ -59,6 +60,7 @@ impl Target {
             Target::Timestamptz => "timestamp with time zone",
             Target::Interval => "interval",
             Target::Jsonb => "json",
+            Target::Jsonpath => "jsonpath",
             Target::Inet => "inet",
             Target::Cidr => "cidr",
             Target::Uuid => "uuid",
@@ -84,6 +86,7 @@ impl Target {
             Target::Timestamptz => plain(timestamp_type(true)),
             Target::Interval => plain(DataType::Interval(IntervalUnit::MonthDayNano)),
             Target::Jsonb => tagged(name, DataType::Utf8, "jsonb"),
+            Target::Jsonpath => tagged(name, DataType::Utf8, "jsonpath"),
             Target::Inet => tagged(name, DataType::Utf8, "inet"),
             Target::Cidr => tagged(name, DataType::Utf8, "cidr"),
             Target::Uuid => tagged(name, DataType::Utf8, "uuid"),
@@ -223,6 +226,7 @@ impl Target {
             Target::Timestamptz => row::Value::Micros(time_in::timestamp(text, true)?),
             Target::Interval => row::Value::Interval(interval::parse(text)?),
             Target::Jsonb => row::Value::from(row::canonical_json(text)?),
+            Target::Jsonpath => row::Value::from(super::jsonpath::canonical(text)?),
             Target::Inet | Target::Cidr => row::Value::from(address(trimmed, self == Target::Cidr).map_or_else(|| self.invalid(text), Ok)?),
             // Whole arrays are cast elsewhere.
             Target::Bytea => return self.invalid(text),
@@ -303,7 +307,7 @@ impl Target {
 
 /// The casts that need no parameter.
 pub(crate) fn all() -> impl Iterator<Item = ScalarUDF> {
-    const PLAIN: [Target; 18] = [
+    const PLAIN: [Target; 19] = [
         Target::Bool,
         Target::Int2,
         Target::Int4,
@@ -318,6 +322,7 @@ pub(crate) fn all() -> impl Iterator<Item = ScalarUDF> {
         Target::Timestamptz,
         Target::Interval,
         Target::Jsonb,
+        Target::Jsonpath,
         Target::Inet,
         Target::Cidr,
         Target::Uuid,

@@ -81,6 +81,16 @@ impl<'a> Parts<'a> {
         let at = if text.as_bytes().get(start) == Some(&open) { start + 1 } else { text.len() };
         Parts { text, at }
     }
+
+    /// The parts from a byte on.
+    pub(crate) fn from(text: &'a str, at: usize) -> Parts<'a> {
+        Parts { text, at }
+    }
+
+    /// The byte behind the last part.
+    pub(crate) fn position(&self) -> usize {
+        self.at
+    }
 }
 
 impl<'a> Iterator for Parts<'a> {

@@ -145,7 +145,8 @@ fn number_key(text: &str, out: &mut String) {
     }
 }
 
-fn compare_numbers(a: &str, b: &str) -> Ordering {
+/// The order of two numbers' texts.
+pub(super) fn compare_numbers(a: &str, b: &str) -> Ordering {
     let parts = |text: &str| {
         let (negative, digits) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
         let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));

@@ -5,11 +5,13 @@
 pub(crate) mod arrays;
 pub(crate) mod cast;
 mod dates;
+mod decimal;
 pub(crate) mod interval;
 mod jsonb_access;
 mod jsonb_build;
 pub(crate) mod jsonb_scan;
 mod jsonb_test;
+pub(crate) mod jsonpath;
 mod numbers;
 mod regex;
 pub(crate) mod row;
@@ -31,6 +33,7 @@ static FUNCTIONS: LazyLock<HashMap<String, Arc<ScalarUDF>>> = LazyLock::new(|| {
         jsonb_access::ALL,
         jsonb_build::ALL,
         jsonb_test::ALL,
+        jsonpath::ALL,
         numbers::ALL,
         regex::ALL,
         strings::ALL,

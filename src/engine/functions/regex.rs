@@ -85,22 +85,7 @@ fn compiled(pattern: &str, flags: &str) -> Result<Rc<Regex>> {
     if let Some(regex) = COMPILED.with_borrow(|all| all.get(&key).cloned()) {
         return Ok(regex);
     }
-    let mut options = String::from("s");
-    let mut literal = false;
-    for flag in flags.chars() {
-        match flag {
-            'i' => options.push('i'),
-            'n' | 'm' => options = options.replace('s', "") + "m",
-            'x' => options.push('x'),
-            'q' => literal = true,
-            'g' | 's' | 'c' | 'p' | 'w' => {}
-            other => return fail(format!("invalid regular expression option: \"{other}\"")),
-        }
-    }
-    let body = if literal { fancy_regex::escape(pattern).into_owned() } else { translate(pattern) };
-    let regex = Regex::new(&format!("(?{options}){body}"))
-        .map(Rc::new)
-        .map_err(|error| DataFusionError::Execution(format!("invalid regular expression: {}", first_line(&error.to_string()))))?;
+    let regex = Rc::new(compile(pattern, flags)?);
     COMPILED.with_borrow_mut(|all| {
         if all.len() > 256 {
             all.clear();
@@ -110,13 +95,86 @@ fn compiled(pattern: &str, flags: &str) -> Result<Rc<Regex>> {
     Ok(regex)
 }
 
+/// A regular expression of PostgreSQL's syntax, and its flags.
+///
+/// # Errors
+/// The pattern is none, or a flag is unknown.
+pub(super) fn compile(pattern: &str, flags: &str) -> Result<Regex> {
+    let (mut insensitive, mut dot_all, mut lines, mut expanded, mut literal) = (false, true, false, false, false);
+    for flag in flags.chars() {
+        match flag {
+            'i' => insensitive = true,
+            'c' => insensitive = false,
+            'n' | 'm' => (dot_all, lines) = (false, true),
+            's' => (dot_all, lines) = (true, false),
+            'p' => dot_all = false,
+            'w' => lines = true,
+            'x' => expanded = true,
+            't' => expanded = false,
+            'q' => literal = true,
+            'g' => {}
+            other => return fail(format!("invalid regular expression option: \"{other}\"")),
+        }
+    }
+    let options: String = [(insensitive, 'i'), (dot_all, 's'), (lines, 'm'), (expanded, 'x')]
+        .into_iter()
+        .filter_map(|(set, option)| set.then_some(option))
+        .collect();
+    let options = if options.is_empty() { options } else { format!("(?{options})") };
+    let body = if literal { fancy_regex::escape(pattern).into_owned() } else { translate(pattern, dot_all) };
+    Regex::new(&format!("{options}{body}")).map_err(|error| {
+        let reason = reason(pattern).map_or_else(|| first_line(&error.to_string()), str::to_string);
+        DataFusionError::Execution(format!("invalid regular expression: {reason}"))
+    })
+}
+
+/// PostgreSQL's words for the usual mistakes.
+fn reason(pattern: &str) -> Option<&'static str> {
+    let (mut depth, mut bracket, mut repeats) = (0i32, false, false);
+    let mut chars = pattern.chars().peekable();
+    let mut start = true;
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' if chars.next().is_none() => return Some("invalid escape \\ sequence"),
+            '\\' => {}
+            ']' if bracket => bracket = false,
+            _ if bracket => {}
+            '[' => {
+                bracket = true;
+                chars.next_if_eq(&'^');
+                chars.next_if_eq(&']');
+            }
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            '*' | '+' | '?' if start => repeats = true,
+            _ => {}
+        }
+        if depth < 0 {
+            break;
+        }
+        start = matches!(c, '(' | '|') && !matches!(chars.peek(), Some('?') if c == '(');
+    }
+    if bracket {
+        Some("brackets [] not balanced")
+    } else if repeats {
+        Some("quantifier operand invalid")
+    } else if depth != 0 {
+        Some("parentheses () not balanced")
+    } else {
+        None
+    }
+}
+
 fn first_line(text: &str) -> String {
     text.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default().to_string()
 }
 
 /// PostgreSQL's escapes that Rust's syntax spells differently.
-fn translate(pattern: &str) -> String {
+///
+/// Where the dot does not match a line's end, complemented brackets do not either.
+fn translate(pattern: &str, dot_all: bool) -> String {
     let mut out = String::with_capacity(pattern.len());
+    let mut bracket = false;
     let mut chars = pattern.strip_prefix("***:").unwrap_or(pattern).chars().peekable();
     while let Some(c) = chars.next() {
         match c {
@@ -132,6 +190,36 @@ fn translate(pattern: &str) -> String {
                 }
                 None => out.push('\\'),
             },
+            '[' if bracket => {
+                out.push_str("\\[");
+                // A class's name: `[:alpha:]`.
+                if chars.peek() == Some(&':') {
+                    out.pop();
+                    out.pop();
+                    out.push('[');
+                    for c in chars.by_ref() {
+                        out.push(c);
+                        if c == ']' {
+                            break;
+                        }
+                    }
+                }
+            }
+            '[' => {
+                bracket = true;
+                out.push('[');
+                if chars.next_if_eq(&'^').is_some() {
+                    out.push_str(if dot_all { "^" } else { "^\\n" });
+                }
+                // First in brackets, the closing one is a character.
+                if chars.next_if_eq(&']').is_some() {
+                    out.push_str("\\]");
+                }
+            }
+            ']' if bracket => {
+                bracket = false;
+                out.push(']');
+            }
             other => out.push(other),
         }
     }
