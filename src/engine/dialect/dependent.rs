@@ -416,18 +416,25 @@ impl Domain {
         let (SkipType::Literal(skip), FetchType::Literal(fetch)) = (limit.get_skip_type()?, limit.get_fetch_type()?) else {
             return not_impl_err!("LIMIT of a correlated subquery that is no constant");
         };
-        let (keys, input) = match Arc::unwrap_or_clone(limit.input) {
+        let mut select = None;
+        let mut input = Arc::unwrap_or_clone(limit.input);
+        if let LogicalPlan::Projection(Projection { expr, input: below, .. }) = &input
+            && matches!(below.as_ref(), LogicalPlan::Sort(_))
+        {
+            // Sorted by what is not selected.
+            select = Some(self.named(expr.clone())?);
+            input = below.as_ref().clone();
+        }
+        let (keys, input) = match input {
             LogicalPlan::Sort(sort) => (self.bind_sort(sort.expr)?, Arc::unwrap_or_clone(sort.input)),
             other => (Vec::new(), other),
         };
         let input = self.push(input, count)?;
         *count += 1;
         let name = format!("__row_{count}");
-        let number = Expr::from(WindowFunction::new(WindowFunctionDefinition::WindowUDF(row_number_udwf()), Vec::new()))
-            .partition_by(self.exprs())
-            .order_by(keys)
-            .build()?
-            .alias(name.clone());
+        let row_number = Expr::from(WindowFunction::new(WindowFunctionDefinition::WindowUDF(row_number_udwf()), Vec::new()));
+        let partitioned = row_number.partition_by(self.exprs());
+        let number = if keys.is_empty() { partitioned.build()? } else { partitioned.order_by(keys).build()? }.alias(name.clone());
         let row = cast(Expr::Column(Column::new_unqualified(name)), datafusion::arrow::datatypes::DataType::Int64);
         let literal = |n: usize| lit(ScalarValue::Int64(i64::try_from(n).ok()));
         let mut condition = row.clone().gt(literal(skip));
@@ -435,7 +442,11 @@ impl Domain {
             condition = condition.and(row.lt_eq(literal(skip.saturating_add(fetch))));
         }
         let numbered = LogicalPlan::Window(Window::try_new(vec![number], Arc::new(input))?);
-        self.arrange(LogicalPlanBuilder::from(numbered).filter(condition)?.build()?, schema)
+        let first = LogicalPlanBuilder::from(numbered).filter(condition)?;
+        match select {
+            Some(exprs) => first.project(exprs.into_iter().chain(self.exprs()).collect::<Vec<_>>())?.build(),
+            None => self.arrange(first.build()?, schema),
+        }
     }
 
     fn join(&self, join: Join, schema: &DFSchema, count: &mut usize) -> Result<LogicalPlan> {

@@ -6,19 +6,22 @@
 use super::dependent;
 use super::operators::call;
 use super::row_subquery::{self, Kind, row_local};
-use super::types::{PgType, of_expr, of_field};
+use super::types::{PgType, of_expr, of_field, tag_of};
 use crate::functions::arrays::{Op, quantified};
+use assay_tables::EXTENSION;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, Result, not_impl_err};
 use datafusion::execution::context::SessionState;
 use datafusion::functions_aggregate::expr_fn::{array_agg, count};
+use datafusion::logical_expr::expr::FieldMetadata;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::logical_plan::{Filter, Join};
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{
     BinaryExpr, Expr, ExprFunctionExt, FetchType, JoinType, LogicalPlan, LogicalPlanBuilder, Operator, SkipType, Subquery, lit, not,
 };
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Rewrites the subqueries of a plan.
@@ -236,13 +239,16 @@ fn is_lateral(plan: &LogicalPlan) -> bool {
     plan.exists(|node| Ok(matches!(node, LogicalPlan::Subquery(_)))).unwrap_or(false)
 }
 
-/// jsonb sorts by its own order, not by that of its text.
+/// jsonb and addresses sort by their own order, not by that of their text.
 fn sort_keys(node: LogicalPlan) -> Result<LogicalPlan> {
     let LogicalPlan::Sort(mut sort) = node else { return Ok(node) };
     for by in &mut sort.expr {
-        if of_expr(&by.expr, sort.input.schema()) == PgType::Jsonb {
-            by.expr = call("jsonb_sort_key", vec![by.expr.clone()])?;
-        }
+        let key = match of_expr(&by.expr, sort.input.schema()) {
+            PgType::Jsonb => "jsonb_sort_key",
+            ty if ty.is_address() => "inet key",
+            _ => continue,
+        };
+        by.expr = call(key, vec![by.expr.clone()])?;
     }
     Ok(LogicalPlan::Sort(sort))
 }
@@ -258,22 +264,39 @@ fn single(subquery: Subquery) -> Result<Subquery> {
     {
         (plan, function) = (limit.input.as_ref(), "first_element");
     }
-    if let LogicalPlan::Sort(sort) = plan {
-        (plan, order) = (sort.input.as_ref(), sort.expr.clone());
+    let mut value = Expr::Column(Column::from(plan.schema().qualified_field(0)));
+    let field = Arc::clone(plan.schema().qualified_field(0).1);
+    match plan {
+        LogicalPlan::Sort(sort) => (plan, order) = (sort.input.as_ref(), sort.expr.clone()),
+        // Sorted by what is not selected.
+        LogicalPlan::Projection(projection) => {
+            if let (LogicalPlan::Sort(sort), [first, ..]) = (projection.input.as_ref(), projection.expr.as_slice()) {
+                (plan, order, value) = (sort.input.as_ref(), sort.expr.clone(), first.clone().unalias());
+            }
+        }
+        _ => {}
     }
-    let (qualifier, field) = plan.schema().qualified_field(0);
-    let tagged = of_field(field) == PgType::Jsonb;
-    let values = array_agg(Expr::Column(Column::from((qualifier, field)))).order_by(order).build()?;
+    let tag = tag_of(&of_field(&field)).map(str::to_string);
+    let values = array_agg(value).order_by(order).build()?;
     let list = values.schema_name().to_string();
     let mut value = call(function, vec![Expr::Column(Column::new_unqualified(list))])?;
-    if tagged {
-        value = call("jsonb_tag", vec![value])?;
+    if let Some(tag) = &tag {
+        value = retagged(value, tag)?;
     }
     let plan = LogicalPlanBuilder::from(plan.clone())
         .aggregate(Vec::<Expr>::new(), vec![values])?
         .project(vec![value.alias(field.name())])?
         .build()?;
     Ok(subquery_of(plan))
+}
+
+/// The array's element has lost its type's tag.
+fn retagged(value: Expr, tag: &str) -> Result<Expr> {
+    if tag == "jsonb" {
+        return call("jsonb_tag", vec![value]);
+    }
+    let metadata = FieldMetadata::from(BTreeMap::from([(EXTENSION.to_string(), tag.to_string())]));
+    Ok(value.alias_with_metadata(tag, Some(metadata)))
 }
 
 /// True if the plan's rows come out of one aggregate without groups, and all of them.

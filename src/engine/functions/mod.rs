@@ -5,6 +5,7 @@
 pub(crate) mod arrays;
 pub(crate) mod cast;
 mod dates;
+mod inet;
 pub(crate) mod interval;
 mod jsonb_access;
 mod jsonb_build;
@@ -27,6 +28,7 @@ static FUNCTIONS: LazyLock<HashMap<String, Arc<ScalarUDF>>> = LazyLock::new(|| {
     let families = [
         arrays::ALL,
         dates::ALL,
+        inet::ALL,
         interval::ALL,
         jsonb_access::ALL,
         jsonb_build::ALL,
