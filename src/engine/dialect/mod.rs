@@ -6,6 +6,7 @@
 mod args;
 mod ast;
 mod casts;
+mod dependent;
 mod names;
 mod operators;
 mod parse;
@@ -13,6 +14,7 @@ mod prepass;
 mod quantified;
 mod query;
 mod relation;
+mod row_subquery;
 mod secrets;
 mod srf;
 mod subquery;

@@ -53,6 +53,9 @@ fn plan(expr: &RawBinaryExpr, types: &(PgType, PgType)) -> Result<Option<Expr>> 
     let (left, right) = (|| expr.left.clone(), || expr.right.clone());
     let both = || vec![expr.left.clone(), expr.right.clone()];
     let lists = matches!(types.0, PgType::List(_)) || matches!(types.1, PgType::List(_));
+    if types.0.is_address() || types.1.is_address() {
+        return address(expr, types);
+    }
     Ok(Some(match &expr.op {
         Op::Arrow if types.1 == PgType::Int => call("jsonb_get_index", both())?,
         Op::Arrow => call("jsonb_get", both())?,
@@ -92,6 +95,42 @@ fn plan(expr: &RawBinaryExpr, types: &(PgType, PgType)) -> Result<Option<Expr>> 
         }
         _ => return Ok(None),
     }))
+}
+
+/// Operators of inet and cidr.
+fn address(expr: &RawBinaryExpr, types: &(PgType, PgType)) -> Result<Option<Expr>> {
+    let fits = |ty: &PgType| ty.is_address() || *ty == PgType::Unknown;
+    let inet = PgType::Tagged("inet".into());
+    let (left, right) = (|| expr.left.clone(), || expr.right.clone());
+    let name = match (&expr.op, &types.1) {
+        (Op::StringConcat, _) => return concat(expr, types),
+        (Op::Plus, PgType::Int) => return call("inet +", vec![left(), right()]).map(Some),
+        (Op::Minus, PgType::Int) => return call("inet -", vec![left(), right()]).map(Some),
+        (Op::Plus, _) if types.0 == PgType::Int => return call("inet +", vec![right(), left()]).map(Some),
+        _ if !fits(&types.0) || !fits(&types.1) => return missing(types, &expr.op),
+        (Op::Minus, _) => "inet distance",
+        (Op::BitwiseAnd, _) => "inet &",
+        (Op::BitwiseOr, _) => "inet |",
+        (Op::PGBitwiseShiftLeft, _) => "inet <<",
+        (Op::PGBitwiseShiftRight, _) => return call("inet <<", vec![right(), left()]).map(Some),
+        (Op::PGOverlap, _) => "inet &&",
+        (Op::Custom(op), _) if op == "<<=" => "inet <<=",
+        (Op::Custom(op), _) if op == ">>=" => return call("inet <<=", vec![right(), left()]).map(Some),
+        _ => {
+            let Some(op) = operator(&expr.op) else { return missing(types, &expr.op) };
+            let kind = if types.0 == PgType::Unknown { &types.1 } else { &types.0 };
+            let of = |expr: Expr, ty: &PgType| if *ty == PgType::Unknown { typed(expr, kind) } else { Ok(expr) };
+            let (left, right) = (of(left(), &types.0)?, of(right(), &types.1)?);
+            // Texts of one type are equal if the addresses are; scans can push that down.
+            let mixed = types.0 != types.1 && types.0 != PgType::Unknown && types.1 != PgType::Unknown;
+            if matches!(op, Operator::Eq | Operator::NotEq) && !mixed {
+                return Ok(Some(binary(left, op, right)));
+            }
+            return Ok(Some(binary(call("inet key", vec![left])?, op, call("inet key", vec![right])?)));
+        }
+    };
+    let of = |expr: Expr, ty: &PgType| if *ty == PgType::Unknown { typed(expr, &inet) } else { Ok(expr) };
+    call(name, vec![of(left(), &types.0)?, of(right(), &types.1)?]).map(Some)
 }
 
 fn like(expr: Expr, pattern: Expr, negated: bool, insensitive: bool) -> Expr {

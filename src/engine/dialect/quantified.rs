@@ -206,13 +206,3 @@ fn ordered(query: &Query) -> Option<Query> {
     select.projection = vec![SelectItem::UnnamedExpr(Expr::Function(function))];
     Some(query)
 }
-
-/// The rows of one relation that meet a condition, as an array of one expression.
-pub(super) fn filtered_array(relation: TableFactor, value: Expr, condition: Expr) -> Option<Expr> {
-    let mut query = template("select array_agg(__v) from __q where true")?;
-    let select = select_of(&mut query)?;
-    select.projection = vec![SelectItem::UnnamedExpr(call("array_agg", vec![value]))];
-    select.selection = Some(condition);
-    select.from.first_mut()?.relation = relation;
-    Some(call("array_or_empty", vec![Expr::Subquery(Box::new(query))]))
-}

@@ -5,20 +5,22 @@
 
 use super::ast::last_name;
 use super::srf::Call;
+use super::subquery::outer_references;
+use super::types;
 use super::types::{of_expr, of_field, tag_of};
-use super::{quantified, types};
 use crate::functions;
 use assay_tables::EXTENSION;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{
-    Column, DFSchema, DataFusionError, NullHandling, Result, ScalarValue, TableReference, UnnestOptions, not_impl_err,
+    Column, DFSchema, DataFusionError, NullHandling, Result, ScalarValue, TableReference, UnnestOptions, not_impl_err, plan_err,
 };
 use datafusion::functions_nested::expr_fn::{cardinality, gen_series};
 use datafusion::logical_expr::expr::{FieldMetadata, ScalarFunction};
 use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
-use datafusion::logical_expr::{Distinct, Expr, JoinType, LogicalPlan, LogicalPlanBuilder, lit};
+use datafusion::logical_expr::{Distinct, Expr, JoinType, LogicalPlan, LogicalPlanBuilder, Subquery, lit};
 use datafusion::sql::sqlparser::ast::{self, JoinConstraint, JoinOperator, TableFactor, TableWithJoins, Value};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Plans folded FROM lists and wrapped subqueries.
 #[derive(Debug)]
@@ -41,15 +43,16 @@ impl RelationPlanner for Relations {
     }
 }
 
-/// True if a FROM item is, or joins, a set-returning function.
+/// True if a FROM item is, or joins, a set-returning function or a LATERAL subquery.
 pub(super) fn has_srf(item: &TableWithJoins) -> bool {
-    Call::of(&item.relation).is_some() || item.joins.iter().any(|join| Call::of(&join.relation).is_some())
+    let sideways = |relation: &TableFactor| Call::of(relation).is_some() || matches!(relation, TableFactor::Derived { lateral: true, .. });
+    sideways(&item.relation) || item.joins.iter().any(|join| sideways(&join.relation))
 }
 
 fn fold(item: TableWithJoins, cx: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
     let mut left = match Call::of(&item.relation) {
-        Some(call) => unnest(LogicalPlanBuilder::empty(true).build()?, &item.relation, &call, Outer::No, cx)?,
-        None => cx.plan(item.relation)?,
+        Some(call) => standalone(&call, cx)?,
+        None => relation(item.relation, &DFSchema::empty(), cx)?,
     };
     for join in item.joins {
         let (kind, constraint) = match join.join_operator {
@@ -62,38 +65,56 @@ fn fold(item: TableWithJoins, cx: &mut dyn RelationPlannerContext) -> Result<Log
             _ => return not_impl_err!("this kind of join beside a set-returning function"),
         };
         left = match Call::of(&join.relation) {
-            Some(call) => join_srf(left, &join.relation, &call, kind, constraint, cx)?,
-            None => join_relation(left, join.relation, kind, constraint, cx)?,
+            Some(call) => join_srf(left, &call, kind, constraint, cx)?,
+            None => {
+                let right = relation(join.relation, &DFSchema::clone(left.schema()), cx)?;
+                join_plans(left, right, kind, constraint, cx)?
+            }
         };
     }
     Ok(left)
 }
 
+/// A set-returning function of nothing to its left.
+fn standalone(call: &Call, cx: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
+    let lists = lists(call, &DFSchema::empty(), cx)?;
+    unnest(LogicalPlanBuilder::empty(true).build()?, call, lists, NullHandling::Drop, cx)
+}
+
 fn join_srf(
     left: LogicalPlan,
-    relation: &TableFactor,
     call: &Call,
     kind: JoinType,
     constraint: JoinConstraint,
     cx: &mut dyn RelationPlannerContext,
 ) -> Result<LogicalPlan> {
-    let condition = match constraint {
-        JoinConstraint::None => None,
-        JoinConstraint::On(condition) if is_true(&condition) => None,
-        JoinConstraint::On(condition) => Some(condition),
-        JoinConstraint::Using(_) | JoinConstraint::Natural => return not_impl_err!("USING and NATURAL with a set-returning function"),
+    let schema = DFSchema::clone(left.schema());
+    let given = lists(call, &schema, cx)?;
+    let always = match &constraint {
+        JoinConstraint::None => true,
+        JoinConstraint::On(condition) => is_true(condition),
+        JoinConstraint::Using(_) | JoinConstraint::Natural => false,
     };
-    match (kind, condition) {
-        (JoinType::Inner, None) => unnest(left, relation, call, Outer::No, cx),
-        (JoinType::Left, None) => unnest(left, relation, call, Outer::Yes, cx),
-        (JoinType::Left, Some(condition)) => unnest(left, relation, call, Outer::Where(Box::new(condition)), cx),
-        (JoinType::Inner, Some(condition)) => {
-            let plan = unnest(left, relation, call, Outer::No, cx)?;
-            let condition = cx.sql_to_expr(condition, &DFSchema::clone(plan.schema()))?;
-            LogicalPlanBuilder::from(plan).filter(condition)?.build()
-        }
-        _ => not_impl_err!("RIGHT and FULL JOIN of a set-returning function over columns to its left"),
+    match kind {
+        JoinType::Inner if always => return unnest(left, call, given, NullHandling::Drop, cx),
+        JoinType::Left if always => return unnest(left, call, given, NullHandling::PreserveAndExpandEmpty, cx),
+        _ => {}
     }
+    // Over columns to its left it is a LATERAL subquery, whose conditions are looked at for each row to the left.
+    let sideways = given.0.iter().any(|list| list.any_column_refs());
+    let (exprs, tags) = given;
+    let exprs = exprs.into_iter().map(|expr| outer_references(expr, &schema, &DFSchema::empty())).collect::<Result<Vec<_>>>()?;
+    let mut right = unnest(LogicalPlanBuilder::empty(true).build()?, call, (exprs, tags), NullHandling::Drop, cx)?;
+    if sideways {
+        right = lateral(right);
+    }
+    join_plans(left, right, kind, constraint, cx)
+}
+
+/// Marks a plan whose outer references mean columns to its left.
+fn lateral(plan: LogicalPlan) -> LogicalPlan {
+    let outer_ref_columns = plan.all_out_ref_exprs();
+    LogicalPlan::Subquery(Subquery { subquery: Arc::new(plan), outer_ref_columns, spans: datafusion::common::Spans::new() })
 }
 
 fn is_true(condition: &ast::Expr) -> bool {
@@ -104,17 +125,45 @@ fn is_true(condition: &ast::Expr) -> bool {
     }
 }
 
-fn join_relation(
+/// A relation; a LATERAL subquery sees the columns to its left.
+fn relation(relation: TableFactor, left: &DFSchema, cx: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
+    let (subquery, alias) = match relation {
+        TableFactor::Derived { lateral: true, subquery, alias, .. } => (subquery, alias),
+        other => return cx.plan(other),
+    };
+    // EXISTS takes any columns, and its subquery sees those around it.
+    let Expr::Exists(exists) = cx.sql_to_expr(ast::Expr::Exists { subquery, negated: false }, left)? else {
+        return Err(DataFusionError::Internal("EXISTS is planned as something else".into()));
+    };
+    let mut plan = retag(Arc::unwrap_or_clone(exists.subquery.subquery))?;
+    let sideways = !plan.all_out_ref_exprs().is_empty();
+    if let Some(alias) = alias {
+        let names: Vec<String> = alias.columns.into_iter().map(|column| cx.normalize_ident(column.name)).collect();
+        if !names.is_empty() {
+            let (given, width) = (names.len(), plan.schema().fields().len());
+            if given > width {
+                let name = cx.normalize_ident(alias.name);
+                return plan_err!("table \"{name}\" has {width} columns available but {given} columns specified");
+            }
+            let columns = plan.schema().iter().enumerate().map(|(at, column)| {
+                let value = Expr::Column(Column::from(column));
+                if let Some(name) = names.get(at) { value.alias(name) } else { value }
+            });
+            let columns: Vec<Expr> = columns.collect();
+            plan = LogicalPlanBuilder::from(plan).project(columns)?.build()?;
+        }
+        plan = LogicalPlanBuilder::from(plan).alias(cx.normalize_ident(alias.name))?.build()?;
+    }
+    Ok(if sideways { lateral(plan) } else { plan })
+}
+
+fn join_plans(
     left: LogicalPlan,
-    relation: TableFactor,
+    right: LogicalPlan,
     kind: JoinType,
     constraint: JoinConstraint,
     cx: &mut dyn RelationPlannerContext,
 ) -> Result<LogicalPlan> {
-    if matches!(relation, TableFactor::Derived { lateral: true, .. }) {
-        return not_impl_err!("a LATERAL subquery beside a set-returning function in one FROM");
-    }
-    let right = cx.plan(relation)?;
     let builder = LogicalPlanBuilder::from(left);
     match constraint {
         JoinConstraint::None => builder.cross_join(right)?.build(),
@@ -126,34 +175,27 @@ fn join_relation(
             let keys = names.into_iter().filter_map(|name| last_name(&name)).map(Column::from_name).collect();
             builder.join_using(right, kind, keys)?.build()
         }
-        JoinConstraint::Natural => not_impl_err!("NATURAL JOIN beside a set-returning function"),
+        JoinConstraint::Natural => {
+            let mut common: Vec<String> = right.schema().fields().iter().map(|field| field.name().clone()).collect();
+            common.retain(|name| builder.schema().fields().iter().any(|field| field.name() == name));
+            if common.is_empty() {
+                return builder.cross_join(right)?.build();
+            }
+            builder.join_using(right, kind, common.into_iter().map(Column::from_name).collect())?.build()
+        }
     }
 }
 
-/// What becomes of a row for which the function gives no rows.
-enum Outer {
-    No,
-    Yes,
-    /// It stays, and so does one for which no row meets the condition.
-    Where(Box<ast::Expr>),
-}
-
+/// The left plan with the functions' rows for each of its rows.
 fn unnest(
     left: LogicalPlan,
-    relation: &TableFactor,
     call: &Call,
-    outer: Outer,
+    (lists, tags): Lists,
+    null_handling: NullHandling,
     cx: &mut dyn RelationPlannerContext,
 ) -> Result<LogicalPlan> {
     let schema = DFSchema::clone(left.schema());
     let qualifier = cx.normalize_ident(call.qualifier());
-    let preserve = !matches!(outer, Outer::No);
-    let (lists, tags) = match outer {
-        Outer::Where(condition) => {
-            (vec![filtered(relation, call, *condition, &schema, cx)?], call.srf.tags.iter().map(|tag| tag.map(str::to_string)).collect())
-        }
-        Outer::No | Outer::Yes => lists(call, &schema, cx)?,
-    };
     let at = schema.fields().len();
     let temporary = |i: usize| format!("__srf_{at}_{i}");
     let keep: Vec<Expr> = schema.iter().map(|(qualifier, field)| Expr::Column(Column::from((qualifier, field)))).collect();
@@ -170,7 +212,6 @@ fn unnest(
         builder = builder.project(second)?;
         unnested.push(Column::new_unqualified(temporary(width)));
     }
-    let null_handling = if preserve { NullHandling::PreserveAndExpandEmpty } else { NullHandling::Drop };
     let options = UnnestOptions { null_handling, recursions: Vec::new() };
     let mut last = keep;
     for (i, name) in column_names(call, width, &qualifier, &schema, cx) {
@@ -231,29 +272,6 @@ fn lists(call: &Call, schema: &DFSchema, cx: &mut dyn RelationPlannerContext) ->
     Ok((lists, call.srf.tags.iter().map(|tag| tag.map(str::to_string)).collect()))
 }
 
-/// `LEFT JOIN srf(x) s ON condition`: the elements that meet the condition, as an array.
-fn filtered(
-    relation: &TableFactor,
-    call: &Call,
-    condition: ast::Expr,
-    schema: &DFSchema,
-    cx: &mut dyn RelationPlannerContext,
-) -> Result<Expr> {
-    if call.srf.lists.len() != 1 || call.ordinality {
-        return not_impl_err!("LEFT JOIN {} with a condition other than true", call.srf.name);
-    }
-    let column = call.value_column().unwrap_or_else(|| call.qualifier());
-    let value = ast::Expr::CompoundIdentifier(vec![call.qualifier(), column]);
-    let relation = TableFactor::NestedJoin {
-        table_with_joins: Box::new(TableWithJoins { relation: relation.clone(), joins: Vec::new() }),
-        alias: None,
-    };
-    match quantified::filtered_array(relation, value, condition) {
-        Some(array) => cx.sql_to_expr(array, schema),
-        None => Err(DataFusionError::Internal("the array template does not parse".into())),
-    }
-}
-
 /// Gives a plan's columns the tags their expressions have where DataFusion's fields lost them (CASE, coalesce, UNION).
 pub(super) fn retag(plan: LogicalPlan) -> Result<LogicalPlan> {
     let wanted = tags(&plan);
@@ -285,6 +303,7 @@ fn tags(plan: &LogicalPlan) -> Vec<Option<String>> {
         LogicalPlan::Sort(sort) => tags(&sort.input),
         LogicalPlan::Limit(limit) => tags(&limit.input),
         LogicalPlan::Filter(filter) => tags(&filter.input),
+        LogicalPlan::Subquery(subquery) => tags(&subquery.subquery),
         LogicalPlan::Distinct(Distinct::All(input)) => tags(input),
         LogicalPlan::Union(union) => {
             let inputs: Vec<_> = union.inputs.iter().map(|input| tags(input)).collect();

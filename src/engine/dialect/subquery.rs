@@ -1,33 +1,28 @@
-//! Correlated subqueries over nothing but functions of the outer row, and subqueries where DataFusion has no place for them.
+//! Subqueries after planning: each becomes something that DataFusion can run.
 //!
-//! `EXISTS (select … from jsonb_array_elements(t.c) e where …)` reads no table: it is a function of the row of `t`. DataFusion cannot
-//! decorrelate it (its Unnest has outer references), so it becomes a scalar function that runs the subquery's plan for each row, its outer
-//! columns read from the row. `IN` and `EXISTS` in a select list become scalar subqueries.
+//! Subqueries over functions of the outer row become functions ([`row_subquery`]); what DataFusion decorrelates itself is left to it (they
+//! become its hash joins); every other subquery, and LATERAL, becomes a dependent join ([`dependent`]).
 
+use super::dependent;
 use super::operators::call;
-use super::types::{PgType, of_expr, of_field};
+use super::row_subquery::{self, Kind, row_local};
+use super::types::{PgType, of_expr, of_field, tag_of};
 use crate::functions::arrays::{Op, quantified};
-use datafusion::arrow::array::{Array, RecordBatch};
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
+use assay_tables::EXTENSION;
+use datafusion::arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, DFSchema, DataFusionError, Result, ScalarValue};
-use datafusion::execution::TaskContext;
+use datafusion::common::{Column, DFSchema, Result, not_impl_err};
 use datafusion::execution::context::SessionState;
 use datafusion::functions_aggregate::expr_fn::{array_agg, count};
-use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::expr::FieldMetadata;
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::logical_plan::{Filter, Join};
+use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ExprFunctionExt, FetchType, LogicalPlan, LogicalPlanBuilder, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
-    ScalarUDFImpl, Signature, SkipType, Subquery, TypeSignature, Volatility, lit, not,
+    BinaryExpr, Expr, ExprFunctionExt, FetchType, JoinType, LogicalPlan, LogicalPlanBuilder, Operator, SkipType, Subquery, lit, not,
 };
-use datafusion::physical_plan::execution_plan::reset_plan_states;
-use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
-use futures::StreamExt;
-use std::cell::RefCell;
-use std::future::Future;
-use std::hash::{Hash, Hasher};
-use std::pin::pin;
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 
 /// Rewrites the subqueries of a plan.
 pub(super) fn rewrite(plan: LogicalPlan, state: &SessionState) -> Result<LogicalPlan> {
@@ -40,25 +35,122 @@ struct Rewriter<'a> {
     count: usize,
 }
 
-/// A subquery expression.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Kind {
-    Exists,
-    Scalar,
+/// Where an expression stands: DataFusion's own rules look into two places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Filter,
+    Projection,
+    Other,
 }
+
+/// Values to join in: the name of the new column, and the plan of one aggregate.
+type Values = Vec<(String, LogicalPlan)>;
 
 impl Rewriter<'_> {
     fn plan(&mut self, plan: LogicalPlan) -> Result<LogicalPlan> {
-        let done = plan.transform_up(|node| {
-            let schema = input_schema(&node)?;
-            let filters = matches!(node, LogicalPlan::Filter(_));
-            let node = sort_keys(node)?;
-            node.map_expressions(|expr| expr.transform_up(|expr| self.expr(expr, &schema, filters)))
-        });
-        Ok(done?.data)
+        let lateral = matches!(&plan, LogicalPlan::Join(join) if is_lateral(&join.right));
+        let plan = plan.map_children(|child| Ok(Transformed::yes(self.plan(child)?)))?.data;
+        match sort_keys(plan)? {
+            // Whose columns it refers to, the join above or the query around knows.
+            LogicalPlan::Subquery(subquery) => Ok(Arc::unwrap_or_clone(subquery.subquery)),
+            LogicalPlan::Join(join) if lateral => self.lateral(join),
+            LogicalPlan::Join(join) if join.filter.as_ref().is_some_and(has_subquery) => self.condition(join),
+            plan => self.expressions(plan),
+        }
     }
 
-    fn expr(&mut self, expr: Expr, schema: &DFSchema, filters: bool) -> Result<Transformed<Expr>> {
+    /// A join whose right side refers to the left one.
+    fn lateral(&mut self, join: Join) -> Result<LogicalPlan> {
+        if dependent::references(&join.right, join.left.schema()).is_empty() {
+            let plan = LogicalPlan::Join(join);
+            return self.expressions(plan);
+        }
+        let keys = join.on.into_iter().map(|(left, right)| left.eq(right));
+        let condition = keys.chain(join.filter).reduce(Expr::and);
+        let (left, right) = (Arc::unwrap_or_clone(join.left), Arc::unwrap_or_clone(join.right));
+        match (join.join_type, condition) {
+            (JoinType::Inner, None) => dependent::join(left, right, JoinType::Inner, &mut self.count),
+            (JoinType::Inner, Some(condition)) => {
+                let joined = dependent::join(left, right, JoinType::Inner, &mut self.count)?;
+                self.expressions(LogicalPlan::Filter(Filter::try_new(condition, Arc::new(joined))?))
+            }
+            (JoinType::Left, condition) => self.left(left, right, condition),
+            // PostgreSQL refuses it, too.
+            (kind, _) => not_impl_err!("the combining JOIN type must be INNER or LEFT for a LATERAL reference, not {kind}"),
+        }
+    }
+
+    /// A join with subqueries in its condition.
+    fn condition(&mut self, mut join: Join) -> Result<LogicalPlan> {
+        let condition = join.filter.take();
+        match (join.join_type, condition) {
+            (JoinType::Inner, Some(condition)) => {
+                let joined = LogicalPlan::Join(join);
+                self.expressions(LogicalPlan::Filter(Filter::try_new(condition, Arc::new(joined))?))
+            }
+            (JoinType::Left | JoinType::Right, condition) => {
+                let columns: Vec<Expr> = join.schema.iter().map(|column| Expr::Column(Column::from(column))).collect();
+                let condition = join.on.into_iter().map(|(left, right)| left.eq(right)).chain(condition).reduce(Expr::and);
+                let (left, right) = (Arc::unwrap_or_clone(join.left), Arc::unwrap_or_clone(join.right));
+                let (kept, other) = if join.join_type == JoinType::Left { (left, right) } else { (right, left) };
+                LogicalPlanBuilder::from(self.left(kept, other, condition)?).project(columns)?.build()
+            }
+            (kind, _) => not_impl_err!("a subquery in the condition of a {kind} join"),
+        }
+    }
+
+    /// `left LEFT JOIN right ON condition`, where either refers to anything to the left.
+    fn left(&mut self, left: LogicalPlan, right: LogicalPlan, condition: Option<Expr>) -> Result<LogicalPlan> {
+        let right = match condition {
+            Some(condition) => {
+                let condition = outer_references(condition, left.schema(), right.schema())?;
+                self.expressions(LogicalPlan::Filter(Filter::try_new(condition, Arc::new(right))?))?
+            }
+            None => right,
+        };
+        dependent::join(left, right, JoinType::Left, &mut self.count)
+    }
+
+    /// The subqueries in a node's expressions.
+    fn expressions(&mut self, node: LogicalPlan) -> Result<LogicalPlan> {
+        let mut found = false;
+        node.apply_expressions(|expr| {
+            found |= has_subquery(expr);
+            Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+        })?;
+        if !found {
+            return Ok(node);
+        }
+        let schema = input_schema(&node)?;
+        let place = match node {
+            LogicalPlan::Filter(_) => Place::Filter,
+            LogicalPlan::Projection(_) => Place::Projection,
+            _ => Place::Other,
+        };
+        let names = NamePreserver::new(&node);
+        let mut values = Values::new();
+        let node = node.map_expressions(|expr| {
+            let name = names.save(&expr);
+            let done = expr.transform_up(|expr| self.expr(expr, &schema, place, &mut values))?;
+            Ok(done.update_data(|expr| name.restore(expr)))
+        })?;
+        let node = node.data;
+        if values.is_empty() {
+            return Ok(node);
+        }
+        let [source] = node.inputs()[..] else { return not_impl_err!("a subquery in {}", node.display()) };
+        let source = source.clone();
+        let mut joined = source.clone();
+        for (name, plan) in values {
+            joined = dependent::value(joined, &source, plan, &name, &mut self.count)?;
+        }
+        let columns: Vec<Expr> = node.schema().iter().map(|column| Expr::Column(Column::from(column))).collect();
+        let passes = !matches!(node, LogicalPlan::Projection(_) | LogicalPlan::Aggregate(_));
+        let node = node.with_new_exprs(node.expressions(), vec![joined])?;
+        if passes { LogicalPlanBuilder::from(node).project(columns)?.build() } else { Ok(node) }
+    }
+
+    fn expr(&mut self, expr: Expr, schema: &DFSchema, place: Place, values: &mut Values) -> Result<Transformed<Expr>> {
         match expr {
             Expr::Exists(mut exists) => {
                 exists.subquery = self.inner(exists.subquery)?;
@@ -66,13 +158,13 @@ impl Rewriter<'_> {
                     let call = self.function(Kind::Exists, &exists.subquery, schema)?;
                     return Ok(Transformed::yes(if exists.negated { not(call) } else { call }));
                 }
-                if filters {
+                if place == Place::Filter && semi_join(&exists.subquery, schema) {
                     return Ok(Transformed::yes(Expr::Exists(exists)));
                 }
                 let counted = LogicalPlanBuilder::from(Arc::unwrap_or_clone(exists.subquery.subquery))
                     .aggregate(Vec::<Expr>::new(), vec![count(lit(1i64))])?
                     .build()?;
-                let any = scalar(counted, exists.subquery.outer_ref_columns).gt(lit(0i64));
+                let any = self.value(subquery_of(counted), schema, place, values).gt(lit(0i64));
                 Ok(Transformed::yes(if exists.negated { not(any) } else { any }))
             }
             Expr::ScalarSubquery(subquery) => {
@@ -80,24 +172,24 @@ impl Rewriter<'_> {
                 if row_local(&subquery) {
                     return Ok(Transformed::yes(self.function(Kind::Scalar, &subquery, schema)?));
                 }
-                Ok(Transformed::yes(single(subquery)?))
+                let plain = subquery.outer_ref_columns.is_empty() && place != Place::Other;
+                let subquery = if plain { subquery } else { single(subquery)? };
+                Ok(Transformed::yes(self.value(subquery, schema, place, values)))
             }
             Expr::InSubquery(mut within) => {
                 within.subquery = self.inner(within.subquery)?;
                 let local = row_local(&within.subquery);
-                if filters && !local {
+                let correlated = !within.subquery.outer_ref_columns.is_empty();
+                if place == Place::Filter && !local && semi_join(&within.subquery, schema) && !(correlated && within.negated) {
                     return Ok(Transformed::yes(Expr::InSubquery(within)));
                 }
                 let inner = Arc::unwrap_or_clone(within.subquery.subquery);
                 let column = Column::from(inner.schema().qualified_field(0));
                 let listed =
                     LogicalPlanBuilder::from(inner).aggregate(Vec::<Expr>::new(), vec![array_agg(Expr::Column(column))])?.build()?;
-                let subquery = Subquery {
-                    subquery: Arc::new(listed),
-                    outer_ref_columns: within.subquery.outer_ref_columns,
-                    spans: within.subquery.spans,
-                };
-                let list = if local { self.function(Kind::Scalar, &subquery, schema)? } else { Expr::ScalarSubquery(subquery) };
+                let subquery = subquery_of(listed);
+                let list =
+                    if local { self.function(Kind::Scalar, &subquery, schema)? } else { self.value(subquery, schema, place, values) };
                 let any = quantified(Op::Eq, false).call(vec![*within.expr, call("array_or_empty", vec![list])?]);
                 Ok(Transformed::yes(if within.negated { not(any) } else { any }))
             }
@@ -105,117 +197,165 @@ impl Rewriter<'_> {
         }
     }
 
-    /// The subquery with its own subqueries rewritten.
-    fn inner(&mut self, subquery: Subquery) -> Result<Subquery> {
-        let plan = self.plan(Arc::unwrap_or_clone(subquery.subquery))?;
-        let outer_ref_columns = plan.all_out_ref_exprs();
-        Ok(Subquery { subquery: Arc::new(plan), outer_ref_columns, spans: subquery.spans })
+    /// The value of a subquery of one row: DataFusion's own expression where it has a join for it, else a column to be joined in.
+    fn value(&mut self, subquery: Subquery, schema: &DFSchema, place: Place, values: &mut Values) -> Expr {
+        let correlated = !subquery.outer_ref_columns.is_empty();
+        if place != Place::Other && (!correlated || hash_join(&subquery.subquery, schema)) {
+            return Expr::ScalarSubquery(subquery);
+        }
+        self.count += 1;
+        let name = format!("__subquery_{}", self.count);
+        values.push((name.clone(), Arc::unwrap_or_clone(subquery.subquery)));
+        Expr::Column(Column::new_unqualified(name))
     }
 
-    /// The subquery as a function of its outer columns.
+    /// The subquery with its own subqueries rewritten.
+    fn inner(&mut self, subquery: Subquery) -> Result<Subquery> {
+        Ok(subquery_of(self.plan(Arc::unwrap_or_clone(subquery.subquery))?))
+    }
+
     fn function(&mut self, kind: Kind, subquery: &Subquery, schema: &DFSchema) -> Result<Expr> {
         self.count += 1;
-        let id = self.count;
-        let mut outer: Vec<(FieldRef, Column)> = Vec::new();
-        let plan = subquery.subquery.as_ref().clone().transform_up_with_subqueries(|node| {
-            node.map_expressions(|expr| {
-                expr.transform_up(|expr| match expr {
-                    Expr::OuterReferenceColumn(field, column) => {
-                        let index = outer.iter().position(|(_, known)| *known == column).unwrap_or_else(|| {
-                            outer.push((Arc::clone(&field), column.clone()));
-                            outer.len() - 1
-                        });
-                        Ok(Transformed::yes(Expr::ScalarFunction(ScalarFunction { func: cell(id, index, field), args: Vec::new() })))
-                    }
-                    other => Ok(Transformed::no(other)),
-                })
-            })
-        });
-        let plan = plan?.data.recompute_schema()?;
-        let field = match kind {
-            Kind::Exists => Field::new("exists", DataType::Boolean, false),
-            Kind::Scalar => Field::clone(plan.schema().field(0)).with_nullable(true),
-        };
-        let plan = match kind {
-            Kind::Exists => LogicalPlanBuilder::from(plan).limit(0, Some(1))?.build()?,
-            Kind::Scalar => plan,
-        };
-        let mut state = self.state.clone();
-        state.config_mut().options_mut().execution.target_partitions = 1;
-        let physical = drive(state.create_physical_plan(&plan))??;
-        // A column of a query further out stays an outer reference, for that query to resolve.
-        let args = outer.into_iter().map(|(field, column)| {
-            if schema.has_column(&column) { Expr::Column(column) } else { Expr::OuterReferenceColumn(field, column) }
-        });
-        let function = RowSubquery {
-            id,
-            kind,
-            name: format!("subquery_{id}"),
-            field: Arc::new(field),
-            plan: physical,
-            task: state.task_ctx(),
-            signature: Signature::one_of(vec![TypeSignature::VariadicAny, TypeSignature::Nullary], Volatility::Immutable),
-        };
-        Ok(ScalarUDF::from(function).call(args.collect()))
+        row_subquery::function(self.count, kind, subquery, schema, self.state)
     }
 }
 
-/// jsonb sorts by its own order, not by that of its text.
+fn subquery_of(plan: LogicalPlan) -> Subquery {
+    let outer_ref_columns = plan.all_out_ref_exprs();
+    Subquery { subquery: Arc::new(plan), outer_ref_columns, spans: datafusion::common::Spans::new() }
+}
+
+/// Columns of the left side become outer references for the right one.
+pub(super) fn outer_references(expr: Expr, left: &DFSchema, right: &DFSchema) -> Result<Expr> {
+    dependent::outer_references(expr, left, right)
+}
+
+fn has_subquery(expr: &Expr) -> bool {
+    expr.exists(|expr| Ok(matches!(expr, Expr::Exists(_) | Expr::ScalarSubquery(_) | Expr::InSubquery(_)))).unwrap_or(false)
+}
+
+/// True if a plan is, or reads from, a LATERAL subquery.
+fn is_lateral(plan: &LogicalPlan) -> bool {
+    plan.exists(|node| Ok(matches!(node, LogicalPlan::Subquery(_)))).unwrap_or(false)
+}
+
+/// jsonb and addresses sort by their own order, not by that of their text.
 fn sort_keys(node: LogicalPlan) -> Result<LogicalPlan> {
     let LogicalPlan::Sort(mut sort) = node else { return Ok(node) };
     for by in &mut sort.expr {
-        if of_expr(&by.expr, sort.input.schema()) == PgType::Jsonb {
-            by.expr = call("jsonb_sort_key", vec![by.expr.clone()])?;
-        }
+        let key = match of_expr(&by.expr, sort.input.schema()) {
+            PgType::Jsonb => "jsonb_sort_key",
+            ty if ty.is_address() => "inet key",
+            _ => continue,
+        };
+        by.expr = call(key, vec![by.expr.clone()])?;
     }
     Ok(LogicalPlan::Sort(sort))
 }
 
-/// A correlated scalar subquery that may give many rows: DataFusion wants an aggregate there.
-fn single(subquery: Subquery) -> Result<Expr> {
-    if subquery.outer_ref_columns.is_empty() || aggregates(&subquery.subquery) {
-        return Ok(Expr::ScalarSubquery(subquery));
+/// A scalar subquery that may give many rows: an aggregate that refuses them.
+fn single(subquery: Subquery) -> Result<Subquery> {
+    if aggregates(&subquery.subquery) {
+        return Ok(subquery);
     }
     let (mut plan, mut order, mut function) = (subquery.subquery.as_ref(), Vec::new(), "only_element");
-    if let LogicalPlan::Limit(limit) = plan {
-        if !matches!((limit.get_skip_type()?, limit.get_fetch_type()?), (SkipType::Literal(0), FetchType::Literal(Some(1)))) {
-            return Ok(Expr::ScalarSubquery(subquery));
-        }
+    if let LogicalPlan::Limit(limit) = plan
+        && matches!((limit.get_skip_type()?, limit.get_fetch_type()?), (SkipType::Literal(0), FetchType::Literal(Some(1))))
+    {
         (plan, function) = (limit.input.as_ref(), "first_element");
     }
-    if let LogicalPlan::Sort(sort) = plan {
-        (plan, order) = (sort.input.as_ref(), sort.expr.clone());
+    let mut value = Expr::Column(Column::from(plan.schema().qualified_field(0)));
+    let field = Arc::clone(plan.schema().qualified_field(0).1);
+    match plan {
+        LogicalPlan::Sort(sort) => (plan, order) = (sort.input.as_ref(), sort.expr.clone()),
+        // Sorted by what is not selected.
+        LogicalPlan::Projection(projection) => {
+            if let (LogicalPlan::Sort(sort), [first, ..]) = (projection.input.as_ref(), projection.expr.as_slice()) {
+                (plan, order, value) = (sort.input.as_ref(), sort.expr.clone(), first.clone().unalias());
+            }
+        }
+        _ => {}
     }
-    let (qualifier, field) = plan.schema().qualified_field(0);
-    let tagged = of_field(field) == PgType::Jsonb;
-    let values = array_agg(Expr::Column(Column::from((qualifier, field)))).order_by(order).build()?;
+    let tag = tag_of(&of_field(&field)).map(str::to_string);
+    let values = array_agg(value).order_by(order).build()?;
     let list = values.schema_name().to_string();
     let mut value = call(function, vec![Expr::Column(Column::new_unqualified(list))])?;
-    if tagged {
-        value = call("jsonb_tag", vec![value])?;
+    if let Some(tag) = &tag {
+        value = retagged(value, tag)?;
     }
     let plan = LogicalPlanBuilder::from(plan.clone())
         .aggregate(Vec::<Expr>::new(), vec![values])?
         .project(vec![value.alias(field.name())])?
         .build()?;
-    Ok(scalar(plan, subquery.outer_ref_columns))
+    Ok(subquery_of(plan))
 }
 
-/// True if the plan's rows come out of one aggregate without groups.
+/// The array's element has lost its type's tag.
+fn retagged(value: Expr, tag: &str) -> Result<Expr> {
+    if tag == "jsonb" {
+        return call("jsonb_tag", vec![value]);
+    }
+    let metadata = FieldMetadata::from(BTreeMap::from([(EXTENSION.to_string(), tag.to_string())]));
+    Ok(value.alias_with_metadata(tag, Some(metadata)))
+}
+
+/// True if the plan's rows come out of one aggregate without groups, and all of them.
 fn aggregates(plan: &LogicalPlan) -> bool {
     match plan {
         LogicalPlan::Aggregate(aggregate) => aggregate.group_expr.is_empty(),
         LogicalPlan::Projection(projection) => aggregates(&projection.input),
         LogicalPlan::SubqueryAlias(alias) => aggregates(&alias.input),
-        LogicalPlan::Sort(sort) => aggregates(&sort.input),
-        LogicalPlan::Limit(limit) => aggregates(&limit.input),
-        LogicalPlan::EmptyRelation(_) => true,
         _ => false,
     }
 }
 
-fn scalar(plan: LogicalPlan, outer_ref_columns: Vec<Expr>) -> Expr {
-    Expr::ScalarSubquery(Subquery { subquery: Arc::new(plan), outer_ref_columns, spans: datafusion::common::Spans::new() })
+/// True for `[project] aggregate (filter a.x = outer.y and … (plan))`: DataFusion joins the groups.
+fn hash_join(plan: &LogicalPlan, outer: &DFSchema) -> bool {
+    match plan {
+        LogicalPlan::Projection(projection) => {
+            !projection.expr.iter().any(Expr::contains_outer)
+                && !projection.expr.iter().any(has_subquery)
+                && hash_join(&projection.input, outer)
+        }
+        LogicalPlan::Aggregate(aggregate) if aggregate.group_expr.is_empty() => match aggregate.input.as_ref() {
+            LogicalPlan::Filter(filter) if filter.input.all_out_ref_exprs().is_empty() => {
+                !aggregate.aggr_expr.iter().any(Expr::contains_outer)
+                    && split_conjunction(&filter.predicate)
+                        .into_iter()
+                        .all(|part| !part.contains_outer() && !has_subquery(part) || is_equality(part, outer, filter.input.schema()))
+            }
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+fn is_equality(expr: &Expr, outer: &DFSchema, inner: &DFSchema) -> bool {
+    let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) = expr else { return false };
+    let same = |a: &DataType, column: &Column| inner.qualified_field_from_column(column).is_ok_and(|(_, field)| field.data_type() == a);
+    match (left.as_ref(), right.as_ref()) {
+        (Expr::Column(column), Expr::OuterReferenceColumn(field, reference))
+        | (Expr::OuterReferenceColumn(field, reference), Expr::Column(column)) => {
+            outer.has_column(reference) && same(field.data_type(), column)
+        }
+        _ => false,
+    }
+}
+
+/// True for `[project] filter (plan)` with outer references in the filter alone: DataFusion makes a semi join of EXISTS and IN.
+fn semi_join(subquery: &Subquery, outer: &DFSchema) -> bool {
+    let known = |expr: &Expr| matches!(expr, Expr::OuterReferenceColumn(_, column) if outer.has_column(column));
+    subquery.outer_ref_columns.iter().all(known) && (subquery.outer_ref_columns.is_empty() || filtered(&subquery.subquery))
+}
+
+fn filtered(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Projection(projection) => {
+            !projection.expr.iter().any(|expr| expr.contains_outer() || has_subquery(expr)) && filtered(&projection.input)
+        }
+        LogicalPlan::Filter(filter) => !has_subquery(&filter.predicate) && filter.input.all_out_ref_exprs().is_empty(),
+        _ => false,
+    }
 }
 
 /// What an expression of a node may refer to.
@@ -225,192 +365,4 @@ fn input_schema(node: &LogicalPlan) -> Result<DFSchema> {
         schema.merge(input.schema());
     }
     Ok(schema)
-}
-
-/// True for a subquery that refers to the outer row and reads no table.
-fn row_local(subquery: &Subquery) -> bool {
-    if subquery.outer_ref_columns.is_empty() {
-        return false;
-    }
-    let mut scans = false;
-    let walked = subquery.subquery.apply_with_subqueries(|node| {
-        scans |= matches!(node, LogicalPlan::TableScan(_) | LogicalPlan::RecursiveQuery(_) | LogicalPlan::Extension(_));
-        Ok(if scans { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
-    });
-    walked.is_ok() && !scans
-}
-
-thread_local! {
-    /// The outer rows of the subqueries that run on this thread, the innermost last.
-    static ROWS: RefCell<Vec<(usize, Vec<ScalarValue>)>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Runs with an outer row in place; takes it away whatever happens.
-fn with_row<T>(id: usize, row: Vec<ScalarValue>, run: impl FnOnce() -> Result<T>) -> Result<T> {
-    struct Pop;
-    impl Drop for Pop {
-        fn drop(&mut self) {
-            ROWS.with_borrow_mut(|rows| {
-                rows.pop();
-            });
-        }
-    }
-    ROWS.with_borrow_mut(|rows| rows.push((id, row)));
-    let _pop = Pop;
-    run()
-}
-
-/// Polls a future that waits for nothing outside: row subqueries read no table and spawn nothing.
-fn drive<F: Future>(future: F) -> Result<F::Output> {
-    const PATIENCE: usize = 1_000_000;
-    let mut future = pin!(tokio::task::unconstrained(future));
-    let mut context = Context::from_waker(Waker::noop());
-    for _ in 0..PATIENCE {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
-            return Ok(output);
-        }
-    }
-    Err(DataFusionError::NotImplemented("this kind of correlated subquery".into()))
-}
-
-/// Reads one outer column.
-#[derive(Debug)]
-struct Cell {
-    id: usize,
-    index: usize,
-    name: String,
-    field: FieldRef,
-    signature: Signature,
-}
-
-fn cell(id: usize, index: usize, field: FieldRef) -> Arc<ScalarUDF> {
-    let name = format!("outer_{id}_{index}");
-    Arc::new(ScalarUDF::from(Cell { id, index, name, field, signature: Signature::nullary(Volatility::Volatile) }))
-}
-
-impl PartialEq for Cell {
-    fn eq(&self, other: &Self) -> bool {
-        (self.id, self.index) == (other.id, other.index)
-    }
-}
-
-impl Eq for Cell {}
-
-impl Hash for Cell {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        (self.id, self.index).hash(state);
-    }
-}
-
-impl ScalarUDFImpl for Cell {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        Ok(self.field.data_type().clone())
-    }
-
-    fn return_field_from_args(&self, _: ReturnFieldArgs<'_>) -> Result<FieldRef> {
-        Ok(Arc::new(self.field.as_ref().clone().with_name(&self.name).with_nullable(true)))
-    }
-
-    fn invoke_with_args(&self, _: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let value =
-            ROWS.with_borrow(|rows| rows.iter().rev().find(|(id, _)| *id == self.id).and_then(|(_, row)| row.get(self.index).cloned()));
-        value.map(ColumnarValue::Scalar).ok_or_else(|| DataFusionError::Internal(format!("{} read outside its subquery", self.name)))
-    }
-}
-
-/// A subquery over the columns of one row.
-#[derive(Debug)]
-struct RowSubquery {
-    id: usize,
-    kind: Kind,
-    name: String,
-    field: FieldRef,
-    plan: Arc<dyn ExecutionPlan>,
-    task: Arc<TaskContext>,
-    signature: Signature,
-}
-
-impl PartialEq for RowSubquery {
-    fn eq(&self, other: &Self) -> bool {
-        self.id == other.id && Arc::ptr_eq(&self.plan, &other.plan)
-    }
-}
-
-impl Eq for RowSubquery {}
-
-impl Hash for RowSubquery {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.id.hash(state);
-    }
-}
-
-impl RowSubquery {
-    fn rows(&self) -> Result<Vec<RecordBatch>> {
-        let plan = reset_plan_states(Arc::clone(&self.plan))?;
-        let mut batches = Vec::new();
-        for partition in 0..plan.output_partitioning().partition_count() {
-            let mut stream = plan.execute(partition, Arc::clone(&self.task))?;
-            while let Some(batch) = drive(stream.next())? {
-                batches.push(batch?);
-            }
-        }
-        Ok(batches)
-    }
-
-    fn value(&self) -> Result<ScalarValue> {
-        let batches = self.rows()?;
-        let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
-        match (self.kind, rows) {
-            (Kind::Exists, rows) => Ok(ScalarValue::Boolean(Some(rows > 0))),
-            (Kind::Scalar, 0) => ScalarValue::try_from(self.field.data_type()),
-            (Kind::Scalar, 1) => match batches.iter().find(|batch| batch.num_rows() == 1) {
-                Some(batch) => ScalarValue::try_from_array(batch.column(0), 0),
-                None => ScalarValue::try_from(self.field.data_type()),
-            },
-            (Kind::Scalar, _) => Err(DataFusionError::Execution("more than one row returned by a subquery used as an expression".into())),
-        }
-    }
-}
-
-impl ScalarUDFImpl for RowSubquery {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        Ok(self.field.data_type().clone())
-    }
-
-    fn return_field_from_args(&self, _: ReturnFieldArgs<'_>) -> Result<FieldRef> {
-        Ok(Arc::new(self.field.as_ref().clone().with_name(&self.name)))
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let arrays = ColumnarValue::values_to_arrays(&args.args)?;
-        let mut values = Vec::with_capacity(args.number_rows);
-        for at in 0..args.number_rows {
-            // Constant arguments give arrays of one.
-            let row = arrays
-                .iter()
-                .map(|array| ScalarValue::try_from_array(array, at.min(array.len().saturating_sub(1))))
-                .collect::<Result<_>>()?;
-            values.push(with_row(self.id, row, || self.value())?);
-        }
-        if values.is_empty() {
-            return Ok(ColumnarValue::Array(datafusion::arrow::array::new_empty_array(self.field.data_type())));
-        }
-        Ok(ColumnarValue::Array(ScalarValue::iter_to_array(values)?))
-    }
 }

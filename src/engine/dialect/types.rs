@@ -38,6 +38,11 @@ impl PgType {
         matches!(self, PgType::Int | PgType::Float | PgType::Numeric)
     }
 
+    /// inet and cidr.
+    pub(super) fn is_address(&self) -> bool {
+        matches!(self, PgType::Tagged(name) if name == "inet" || name == "cidr")
+    }
+
     /// Points in time.
     pub(super) fn is_moment(&self) -> bool {
         matches!(self, PgType::Date | PgType::Timestamp | PgType::Timestamptz)

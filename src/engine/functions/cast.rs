@@ -1,7 +1,7 @@
 //! `::` casts: one function a target type, with PostgreSQL's rounding, spellings and messages.
 
 use super::row::{collect, fail, tag, tagged, timestamp_type};
-use super::{arrays, interval, row, text_out, time_in};
+use super::{arrays, inet, interval, row, text_out, time_in};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array, StringArray};
 use datafusion::arrow::compute::cast as arrow_cast;
 use datafusion::arrow::datatypes::{DataType, Decimal128Type, Field, FieldRef, Float64Type, IntervalUnit, TimeUnit};
@@ -138,6 +138,7 @@ impl Target {
         let json = tag(field) == Some("jsonb");
         let text = matches!(from, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
         match self {
+            Target::Cidr if tag(field) == Some("inet") => return Ok(Arc::new(networks(&text_out::texts(array)?))),
             Target::Text if tag(field) == Some("inet") => return Ok(Arc::new(inet_texts(&text_out::texts(array)?))),
             Target::Text => return Ok(Arc::new(text_out::texts(array)?)),
             Target::Bytea if *from == DataType::Binary => return Ok(Arc::clone(array)),
@@ -227,7 +228,7 @@ impl Target {
             Target::Interval => row::Value::Interval(interval::parse(text)?),
             Target::Jsonb => row::Value::from(row::canonical_json(text)?),
             Target::Jsonpath => row::Value::from(super::jsonpath::canonical(text)?),
-            Target::Inet | Target::Cidr => row::Value::from(address(trimmed, self == Target::Cidr).map_or_else(|| self.invalid(text), Ok)?),
+            Target::Inet | Target::Cidr => row::Value::from(address(text, self)?),
             // Whole arrays are cast elsewhere.
             Target::Bytea => return self.invalid(text),
             Target::Uuid => row::Value::from(uuid(trimmed).map_or_else(|| self.invalid(text), Ok)?),
@@ -421,31 +422,24 @@ pub(crate) fn to_int(array: &ArrayRef) -> Result<ArrayRef> {
 }
 
 /// A canonical inet or cidr text.
-fn address(text: &str, network: bool) -> Option<String> {
-    let (address, bits) = match text.split_once('/') {
-        Some((address, bits)) => (address, Some(bits.parse::<u8>().ok()?)),
-        None => (text, None),
-    };
-    let ip: std::net::IpAddr = address.parse().ok()?;
-    let full = if ip.is_ipv4() { 32 } else { 128 };
-    let bits = bits.unwrap_or(full);
-    if bits > full {
-        return None;
+fn address(text: &str, target: Target) -> Result<String> {
+    let Some(net) = inet::parse(text, target == Target::Cidr) else { return target.invalid(text) };
+    match target {
+        Target::Cidr if !net.is_network() => fail(format!("invalid cidr value: \"{text}\"")),
+        Target::Cidr => Ok(net.cidr()),
+        _ => Ok(net.inet()),
     }
-    if network {
-        let host_bits = match ip {
-            std::net::IpAddr::V4(ip) => u128::from(u32::from(ip)).checked_shl(u32::from(bits)).unwrap_or(0) & 0xffff_ffff,
-            std::net::IpAddr::V6(ip) => u128::from(ip).checked_shl(u32::from(bits)).unwrap_or(0),
-        };
-        return (host_bits == 0).then(|| format!("{ip}/{bits}"));
-    }
-    Some(if bits == full { ip.to_string() } else { format!("{ip}/{bits}") })
 }
 
 /// An inet's text as its cast gives it: with the length of its network, always.
 fn inet_texts(texts: &StringArray) -> StringArray {
     let full = |text: &str| if text.contains(':') { 128 } else { 32 };
     texts.iter().map(|text| text.map(|text| if text.contains('/') { text.to_string() } else { format!("{text}/{}", full(text)) })).collect()
+}
+
+/// The networks of inets.
+fn networks(texts: &StringArray) -> StringArray {
+    texts.iter().map(|text| text.and_then(|text| Some(inet::parse(text, false)?.network().cidr()))).collect()
 }
 
 /// Bytes from PostgreSQL's hex or escape format.

@@ -6,6 +6,7 @@ pub(crate) mod arrays;
 pub(crate) mod cast;
 mod dates;
 mod decimal;
+mod inet;
 pub(crate) mod interval;
 mod jsonb_access;
 mod jsonb_build;
@@ -29,6 +30,7 @@ static FUNCTIONS: LazyLock<HashMap<String, Arc<ScalarUDF>>> = LazyLock::new(|| {
     let families = [
         arrays::ALL,
         dates::ALL,
+        inet::ALL,
         interval::ALL,
         jsonb_access::ALL,
         jsonb_build::ALL,

@@ -54,6 +54,8 @@ pub(crate) enum Ret {
     Of(fn(&ReturnFieldArgs<'_>) -> Result<Ret>),
     /// `numeric` with that scale.
     Decimal(i8),
+    Inet,
+    Cidr,
 }
 
 /// One result.
@@ -268,6 +270,8 @@ impl Ret {
             Ret::Of(choose) => return choose(args)?.field(name, args),
             Ret::Text => plain(DataType::Utf8),
             Ret::Jsonb => tagged(name, DataType::Utf8, "jsonb"),
+            Ret::Inet => tagged(name, DataType::Utf8, "inet"),
+            Ret::Cidr => tagged(name, DataType::Utf8, "cidr"),
             Ret::Bool => plain(DataType::Boolean),
             Ret::Int => plain(DataType::Int64),
             Ret::Float => plain(DataType::Float64),
