@@ -218,7 +218,7 @@ fn mistakes_have_their_place() {
         ("locals {\n  a = 1\n}\nlocals {\n  a = 2\n}\n", "a.pp:5:3: local 'a' is defined twice"),
         ("mod \"n\" {\n}\n", "mod.pp:1:1: the mod is defined twice"),
         ("query \"q\" {\n  title = \"x\"\n}\n", "a.pp:1:1: query 'q' has no 'sql'"),
-        ("query \"q\" {\n  sql = query.q.sql\n}\n", "a.pp:2:9: query.q.sql refers to itself"),
+        ("query \"q\" {\n  sql = query.q.sql\n}\n", "a.pp:2:16: query.q.sql refers to itself"),
         ("benchmark \"b\" {\n  children = [control.nope]\n}\n", "a.pp:2:15: mod 'm' has no control 'nope'"),
         ("benchmark \"b\" {\n  children = [\n    \"x\"\n  ]\n}\n", "a.pp:3:5: a child must be a control or a benchmark, not text"),
         (
