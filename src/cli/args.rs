@@ -120,6 +120,16 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  assay show aws_iam_access_key\n  assay show cis_v200_1_14\n  assay show cis_v200")]
     Show(ShowArgs),
 
+    /// Install Powerpipe mods, list, update and remove them
+    #[command(after_help = "Examples:\n  \
+        assay mod install github.com/owner/repository@v1.2.0\n  \
+        assay mod install ./my-mod\n  \
+        assay mod list")]
+    Mod {
+        #[command(subcommand)]
+        verb: ModVerb,
+    },
+
     /// Check configuration, credentials and access of every connection
     #[command(after_help = "Example:\n  assay doctor --connection prod")]
     Doctor,
@@ -155,6 +165,42 @@ pub(crate) enum RunVerb {
     /// Run them
     #[command(after_help = "Example:\n  assay benchmark run cis_v200 --demo")]
     Run(RunArgs),
+}
+
+/// `assay mod …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModVerb {
+    /// Install mods and what they require; without a source, what the mod in this folder requires
+    #[command(after_help = "Examples:\n  \
+        assay mod install https://github.com/owner/repository@^1.2\n  \
+        assay mod install git@github.com:owner/repository.git@main\n  \
+        assay mod install ../my-mod")]
+    Install {
+        /// Folder, or git URL with or without a tag, branch, commit or range of versions; the newest version otherwise
+        #[arg(value_name = "PATH | URL[@VERSION]")]
+        sources: Vec<String>,
+    },
+    /// List installed mods, and the one in this folder
+    #[command(after_help = "Example:\n  assay mod list --output json")]
+    List {
+        /// Output format
+        #[arg(long, short, value_enum, default_value_t = Format::Table, value_name = "FORMAT")]
+        output: Format,
+    },
+    /// Bring mods up to date within the versions they were installed with
+    #[command(after_help = "Examples:\n  assay mod update\n  assay mod update my_mod")]
+    Update {
+        /// Names of mods; all
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+    },
+    /// Remove mods
+    #[command(after_help = "Example:\n  assay mod uninstall my_mod")]
+    Uninstall {
+        /// Names of mods
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<String>,
+    },
 }
 
 /// `assay query`.
@@ -228,11 +274,11 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "NAME=VALUE")]
     pub(crate) arg: Vec<String>,
 
-    /// Variable that controls use as default of an argument: name=value
+    /// Variable of mods, or that controls use as default of an argument: name=value, mod.name=value
     #[arg(long, value_name = "NAME=VALUE")]
     pub(crate) var: Vec<String>,
 
-    /// File of variables: YAML or JSON, name: value
+    /// File of variables: .ppvars and .spvars in HCL, else YAML or JSON, name: value
     #[arg(long, value_name = "FILE")]
     pub(crate) var_file: Vec<PathBuf>,
 
@@ -364,6 +410,11 @@ mod tests {
             "assay benchmark run cis_v200 --replay x.bundle --progress never",
             "assay list tables --output json",
             "assay show aws_iam_user --connection a --connection b",
+            "assay mod install a b@v1",
+            "assay mod install",
+            "assay mod list -o json",
+            "assay mod update",
+            "assay mod uninstall x",
             "assay doctor --config x.yaml",
             "assay completions zsh",
         ] {
@@ -390,6 +441,8 @@ mod tests {
             "assay --cache-ttl 5x list tables",
             "assay list everything",
             "assay completions cmd",
+            "assay mod",
+            "assay mod uninstall",
             "assay query --header maybe x",
         ] {
             assert!(parse(line).is_err(), "{line} was accepted");

@@ -1,4 +1,4 @@
-//! Folders of the XDG base directory specification: where configuration and history live.
+//! Folders of the XDG base directory specification: where configuration, mods and history live.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -6,6 +6,11 @@ use std::path::PathBuf;
 /// `$XDG_CONFIG_HOME/assay` or `~/.config/assay`.
 pub(crate) fn config() -> Option<PathBuf> {
     base(std::env::var_os("XDG_CONFIG_HOME"), std::env::var_os("HOME"), ".config")
+}
+
+/// `$XDG_DATA_HOME/assay` or `~/.local/share/assay`.
+pub(crate) fn data() -> Option<PathBuf> {
+    base(std::env::var_os("XDG_DATA_HOME"), std::env::var_os("HOME"), ".local/share")
 }
 
 /// `$XDG_STATE_HOME/assay` or `~/.local/state/assay`.

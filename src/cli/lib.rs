@@ -11,7 +11,9 @@ mod dirs;
 mod exit;
 mod export;
 mod failures;
+mod fetch;
 mod inspect;
+mod mods;
 mod output;
 mod params;
 mod runner;
@@ -79,6 +81,7 @@ fn dispatch(cli: Cli, console: Console) -> Result<Exit, Failed> {
         }
         Some(Command::List(args)) => block_on(commands::list::exec(global, console, &args)),
         Some(Command::Show(args)) => commands::show::exec(global, console, &args),
+        Some(Command::Mod { verb }) => commands::mods::exec(console, &verb),
         Some(Command::Doctor) => block_on(commands::doctor::exec(global, console)),
         Some(Command::Completions { shell }) => commands::completions::exec(shell),
     }

@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::console::Console;
 use crate::demo;
 use crate::exit::{Exit, Failed};
+use crate::mods;
 use assay_cloud::{Bundle, Cloud, Mode, Options};
 use assay_compliance::Library;
 use assay_engine::shapes::ModelShapes;
@@ -76,12 +77,12 @@ pub(crate) fn catalog(config: &Config) -> Result<Catalog, Failed> {
     Ok(catalog)
 }
 
-/// The embedded controls and benchmarks and those of the configuration's folders.
-pub(crate) fn library(config: &Config) -> Result<Library, Failed> {
+/// The embedded controls and benchmarks, those of the configuration's folders, and mods with these variables (`name=value`).
+pub(crate) fn library(config: &Config, vars: &[String]) -> Result<Library, Failed> {
     let mut library = Library::embedded();
-    for folder in &config.controls {
-        library.load_folder(folder)?;
-    }
+    let mods = mods::folders()?;
+    let values = if mods.is_empty() { Vec::new() } else { mods::values(vars)? };
+    library.load_content(&config.controls, &mods, &values)?;
     Ok(library)
 }
 

@@ -22,7 +22,10 @@ pub(crate) fn read(param: &Param, text: &str) -> Result<Json, String> {
 
 fn read_like(default: Option<&Json>, text: &str) -> Result<Json, &'static str> {
     match default {
-        None => Ok(serde_json::from_str::<Json>(text).ok().filter(|v| !v.is_null() && !v.is_object()).unwrap_or_else(|| Json::from(text))),
+        None | Some(Json::Null) => {
+            Ok(serde_json::from_str::<Json>(text).ok().filter(|v| !v.is_null() && !v.is_object()).unwrap_or_else(|| Json::from(text)))
+        }
+        Some(Json::Object(_)) => serde_json::from_str::<Json>(text).ok().filter(Json::is_object).ok_or("an object in JSON"),
         Some(Json::Bool(_)) => text.trim().parse::<bool>().map(Json::from).map_err(|_| "true or false"),
         Some(Json::Number(n)) if n.is_f64() => {
             text.trim().parse::<f64>().ok().and_then(serde_json::Number::from_f64).map(Json::Number).ok_or("a number")
@@ -52,6 +55,7 @@ fn read_item(like: Option<&Json>, text: &str) -> Result<Json, &'static str> {
 pub(crate) fn fits(param: &Param, value: &Json) -> Result<(), String> {
     let same = match (&param.default, value) {
         (None, v) => !v.is_null() && !v.is_object(),
+        (Some(Json::Null), _) => true,
         (Some(Json::Number(d)), Json::Number(v)) => d.is_f64() || v.is_i64(),
         (Some(Json::Array(d)), Json::Array(v)) => d.first().is_none_or(|d| v.iter().all(|v| kind(d) == kind(v))),
         (Some(d), v) => kind(d) == kind(v),
@@ -135,6 +139,9 @@ mod tests {
             (None, "90", Ok("90")),
             (None, "a b", Ok("\"a b\"")),
             (None, "null", Ok("\"null\"")),
+            (Some("null"), "90", Ok("90")),
+            (Some("{\"a\":1}"), "{\"b\": 2}", Ok("{\"b\":2}")),
+            (Some("{\"a\":1}"), "b", Err("'b' is not an object in JSON, which 'p' needs")),
         ] {
             let got = read(&param(default), text).map(|v| v.to_string());
             assert_eq!(got.as_deref().map_err(String::as_str), want, "{default:?} {text}");

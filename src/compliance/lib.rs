@@ -12,6 +12,7 @@ mod index;
 mod judge;
 mod library;
 mod model;
+mod mods;
 mod placeholders;
 mod plan;
 mod result;
@@ -22,7 +23,8 @@ mod yaml;
 
 pub use error::{ContentError, LoadError, SelectError};
 pub use library::{Item, Library, NamedQuery};
-pub use model::{Child, Control, Group, Leaf, Param, Place, QueryRef, Severity, Tags};
+pub use model::{Child, Control, Group, Leaf, Param, Place, Query, QueryRef, Severity, Tags};
+pub use mods::{LoadedMods, ModFolder, ModInfo, ModRequirement, ModValue, read_mod, read_mod_values};
 pub use plan::{Evaluation, Plan, PlanChild, PlanControl, PlanGroup, Request, TargetKind};
 pub use result::{
     Completeness, ControlResult, Counts, Coverage, Findings, Gap, GroupResult, Outcome, ROOT_GROUP, ResultChild, ResultRow, RunResult,

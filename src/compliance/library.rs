@@ -3,10 +3,14 @@
 use crate::decode::{self, File};
 use crate::error::did_you_mean;
 use crate::index::Index;
+use crate::mods::{self, Kind};
 use crate::yaml::{self, error_at};
-use crate::{Child, ContentError, Control, Group, Leaf, LoadError, Param, Place, QueryRef, SelectError, TargetKind, args, embedded};
+use crate::{
+    Child, ContentError, Control, Group, Leaf, LoadError, LoadedMods, ModFolder, ModValue, Param, Place, Query, QueryRef, SelectError,
+    TargetKind, args, embedded,
+};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -37,6 +41,9 @@ pub struct NamedQuery {
 pub struct Library {
     controls: BTreeMap<Cow<'static, str>, Source<Control>>,
     benchmarks: BTreeMap<Cow<'static, str>, Source<Group>>,
+    /// Queries of mods.
+    queries: BTreeMap<String, Arc<Query>>,
+    mods: LoadedMods,
     index: OnceLock<Result<Index, ContentError>>,
 }
 
@@ -53,6 +60,11 @@ struct Source<T> {
 impl<T> Source<T> {
     fn new(path: impl Into<Cow<'static, str>>, text: impl Into<Cow<'static, str>>, user: bool) -> Source<T> {
         Source { path: path.into(), text: text.into(), user, parsed: OnceLock::new() }
+    }
+
+    /// What a mod gave; it was checked when it was evaluated.
+    fn ready(path: &str, item: T) -> Source<T> {
+        Source { path: Cow::Owned(path.to_owned()), text: Cow::Borrowed(""), user: false, parsed: OnceLock::from(Ok(Arc::new(item))) }
     }
 
     fn decode(&self, stem: &str) -> Result<File, ContentError> {
@@ -94,7 +106,7 @@ impl Library {
         Library {
             controls: embedded::CONTROLS.iter().map(borrow).map(|(id, path, text)| (id, Source::new(path, text, false))).collect(),
             benchmarks: embedded::BENCHMARKS.iter().map(borrow).map(|(id, path, text)| (id, Source::new(path, text, false))).collect(),
-            index: OnceLock::new(),
+            ..Library::default()
         }
     }
 
@@ -103,15 +115,76 @@ impl Library {
     /// # Errors
     /// A file cannot be read or is bad, an id exists already, a name in it is unknown.
     pub fn load_folder(&mut self, folder: &Path) -> Result<usize, LoadError> {
-        let mut paths = Vec::new();
-        walk(folder, &mut paths)?;
-        let mut files = Vec::new();
-        for path in &paths {
-            let text = std::fs::read_to_string(path).map_err(|source| LoadError::Io { path: path.display().to_string(), source })?;
-            files.push((path.display().to_string(), text));
-        }
+        let files = read_folder(folder)?;
+        let n = files.len();
         self.load_texts(files)?;
-        Ok(paths.len())
+        Ok(n)
+    }
+
+    /// Adds folders of YAML and mods, which may name each other's content; `values` are for the mods' variables, the later wins.
+    ///
+    /// # Errors
+    /// As [`Library::load_folder`], in YAML or HCL.
+    pub fn load_content(&mut self, folders: &[PathBuf], mods: &[ModFolder], values: &[ModValue]) -> Result<(), LoadError> {
+        for folder in folders {
+            for (path, text) in read_folder(folder)? {
+                self.add(path, text)?;
+            }
+        }
+        self.index = OnceLock::new();
+        if !mods.is_empty() {
+            self.add_mods(mods, values)?;
+        }
+        self.problems(true).into_iter().next().map_or(Ok(()), |e| Err(e.into()))
+    }
+
+    fn add_mods(&mut self, folders: &[ModFolder], values: &[ModValue]) -> Result<(), LoadError> {
+        let index = self.index()?;
+        let mut outside = BTreeSet::new();
+        for id in self.controls.keys() {
+            outside.extend([(Kind::Control, id.to_string()), (Kind::Query, id.to_string())]);
+        }
+        outside.extend(index.leaves.keys().map(|id| (Kind::Control, id.clone())));
+        outside.extend(index.groups.keys().map(|id| (Kind::Benchmark, id.clone())));
+        let loaded = mods::load(folders, values, outside)?;
+        self.mods = loaded.about;
+        self.queries.extend(loaded.queries.into_iter().map(|q| (q.id.clone(), Arc::new(q))));
+        for group in loaded.groups {
+            self.benchmarks.insert(Cow::Owned(group.id.clone()), Source::ready(&group.place.file.clone(), group));
+        }
+        let mut unsure = Vec::new();
+        for control in loaded.controls {
+            if matches!(&control.query, QueryRef::Named(name) if !is_of_mod(name)) {
+                unsure.push(control.id.clone());
+            }
+            self.controls.insert(Cow::Owned(control.id.clone()), Source::ready(&control.place.file.clone(), control));
+        }
+        self.index = OnceLock::new();
+        self.index()?;
+        for id in unsure {
+            if let Some(control) = self.control(&id)? {
+                self.resolve(&control)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The mods that were loaded.
+    pub fn mods(&self) -> &LoadedMods {
+        &self.mods
+    }
+
+    /// The queries of mods, by id.
+    pub fn mod_queries(&self) -> impl Iterator<Item = &Arc<Query>> {
+        self.queries.values()
+    }
+
+    /// A mod's query, under its id or, where no other mod has one of that name, `query.<name>`.
+    pub fn mod_query(&self, id: &str) -> Option<&Arc<Query>> {
+        self.queries.get(id).or_else(|| {
+            let name = id.strip_prefix("query.")?;
+            only(self.queries.iter().filter(|(k, _)| bare(k) == name).map(|(_, q)| q)).ok().flatten()
+        })
     }
 
     /// Adds files whose text is at hand, as a folder of the user.
@@ -225,7 +298,12 @@ impl Library {
     /// # Errors
     /// Nothing has that id (with a suggestion), or the content behind it is bad.
     pub fn find(&self, id: &str) -> Result<Item, SelectError> {
-        let (kind, bare) = spelling(id)?;
+        if is_of_mod(id)
+            && let Some(item) = self.named(id)?
+        {
+            return Ok(item);
+        }
+        let (kind, bare) = self.spelling(id)?;
         let unknown = |what: &str| {
             let hint = self
                 .known()
@@ -233,7 +311,7 @@ impl Library {
                 .unwrap_or_else(|| "see `assay list benchmarks` and `assay list controls`".to_owned());
             SelectError::request(format!("no {what} has the id '{bare}'"), Some(hint))
         };
-        match (self.named(bare)?, kind) {
+        match (self.named(bare)?.map_or_else(|| self.of_some_mod(bare, kind), |item| Ok(Some(item)))?, kind) {
             (None, kind) => Err(unknown(kind.map_or("control or benchmark", kind_word))),
             (Some(Item::Group(_)), Some(TargetKind::Control)) => Err(wrong_kind(bare, TargetKind::Benchmark)),
             (Some(Item::Control(_) | Item::Leaf(_)), Some(TargetKind::Benchmark)) => Err(wrong_kind(bare, TargetKind::Control)),
@@ -241,11 +319,29 @@ impl Library {
         }
     }
 
-    /// The query of that name: a control's id, or a leaf's.
+    /// What one mod has under a name that stands without its mod; ours comes first.
+    fn of_some_mod(&self, name: &str, kind: Option<TargetKind>) -> Result<Option<Item>, SelectError> {
+        let wanted = |id: &str, word: &str| is_of_mod(id) && bare(id) == name && id.split('.').nth(1) == Some(word);
+        let controls = self.controls.keys().filter(|id| kind != Some(TargetKind::Benchmark) && wanted(id, "control"));
+        let benchmarks = self.benchmarks.keys().filter(|id| kind != Some(TargetKind::Control) && wanted(id, "benchmark"));
+        match only(controls.chain(benchmarks)) {
+            Ok(Some(id)) => Ok(self.named(id)?),
+            Ok(None) => Ok(None),
+            Err(ids) => {
+                let ids: Vec<&str> = ids.iter().map(|id| &***id).collect();
+                Err(SelectError::request(format!("'{name}' stands for several"), Some(format!("name one of {}", ids.join(", ")))))
+            }
+        }
+    }
+
+    /// The query of that name: a mod's, a control's id, or a leaf's.
     ///
     /// # Errors
     /// As [`Library::find`]; or the leaf is not implemented.
     pub fn query(&self, id: &str) -> Result<NamedQuery, SelectError> {
+        if let Some(query) = self.mod_query(id) {
+            return Ok(NamedQuery { name: query.id.clone(), sql: query.sql.clone(), params: query.params.clone() });
+        }
         match self.find(id)? {
             Item::Control(c) => Ok(self.resolve(&c)?),
             Item::Leaf(leaf) => match leaf.control.as_deref().map(|c| self.control(c)).transpose()?.flatten() {
@@ -259,14 +355,53 @@ impl Library {
         }
     }
 
+    /// Takes the prefixes of Powerpipe's spelling off.
+    fn spelling<'a>(&self, id: &'a str) -> Result<(Option<TargetKind>, &'a str), SelectError> {
+        let parts: Vec<&str> = id.split('.').collect();
+        let (kind, bare) = match parts.as_slice() {
+            [bare] => return Ok((None, bare)),
+            [kind, bare] | ["aws_compliance" | "azure_compliance", kind, bare] => (*kind, *bare),
+            [module, kind, _] => {
+                let known = self.mods.mods.iter().map(|m| m.name.as_str());
+                if known.clone().any(|name| name == *module) {
+                    let ids = self.control_ids().into_iter().chain(self.benchmark_ids()).chain(self.queries.keys().map(String::as_str));
+                    let hint = did_you_mean(id, ids.filter(|known| known.starts_with(module)));
+                    let what = if ["control", "benchmark", "query"].contains(kind) { kind } else { "item" };
+                    return Err(SelectError::request(format!("no {what} has the id '{id}'"), hint));
+                }
+                let hint = did_you_mean(module, known).unwrap_or_else(|| {
+                    "install it: `assay mod install SOURCE`; our own content answers to aws_compliance and azure_compliance, or to the bare id".to_owned()
+                });
+                return Err(SelectError::request(format!("there is no mod '{module}'"), Some(hint)));
+            }
+            _ => {
+                return Err(SelectError::request(
+                    format!("'{id}' is not an id"),
+                    Some("for example cis_v200_1_14 or control.cis_v200_1_14".to_owned()),
+                ));
+            }
+        };
+        match kind {
+            "control" | "query" => Ok((Some(TargetKind::Control), bare)),
+            "benchmark" => Ok((Some(TargetKind::Benchmark), bare)),
+            _ => Err(SelectError::request(
+                format!("'{kind}' is not a kind of id"),
+                Some("use control.<id>, benchmark.<id> or query.<id>".to_owned()),
+            )),
+        }
+    }
+
     /// The SQL behind a control and its parameters.
     pub(crate) fn resolve(&self, control: &Control) -> Result<NamedQuery, ContentError> {
         let name = match &control.query {
             QueryRef::Sql(sql) => return Ok(NamedQuery { name: control.id.clone(), sql: sql.clone(), params: control.params.clone() }),
             QueryRef::Named(name) => name,
         };
+        if let Some(query) = self.queries.get(name) {
+            return resolve_mod(control, query);
+        }
         let Some(owner) = self.control(name)? else {
-            let hint = did_you_mean(name, self.control_ids());
+            let hint = did_you_mean(name, self.control_ids().into_iter().chain(self.queries.keys().map(String::as_str)));
             return Err(error_at(&control.query_place, format!("there is no query '{name}'"), hint));
         };
         let QueryRef::Sql(sql) = &owner.query else {
@@ -274,23 +409,7 @@ impl Library {
             return Err(error_at(&control.query_place, format!("query '{name}' has no SQL of its own"), Some(hint)));
         };
         let mut params = owner.params.clone();
-        for own in &control.params {
-            let Some(p) = params.iter_mut().find(|p| p.name == own.name) else {
-                let hint = did_you_mean(&own.name, owner.params.iter().map(|p| p.name.as_str()));
-                return Err(error_at(&control.place, format!("query '{name}' has no parameter '{}'", own.name), hint));
-            };
-            if let Some(default) = &own.default {
-                args::fits(p, default).map_err(|e| error_at(&control.place, e, p.advice()))?;
-            }
-            p.default = own.default.clone().or(p.default.take());
-            p.min = own.min.or(p.min);
-            p.max = own.max.or(p.max);
-            for (to, from) in [(&mut p.description, &own.description), (&mut p.hint, &own.hint)] {
-                if !from.is_empty() {
-                    to.clone_from(from);
-                }
-            }
-        }
+        override_params(control, name, &mut params)?;
         Ok(NamedQuery { name: owner.id.clone(), sql: sql.clone(), params })
     }
 
@@ -387,31 +506,64 @@ pub(crate) fn wrong_kind(id: &str, is: TargetKind) -> SelectError {
     SelectError::request(format!("'{id}' is a {word}"), Some(format!("use `assay run {word} {id}`")))
 }
 
-/// Takes the prefixes of Powerpipe's spelling off.
-fn spelling(id: &str) -> Result<(Option<TargetKind>, &str), SelectError> {
-    let parts: Vec<&str> = id.split('.').collect();
-    let (kind, bare) = match parts.as_slice() {
-        [bare] => return Ok((None, bare)),
-        [kind, bare] | ["aws_compliance" | "azure_compliance", kind, bare] => (*kind, *bare),
-        [module, _, _] => {
-            let hint = "our own content answers to aws_compliance and azure_compliance, or to the bare id".to_owned();
-            return Err(SelectError::request(format!("there is no mod '{module}'"), Some(hint)));
-        }
-        _ => {
-            return Err(SelectError::request(
-                format!("'{id}' is not an id"),
-                Some("for example cis_v200_1_14 or control.cis_v200_1_14".to_owned()),
-            ));
-        }
-    };
-    match kind {
-        "control" | "query" => Ok((Some(TargetKind::Control), bare)),
-        "benchmark" => Ok((Some(TargetKind::Benchmark), bare)),
-        _ => Err(SelectError::request(
-            format!("'{kind}' is not a kind of id"),
-            Some("use control.<id>, benchmark.<id> or query.<id>".to_owned()),
-        )),
+/// Is it an id such as `mod.control.name`?
+pub(crate) fn is_of_mod(id: &str) -> bool {
+    id.contains('.')
+}
+
+fn bare(id: &str) -> &str {
+    id.rsplit('.').next().unwrap_or(id)
+}
+
+/// The only one of several, or all of them.
+fn only<T>(items: impl Iterator<Item = T>) -> Result<Option<T>, Vec<T>> {
+    let mut items: Vec<T> = items.collect();
+    if items.len() > 1 { Err(items) } else { Ok(items.pop()) }
+}
+
+/// The query of a mod as a control asks it. A control of a mod brings all parameters; one of YAML names those that differ.
+fn resolve_mod(control: &Control, query: &Query) -> Result<NamedQuery, ContentError> {
+    let (name, sql) = (query.id.clone(), query.sql.clone());
+    if is_of_mod(&control.id) {
+        return Ok(NamedQuery { name, sql, params: control.params.clone() });
     }
+    let mut params = query.params.clone();
+    override_params(control, &name, &mut params)?;
+    Ok(NamedQuery { name, sql, params })
+}
+
+/// Puts a control's own defaults, bounds and texts over those of the query it names.
+fn override_params(control: &Control, name: &str, params: &mut [Param]) -> Result<(), ContentError> {
+    for own in &control.params {
+        let Some(i) = params.iter().position(|p| p.name == own.name) else {
+            let hint = did_you_mean(&own.name, params.iter().map(|p| p.name.as_str()));
+            return Err(error_at(&control.place, format!("query '{name}' has no parameter '{}'", own.name), hint));
+        };
+        let p = &mut params[i];
+        if let Some(default) = &own.default {
+            args::fits(p, default).map_err(|e| error_at(&control.place, e, p.advice()))?;
+        }
+        p.default = own.default.clone().or(p.default.take());
+        p.min = own.min.or(p.min);
+        p.max = own.max.or(p.max);
+        for (to, from) in [(&mut p.description, &own.description), (&mut p.hint, &own.hint)] {
+            if !from.is_empty() {
+                to.clone_from(from);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn read_folder(folder: &Path) -> Result<Vec<(String, String)>, LoadError> {
+    let mut paths = Vec::new();
+    walk(folder, &mut paths)?;
+    let mut files = Vec::new();
+    for path in &paths {
+        let text = std::fs::read_to_string(path).map_err(|source| LoadError::Io { path: path.display().to_string(), source })?;
+        files.push((path.display().to_string(), text));
+    }
+    Ok(files)
 }
 
 fn walk(folder: &Path, out: &mut Vec<PathBuf>) -> Result<(), LoadError> {

@@ -112,7 +112,10 @@ fn finds_every_spelling() {
         ("control.zzz", "no control has the id 'zzz' / see `assay list benchmarks` and `assay list controls`"),
         ("control.b", "'b' is a benchmark / use `assay run benchmark b`"),
         ("benchmark.c1", "'c1' is a control / use `assay run control c1`"),
-        ("other.control.c1", "there is no mod 'other' / our own content answers to aws_compliance and azure_compliance, or to the bare id"),
+        (
+            "other.control.c1",
+            "there is no mod 'other' / install it: `assay mod install SOURCE`; our own content answers to aws_compliance and azure_compliance, or to the bare id",
+        ),
         ("thing.c1", "'thing' is not a kind of id / use control.<id>, benchmark.<id> or query.<id>"),
         ("a.b.c.d", "'a.b.c.d' is not an id / for example cis_v200_1_14 or control.cis_v200_1_14"),
         ("", "no control or benchmark has the id '' / see `assay list benchmarks` and `assay list controls`"),

@@ -72,7 +72,7 @@ pub struct Param {
     pub name: String,
     /// What it means.
     pub description: String,
-    /// Number, bool, text or a list of those; `None`: it must be given.
+    /// Number, bool, text or a list of those, in a mod any JSON; `None`: it must be given.
     pub default: Option<Json>,
     /// Smallest number allowed.
     pub min: Option<f64>,
@@ -99,8 +99,29 @@ impl Param {
 pub enum QueryRef {
     /// Its own; the control's id names it.
     Sql(Arc<str>),
-    /// Another control's.
+    /// Another control's, or a mod's query.
     Named(String),
+}
+
+/// A query of a mod, which controls share.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Query {
+    /// Id, such as `aws_compliance.query.iam_user_mfa`.
+    pub id: String,
+    /// One line.
+    pub title: String,
+    /// A sentence or two; may be empty.
+    pub description: String,
+    /// Markdown; may be empty.
+    pub documentation: String,
+    /// Tags.
+    pub tags: Tags,
+    /// The statement.
+    pub sql: Arc<str>,
+    /// Parameters in the order of `$1`, `$2`, ….
+    pub params: Vec<Param>,
+    /// Where it stands.
+    pub place: Place,
 }
 
 /// One question to a cloud: a query and what is to be said about it.
@@ -120,7 +141,7 @@ pub struct Control {
     pub service: String,
     /// Tags, `service` among them.
     pub tags: Tags,
-    /// Parameters in order. With `QueryRef::Named` only those whose default or text differs.
+    /// Parameters in order. With `QueryRef::Named` only those whose default or text differs, in a mod all.
     pub params: Vec<Param>,
     /// The SQL.
     pub query: QueryRef,

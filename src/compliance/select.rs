@@ -242,7 +242,7 @@ impl Planner<'_> {
         if self.vars.is_empty() {
             return Ok(());
         }
-        let mut known = BTreeSet::new();
+        let mut known = self.library.mods().variables.clone();
         for control in self.library.controls()? {
             known.extend(control.params.iter().map(|p| p.name.clone()));
         }

@@ -3,7 +3,7 @@
 //!
 //! `run_status` is 4 for complete and 8 for error; 1 (never started) for controls that are not implemented.
 
-use crate::wording;
+use crate::{qualified, wording};
 use assay_compliance::{ControlResult, Counts, Gap, GroupResult, ResultRow, RunResult, RunState, Unknown};
 use serde_json::{Map, Value, json};
 
@@ -102,6 +102,6 @@ fn gap(g: &Gap) -> Value {
         "columns": f.columns,
         "code": f.code,
         "message": f.message,
-        "controls": g.controls.iter().map(|c| format!("control.{c}")).collect::<Vec<_>>(),
+        "controls": g.controls.iter().map(|c| qualified("control", c)).collect::<Vec<_>>(),
     })
 }

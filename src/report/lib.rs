@@ -48,12 +48,17 @@ pub fn render(format: Format, result: &RunResult, options: &Options) -> Vec<u8> 
 
 /// `benchmark.cis_v200`; the root has no kind.
 fn group_id(group: &GroupResult) -> String {
-    if group.id == ROOT_GROUP { group.id.clone() } else { format!("benchmark.{}", group.id) }
+    if group.id == ROOT_GROUP { group.id.clone() } else { qualified("benchmark", &group.id) }
 }
 
 /// `control.cis_v200_1_14`.
 fn control_id(control: &ControlResult) -> String {
-    format!("control.{}", control.facts.id)
+    qualified("control", &control.facts.id)
+}
+
+/// An id with its kind; those of mods have it already: `my_mod.control.key_age`.
+fn qualified(kind: &str, id: &str) -> String {
+    if id.contains('.') { id.to_owned() } else { format!("{kind}.{id}") }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod content;
+mod mods;
 mod query;
 mod secrets;
 mod shell;

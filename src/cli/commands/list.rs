@@ -1,13 +1,14 @@
 //! `assay list`: tables, controls, benchmarks, named queries, connections, in any output format.
 
 use crate::args::{Global, ListArgs, ListWhat};
+use crate::commands;
 use crate::config::Config;
 use crate::console::Console;
 use crate::exit::{Exit, Failed};
 use crate::output::{self, Look, Summary};
 use crate::session::{self, Session};
 use assay_cloud::Cloud;
-use assay_compliance::{Child, Item, Library};
+use assay_compliance::{Child, Item, Library, Param};
 use assay_tables::Catalog;
 use datafusion::arrow::array::{ArrayRef, StringArray};
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
@@ -23,14 +24,21 @@ pub(crate) async fn exec(global: &Global, console: Console, args: &ListArgs) -> 
     let config = || if global.demo { Ok(Config::default()) } else { Config::load(global.config.as_deref()) };
     let (columns, rows) = match args.what {
         ListWhat::Tables => tables(&session::catalog(&config()?)?, "")?,
-        ListWhat::Controls => controls(&session::library(&config()?)?)?,
-        ListWhat::Benchmarks => benchmarks(&session::library(&config()?)?)?,
-        ListWhat::Queries => queries(&session::library(&config()?)?)?,
+        ListWhat::Controls => controls(&library(&config()?, console)?)?,
+        ListWhat::Benchmarks => benchmarks(&library(&config()?, console)?)?,
+        ListWhat::Queries => queries(&library(&config()?, console)?)?,
         ListWhat::Connections => connections(&Session::open(global, console).await?.cloud),
     };
     let look = Look { format: args.output, header: true, separator: b',', color: console.color_stdout };
     print(look, columns, &rows)?;
     Ok(Exit::Ok)
+}
+
+/// Everything there is, with a word on what is read over.
+fn library(config: &Config, console: Console) -> Result<Library, Failed> {
+    let library = session::library(config, &[])?;
+    commands::mods::notices(console, &library);
+    Ok(library)
 }
 
 /// Prints rows of text in a query's output format.
@@ -89,12 +97,19 @@ fn queries(library: &Library) -> Result<Listing, Failed> {
         // A query is named after the control that has the SQL; controls that share it are not listed again.
         let query = library.query(&control.id)?;
         if query.name == control.id {
-            let params: Vec<String> =
-                query.params.iter().map(|p| p.default.as_ref().map_or_else(|| p.name.clone(), |d| format!("{}={d}", p.name))).collect();
-            rows.push(vec![query.name, params.join(" "), control.title.clone()]);
+            let params = parameters(&query.params);
+            rows.push(vec![query.name, params, control.title.clone()]);
         }
     }
+    for query in library.mod_queries() {
+        rows.push(vec![query.id.clone(), parameters(&query.params), query.title.clone()]);
+    }
     Ok((&["query", "parameters", "title"], rows))
+}
+
+fn parameters(params: &[Param]) -> String {
+    let shown = params.iter().map(|p| p.default.as_ref().map_or_else(|| p.name.clone(), |d| format!("{}={d}", p.name)));
+    shown.collect::<Vec<_>>().join(" ")
 }
 
 /// Connections and aggregates.

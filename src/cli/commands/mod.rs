@@ -3,6 +3,7 @@
 pub(crate) mod completions;
 pub(crate) mod doctor;
 pub(crate) mod list;
+pub(crate) mod mods;
 pub(crate) mod query;
 pub(crate) mod run;
 pub(crate) mod show;

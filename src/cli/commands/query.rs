@@ -127,7 +127,7 @@ fn stdin() -> Result<Source, Failed> {
 /// A named query; parameters that are not given take their defaults.
 fn named(global: &Global, name: &str, bound: &mut Vec<Arg>) -> Result<Source, Failed> {
     let config = if global.demo { crate::config::Config::default() } else { crate::config::Config::load(global.config.as_deref())? };
-    let query = library(&config)?.query(name).map_err(|e| {
+    let query = library(&config, &[])?.query(name).map_err(|e| {
         let failed = Failed::from(e);
         // A lone word may also have been meant as a table.
         match session::catalog(&config) {

@@ -1,7 +1,7 @@
 //! `assay run`: selects controls, runs them over the engine, reports to stdout and files, and turns the outcome into the exit code.
 
 use crate::args::{Global, RunArgs};
-use crate::commands::list;
+use crate::commands::{self, list};
 use crate::config::Config;
 use crate::console::{self, Console};
 use crate::exit::{Exit, Failed};
@@ -10,8 +10,11 @@ use crate::output::{self, Look};
 use crate::runner::EngineRunner;
 use crate::session::{self, Session};
 use crate::statement::interrupt;
-use assay_compliance::{Outcome, Plan, Progress, Request, RunOptions, RunResult, SqlRunner, TargetKind};
+use assay_compliance::{
+    Outcome, Plan, PlanChild, PlanGroup, Progress, Request, RunOptions, RunResult, SqlRunner, TargetKind, read_mod_values,
+};
 use assay_report::{Format, Options};
+use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -25,16 +28,19 @@ const TICK: Duration = Duration::from_millis(200);
 pub(crate) async fn exec(global: &Global, console: Console, kind: TargetKind, args: &RunArgs) -> Result<Exit, Failed> {
     let exports = exports(&args.export)?;
     let config = if global.demo { Config::default() } else { Config::load(global.config.as_deref())? };
-    let library = session::library(&config)?;
     let mut vars = Vec::new();
     for file in &args.var_file {
         vars.extend(variables(file)?);
     }
     // The later wins: files, then the command line.
     vars.extend(args.var.iter().cloned());
+    let library = session::library(&config, &vars)?;
     let request =
         Request { kind, ids: args.ids.clone(), filters: args.filter.clone(), tags: args.tag.clone(), args: args.arg.clone(), vars };
     let plan = library.plan(&request)?;
+    if plan.root.controls().iter().any(|c| c.id.contains('.')) {
+        commands::mods::notices(console, &library);
+    }
     if args.dry_run {
         return dry_run(&plan, args.output, console);
     }
@@ -151,6 +157,13 @@ fn missing(console: &Console, result: &RunResult, args: &RunArgs) {
 
 /// Lists what would run.
 fn dry_run(plan: &Plan, format: Format, console: Console) -> Result<Exit, Failed> {
+    if format == Format::Text {
+        let mut text = String::new();
+        tree(&plan.root, 0, &mut text);
+        io::stdout().write_all(text.as_bytes()).map_err(|e| Failed::stdout(&e))?;
+        console.note(&format!("{} controls, {} statements; nothing was run", plan.root.controls().len(), plan.evaluations.len()));
+        return Ok(Exit::Ok);
+    }
     let format = match format {
         Format::Csv => output::Format::Csv,
         Format::Json => output::Format::Json,
@@ -176,6 +189,23 @@ fn dry_run(plan: &Plan, format: Format, console: Console) -> Result<Exit, Failed
     Ok(Exit::Ok)
 }
 
+/// Groups and their controls, a line each.
+fn tree(group: &PlanGroup, depth: usize, out: &mut String) {
+    let indent = "  ".repeat(depth);
+    for child in &group.children {
+        match child {
+            PlanChild::Group(g) => {
+                let _ = writeln!(out, "{indent}{}  {}", g.id, g.title);
+                tree(g, depth + 1, out);
+            }
+            PlanChild::Control(c) => {
+                let open = if c.evaluation.is_none() { "  (not implemented)" } else { "" };
+                let _ = writeln!(out, "{indent}{}  {}{open}", c.id, c.title);
+            }
+        }
+    }
+}
+
 /// Paths and formats of the exports, checked before the run.
 fn exports(paths: &[PathBuf]) -> Result<Vec<(PathBuf, Format)>, Failed> {
     paths
@@ -188,8 +218,11 @@ fn exports(paths: &[PathBuf]) -> Result<Vec<(PathBuf, Format)>, Failed> {
         .collect()
 }
 
-/// A file of variables, `name: value` in YAML (and so JSON), as `name=value`.
+/// A file of variables, `name: value` in YAML (and so JSON) or `name = value` in HCL, as `name=value`.
 fn variables(path: &Path) -> Result<Vec<String>, Failed> {
+    if path.extension().is_some_and(|e| e == "ppvars" || e == "spvars") {
+        return Ok(read_mod_values(path)?.into_iter().map(|v| format!("{}={}", v.name, v.text)).collect());
+    }
     let text = std::fs::read_to_string(path).map_err(|e| Failed::file("read", path, &e))?;
     let map: std::collections::BTreeMap<String, serde_json::Value> = serde_yaml::from_str(&text).map_err(|e| {
         let place = e.location().map(|at| format!(":{}:{}", at.line(), at.column())).unwrap_or_default();
@@ -227,6 +260,9 @@ mod tests {
         let file = dir.path().join("vars.yaml");
         std::fs::write(&file, "max_age_days: 60\nname: x y\nlist: [1, a]\n").unwrap();
         assert_eq!(variables(&file).unwrap(), ["list=[1,\"a\"]", "max_age_days=60", "name=x y"]);
+        let hcl = dir.path().join("vars.ppvars");
+        std::fs::write(&hcl, "days = 60\nlist = [1, \"a\"]\n").unwrap();
+        assert_eq!(variables(&hcl).unwrap(), ["days=60", "list=[1,\"a\"]"]);
         std::fs::write(&file, "- a\n").unwrap();
         assert_eq!(variables(&file).unwrap_err().exit, Exit::Content);
         assert_eq!(variables(&dir.path().join("none.yaml")).unwrap_err().exit, Exit::Io);

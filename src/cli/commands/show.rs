@@ -23,7 +23,13 @@ fn describe(config: &Config, id: &str) -> Result<String, Failed> {
     if let Some(table) = catalog.table(id)? {
         return Ok(inspect::table(&table));
     }
-    let library = session::library(config)?;
+    let library = session::library(config, &[])?;
+    if let Some(query) = library.mod_query(id) {
+        let mut out = head("Query", &query.id, &query.title, &query.description);
+        facts(&[("Tags", tags(&query.tags))], &mut out);
+        body(&library, &query.id, &BTreeMap::new(), &query.documentation, &mut out)?;
+        return Ok(out);
+    }
     match library.find(id) {
         Ok(Item::Control(control)) => self::control(&library, &control),
         Ok(Item::Leaf(leaf)) => self::leaf(&library, &leaf),
@@ -171,7 +177,8 @@ fn body(
             .collect();
         inspect::grid(&rows, out);
     }
-    let _ = writeln!(out, "\nSQL (query.{})", query.name);
+    let name = if query.name.contains('.') { query.name.clone() } else { format!("query.{}", query.name) };
+    let _ = writeln!(out, "\nSQL ({name})");
     for line in query.sql.trim_end().lines() {
         let _ = writeln!(out, "  {line}");
     }

@@ -1,0 +1,579 @@
+//! From folders to the library's model: mods are read, bound to the values of their variables, and evaluated block by block.
+
+use super::eval::{Evaluator, Frame};
+use super::module::{At, Kind, Module, World};
+use super::source::{self, Source};
+use super::types;
+use super::value::{Thing, Value};
+use crate::error::did_you_mean;
+use crate::yaml::error_at;
+use crate::{Child, ContentError, Control, Group, LoadError, Param, Place, Query, QueryRef, Severity, Tags};
+use hcl_edit::Span;
+use hcl_edit::expr::{Expression, ObjectKey};
+use hcl_edit::structure::Structure;
+use serde_json::Value as Json;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A folder with a mod in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModFolder {
+    /// The folder.
+    pub folder: PathBuf,
+    /// Where it was installed from, such as `github.com/owner/repository`.
+    pub source: Option<String>,
+}
+
+/// A value for variables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModValue {
+    /// The variable: `name` of any mod, or `mod.name`.
+    pub name: String,
+    /// Text as on the command line: HCL, or text as it stands.
+    pub text: String,
+    /// Where it was given, for messages.
+    pub origin: String,
+}
+
+/// A mod that another one needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModRequirement {
+    /// Such as `github.com/owner/repository`.
+    pub source: String,
+    /// A version or a range of them; `*`: any.
+    pub version: String,
+}
+
+/// What a mod is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModInfo {
+    /// Its name, the first part of its ids.
+    pub name: String,
+    /// One line; may be empty.
+    pub title: String,
+    /// Its folder.
+    pub folder: PathBuf,
+    /// How many controls it has.
+    pub controls: usize,
+    /// How many benchmarks.
+    pub benchmarks: usize,
+    /// How many named queries.
+    pub queries: usize,
+    /// Mods it needs.
+    pub requires: Vec<ModRequirement>,
+}
+
+/// What was loaded.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LoadedMods {
+    /// By name.
+    pub mods: Vec<ModInfo>,
+    /// What people should know: blocks that are read over.
+    pub notices: Vec<String>,
+    /// Variables as `name` and `mod.name`.
+    pub variables: BTreeSet<String>,
+}
+
+/// The items of all mods.
+#[derive(Debug, Default)]
+pub(crate) struct Loaded {
+    pub(crate) about: LoadedMods,
+    pub(crate) controls: Vec<Control>,
+    pub(crate) groups: Vec<Group>,
+    pub(crate) queries: Vec<Query>,
+}
+
+/// Reads what a mod says about itself.
+///
+/// # Errors
+/// The folder cannot be read, has no mod in it, or a file of it is bad.
+pub fn read_mod(folder: &Path) -> Result<ModInfo, LoadError> {
+    let world = World { modules: vec![open(folder)?], ..World::default() };
+    Ok(about(&world, 0)?)
+}
+
+/// Reads a file of variables, `name = value` in HCL.
+///
+/// # Errors
+/// It cannot be read, or is not that.
+pub fn read_mod_values(path: &Path) -> Result<Vec<ModValue>, LoadError> {
+    let shown = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|source| LoadError::Io { path: shown.clone(), source })?;
+    let file = Source::parse(&shown, text)?;
+    let mut values = Vec::new();
+    for structure in &file.body {
+        let hint = Some("write a line `name = value` for each variable".to_owned());
+        let Structure::Attribute(a) = structure else {
+            return Err(error_at(&file.place(structure.span()), "a block in a file of variables", hint).into());
+        };
+        let place = file.place(a.value.span());
+        let text = types::constant(&a.value).and_then(|v| match v {
+            Value::Text(text) => Some(text.to_string()),
+            other => other.to_json().map(|j| j.to_string()),
+        });
+        let Some(text) = text else {
+            return Err(error_at(&place, format!("the value of '{}' is not a constant", a.key.as_str()), hint).into());
+        };
+        values.push(ModValue { name: a.key.as_str().to_owned(), text, origin: format!("{}:{}", place.file, place.line) });
+    }
+    Ok(values)
+}
+
+/// Loads mods together; `outside` is what expressions may name beside their content.
+pub(crate) fn load(folders: &[ModFolder], values: &[ModValue], outside: BTreeSet<(Kind, String)>) -> Result<Loaded, LoadError> {
+    let mut world = World { modules: Vec::new(), outside };
+    let mut sources = Vec::new();
+    for folder in folders {
+        let module = open(&folder.folder)?;
+        // The first of a name counts: the mod one works on hides the installed one.
+        if world.module(&module.name).is_none() {
+            world.modules.push(module);
+            sources.push(folder.source.clone());
+        }
+    }
+    bind(&mut world, &sources)?;
+    give(&mut world, values);
+
+    let mut work = Vec::new();
+    for (i, module) in world.modules.iter().enumerate() {
+        work.extend(module.things.iter().map(|((kind, name), at)| (i, *kind, name.clone(), *at)));
+    }
+    let items = source::in_parallel(&work, |(module, kind, name, at)| Builder::new(&world, *module, *kind, name, *at).build());
+    let mut loaded = Loaded::default();
+    let mut first: Option<ContentError> = None;
+    for item in items {
+        match item {
+            Ok((item, notices)) => {
+                loaded.about.notices.extend(notices);
+                match item {
+                    Built::Control(c) => loaded.controls.push(c),
+                    Built::Group(g) => loaded.groups.push(g),
+                    Built::Query(q) => loaded.queries.push(q),
+                }
+            }
+            Err(e) if first.as_ref().is_none_or(|f| (&e.file, e.line, e.column) < (&f.file, f.line, f.column)) => first = Some(e),
+            Err(_) => {}
+        }
+    }
+    if let Some(error) = first {
+        return Err(error.into());
+    }
+    for (i, module) in world.modules.iter().enumerate() {
+        loaded.about.mods.push(about(&world, i)?);
+        loaded.about.notices.extend(module.notice());
+        for name in module.variables.keys() {
+            loaded.about.variables.extend([name.clone(), format!("{}.{name}", module.name)]);
+        }
+    }
+    loaded.about.mods.sort_by(|a, b| a.name.cmp(&b.name));
+    loaded.about.notices.sort();
+    Ok(loaded)
+}
+
+fn open(folder: &Path) -> Result<Module, LoadError> {
+    let folder_is = |source| LoadError::Io { path: folder.display().to_string(), source };
+    if !std::fs::metadata(folder).map_err(folder_is)?.is_dir() || source::mod_file(folder).is_none() {
+        let at = Place { file: folder.display().to_string().into(), line: 1, column: 1 };
+        let hint = "a mod is a folder with a file mod.pp (or mod.sp) in it".to_owned();
+        return Err(error_at(&at, "there is no mod in this folder", Some(hint)).into());
+    }
+    Ok(Module::collect(folder.to_owned(), source::read_all(folder)?)?)
+}
+
+fn about(world: &World, module: usize) -> Result<ModInfo, ContentError> {
+    let m = &world.modules[module];
+    let ev = Evaluator::new(world);
+    let thing = Thing { module: Some(module), kind: Kind::Mod, name: Arc::from(m.name.as_str()) };
+    let title = ev.attribute_of(&thing, "title", &m.place(m.block))?.as_text().unwrap_or_default().to_string();
+    let count = |kind| m.things.keys().filter(|(k, _)| *k == kind).count();
+    Ok(ModInfo {
+        name: m.name.clone(),
+        title,
+        folder: m.folder.clone(),
+        controls: count(Kind::Control),
+        benchmarks: count(Kind::Benchmark),
+        queries: count(Kind::Query),
+        requires: required(m).into_iter().map(|r| r.what).collect(),
+    })
+}
+
+/// A block `mod` inside of `require`.
+struct Required {
+    what: ModRequirement,
+    args: Vec<(String, Expression)>,
+}
+
+fn required(m: &Module) -> Vec<Required> {
+    let mut out = Vec::new();
+    for require in m.block(m.block).map(|b| b.body.get_blocks("require")).into_iter().flatten() {
+        for block in require.body.get_blocks("mod") {
+            let Some(source) = block.labels.first().map(|l| l.as_str().to_owned()) else { continue };
+            let version = ["version", "min_version"].iter().find_map(|k| block.body.get_attribute(k)?.value.as_str().map(str::to_owned));
+            let mut args = Vec::new();
+            if let Some(object) = block.body.get_attribute("args").and_then(|a| a.value.as_object()) {
+                for (key, value) in object {
+                    let key = match key {
+                        ObjectKey::Ident(i) => i.as_str().to_owned(),
+                        ObjectKey::Expression(e) => e.as_str().unwrap_or_default().to_owned(),
+                    };
+                    args.push((key, value.expr().clone()));
+                }
+            }
+            out.push(Required { what: ModRequirement { source, version: version.unwrap_or_else(|| "*".to_owned()) }, args });
+        }
+    }
+    out
+}
+
+/// Finds the mods that mods require, and gives them their arguments.
+fn bind(world: &mut World, sources: &[Option<String>]) -> Result<(), ContentError> {
+    for parent in 0..world.modules.len() {
+        for Required { what, args } in required(&world.modules[parent]) {
+            let bare = bare_source(&what.source);
+            let by_source = sources.iter().position(|s| s.as_deref().is_some_and(|s| bare_source(s) == bare));
+            let Some(child) = by_source.or_else(|| world.module(&name_of_source(&what.source))) else {
+                world.modules[parent].missing.push(what.source);
+                continue;
+            };
+            let at = world.modules[parent].block;
+            for (name, expr) in args {
+                let place = world.modules[parent].sources[at.source].place(expr.span());
+                let m = &mut world.modules[child];
+                let Some(variable) = m.variables.get_mut(&name) else {
+                    let hint = did_you_mean(&name, m.variables.keys().map(String::as_str));
+                    return Err(error_at(&place, format!("mod '{}' has no variable '{name}'", m.name), hint));
+                };
+                variable.required.get_or_insert((parent, at.source, expr));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `https://github.com/a/b.git`, `git@github.com:a/b` and `github.com/a/b` are the same.
+fn bare_source(source: &str) -> String {
+    let source = source.split_once("://").map_or(source, |(_, rest)| rest);
+    let source = source.rsplit_once('@').map_or(source, |(before, after)| if before.contains('/') { before } else { after });
+    source.trim_end_matches('/').trim_end_matches(".git").replace(':', "/")
+}
+
+/// The name a mod of that source usually has.
+fn name_of_source(source: &str) -> String {
+    let bare = bare_source(source);
+    let last = bare.rsplit('/').next().unwrap_or_default();
+    last.rsplit_once("-mod-").map_or(last, |(_, name)| name).replace('-', "_")
+}
+
+/// Hands values out; the later wins.
+fn give(world: &mut World, values: &[ModValue]) {
+    for value in values {
+        let (of, name) = value.name.rsplit_once('.').map_or((None, value.name.as_str()), |(of, name)| (Some(of), name));
+        for m in world.modules.iter_mut().filter(|m| of.is_none_or(|of| of == m.name)) {
+            if let Some(variable) = m.variables.get_mut(name) {
+                variable.given = Some((value.origin.clone(), value.text.clone()));
+            }
+        }
+    }
+}
+
+enum Built {
+    Control(Control),
+    Group(Group),
+    Query(Query),
+}
+
+/// Evaluates one block.
+struct Builder<'w> {
+    ev: Evaluator<'w>,
+    m: &'w Module,
+    module: usize,
+    at: At,
+    thing: Thing,
+    notices: Vec<String>,
+}
+
+impl<'w> Builder<'w> {
+    fn new(world: &'w World, module: usize, kind: Kind, name: &str, at: At) -> Builder<'w> {
+        let thing = Thing { module: Some(module), kind, name: Arc::from(name) };
+        Builder { ev: Evaluator::new(world), m: &world.modules[module], module, at, thing, notices: Vec::new() }
+    }
+
+    fn build(mut self) -> Result<(Built, Vec<String>), ContentError> {
+        self.notices = self.ev.unknown_attributes(self.module, self.thing.kind, self.at)?;
+        let built = match self.thing.kind {
+            Kind::Benchmark => Built::Group(self.group()?),
+            Kind::Query => Built::Query(self.query()?),
+            Kind::Control | Kind::Mod => Built::Control(self.control()?),
+        };
+        Ok((built, self.notices))
+    }
+
+    fn id(&self, thing: &Thing) -> String {
+        match thing.module {
+            Some(i) => format!("{}.{}.{}", self.ev.world.modules[i].name, thing.kind.word(), thing.name),
+            None => thing.name.to_string(),
+        }
+    }
+
+    fn value(&self, name: &str) -> Result<Value, ContentError> {
+        self.ev.attribute_of(&self.thing, name, &self.m.place(self.at))
+    }
+
+    fn place_of(&self, name: &str) -> Place {
+        let source = &self.m.sources[self.at.source];
+        self.m.attribute(self.at, name).map_or_else(|| self.m.place(self.at), |a| source.place(a.value.span()))
+    }
+
+    fn wrong(&self, name: &str, want: &str, value: &Value) -> ContentError {
+        error_at(&self.place_of(name), format!("'{name}' must be {want}, not {}", value.kind()), None)
+    }
+
+    fn text(&self, name: &str) -> Result<String, ContentError> {
+        match self.value(name)? {
+            Value::Null => Ok(String::new()),
+            value => value.as_text().map(|t| t.to_string()).ok_or_else(|| self.wrong(name, "text", &value)),
+        }
+    }
+
+    fn title(&self) -> Result<String, ContentError> {
+        let title = self.text("title")?;
+        Ok(if title.is_empty() { self.thing.name.to_string() } else { title })
+    }
+
+    fn tags(&self) -> Result<Tags, ContentError> {
+        let map = match self.value("tags")? {
+            Value::Null => return Ok(Tags::new()),
+            Value::Map(map) => map,
+            other => return Err(self.wrong("tags", "a map", &other)),
+        };
+        let mut tags = Tags::new();
+        for (key, value) in map {
+            match value.as_text() {
+                Some(text) => drop(tags.insert(key, text.to_string())),
+                None if matches!(value, Value::Null) => {}
+                None => return Err(error_at(&self.place_of("tags"), format!("tag '{key}' must be text, not {}", value.kind()), None)),
+            }
+        }
+        Ok(tags)
+    }
+
+    fn group(&self) -> Result<Group, ContentError> {
+        let children = match self.m.attribute(self.at, "children").map(|a| &a.value) {
+            None => match self.value("children")? {
+                Value::Null => Vec::new(),
+                value => self.children(value)?,
+            },
+            Some(Expression::Array(items)) => {
+                let source = &self.m.sources[self.at.source];
+                let frame = Frame { module: self.module, source, names: None };
+                let mut out = Vec::new();
+                for item in items {
+                    out.push(self.child(&self.ev.expr(&frame, item)?, source.place(item.span()))?);
+                }
+                out
+            }
+            Some(_) => self.children(self.value("children")?)?,
+        };
+        Ok(Group {
+            id: self.id(&self.thing),
+            title: self.title()?,
+            description: self.text("description")?,
+            documentation: self.text("documentation")?,
+            tags: self.tags()?,
+            children,
+            is_file: true,
+            place: self.m.place(self.at),
+        })
+    }
+
+    fn children(&self, value: Value) -> Result<Vec<Child>, ContentError> {
+        match value {
+            Value::List(items) => items.iter().map(|v| self.child(v, self.place_of("children"))).collect(),
+            other => Err(self.wrong("children", "a list", &other)),
+        }
+    }
+
+    fn child(&self, value: &Value, place: Place) -> Result<Child, ContentError> {
+        match value {
+            Value::Thing(thing) if matches!(thing.kind, Kind::Control | Kind::Benchmark) => Ok(Child::Name(self.id(thing), place)),
+            other => {
+                let hint = "name it: control.… or benchmark.…".to_owned();
+                Err(error_at(&place, format!("a child must be a control or a benchmark, not {}", other.kind()), Some(hint)))
+            }
+        }
+    }
+
+    fn query(&self) -> Result<Query, ContentError> {
+        let sql = self.text("sql")?;
+        if sql.trim().is_empty() {
+            return Err(error_at(
+                &self.m.place(self.at),
+                format!("query '{}' has no 'sql'", self.thing.name),
+                Some("add `sql = …`".to_owned()),
+            ));
+        }
+        Ok(Query {
+            id: self.id(&self.thing),
+            title: self.title()?,
+            description: self.text("description")?,
+            documentation: self.text("documentation")?,
+            tags: self.tags()?,
+            sql: Arc::from(sql),
+            params: self.params(&self.thing)?,
+            place: self.m.place(self.at),
+        })
+    }
+
+    /// The blocks `param` of a control or query, in order.
+    fn params(&self, thing: &Thing) -> Result<Vec<Param>, ContentError> {
+        let Some(module) = thing.module else { return Ok(Vec::new()) };
+        let m = &self.ev.world.modules[module];
+        let Some(at) = m.things.get(&(thing.kind, thing.name.to_string())) else { return Ok(Vec::new()) };
+        let source = &m.sources[at.source];
+        let frame = Frame { module, source, names: None };
+        let mut out: Vec<Param> = Vec::new();
+        for block in m.block(*at).map(|b| b.body.get_blocks("param")).into_iter().flatten() {
+            let Some(name) = block.labels.first().map(|l| l.as_str().to_owned()) else {
+                let hint = "write `param \"name\" { … }`".to_owned();
+                return Err(error_at(&source.place(block.ident.span()), "a parameter has no name", Some(hint)));
+            };
+            if out.iter().any(|p| p.name == name) {
+                return Err(error_at(&source.place(block.ident.span()), format!("parameter '{name}' is defined twice"), None));
+            }
+            let default = match block.body.get_attribute("default") {
+                Some(a) => {
+                    let value = self.ev.expr(&frame, &a.value)?;
+                    let json = value.to_json();
+                    Some(
+                        json.ok_or_else(|| error_at(&source.place(a.value.span()), format!("a default cannot be {}", value.kind()), None))?,
+                    )
+                }
+                None => None,
+            };
+            let description = match block.body.get_attribute("description") {
+                Some(a) => self.ev.text(&frame, &a.value, "a description")?.to_string(),
+                None => String::new(),
+            };
+            out.push(Param { name, description, default, min: None, max: None, hint: String::new() });
+        }
+        Ok(out)
+    }
+
+    fn control(&mut self) -> Result<Control, ContentError> {
+        let tags = self.tags()?;
+        let (query, query_place, params) = self.question()?;
+        let service = tags.get("service").cloned().unwrap_or_default();
+        let severity = self.severity()?;
+        Ok(Control {
+            id: self.id(&self.thing),
+            title: self.title()?,
+            description: self.text("description")?,
+            documentation: self.text("documentation")?,
+            severity,
+            service,
+            tags,
+            params,
+            query,
+            place: self.m.place(self.at),
+            query_place,
+        })
+    }
+
+    fn severity(&mut self) -> Result<Severity, ContentError> {
+        let text = self.text("severity")?;
+        let word = text.trim().to_lowercase();
+        if word.is_empty() {
+            return Ok(Severity::None);
+        }
+        Ok(Severity::parse(&word).unwrap_or_else(|| {
+            let place = self.place_of("severity");
+            self.notices.push(format!("{}:{}:{}: '{text}' is not a severity; it is read over", place.file, place.line, place.column));
+            Severity::None
+        }))
+    }
+
+    /// The SQL of a control or the query it names, and its parameters with the control's arguments.
+    fn question(&self) -> Result<(QueryRef, Place, Vec<Param>), ContentError> {
+        let own = self.params(&self.thing)?;
+        let (query, sql) = (self.value("query")?, self.text("sql")?);
+        match query {
+            Value::Null if sql.trim().is_empty() => {
+                let hint = "add `sql = …`, or `query = query.…`".to_owned();
+                Err(error_at(&self.m.place(self.at), format!("control '{}' has neither 'sql' nor 'query'", self.thing.name), Some(hint)))
+            }
+            Value::Null => {
+                let params = self.args(own, true)?;
+                Ok((QueryRef::Sql(Arc::from(sql)), self.place_of("sql"), params))
+            }
+            Value::Thing(thing) if thing.kind == Kind::Query => {
+                let mut params = self.params(&thing)?;
+                for param in own {
+                    match params.iter_mut().find(|p| p.name == param.name) {
+                        Some(known) => *known = param,
+                        None => params.push(param),
+                    }
+                }
+                let params = self.args(params, thing.module.is_some())?;
+                Ok((QueryRef::Named(self.id(&thing)), self.place_of("query"), params))
+            }
+            other => Err(self.wrong("query", "a query, such as query.name", &other)),
+        }
+    }
+
+    /// Parameters with the values of `args` as defaults; `closed`: there are no others.
+    fn args(&self, mut params: Vec<Param>, closed: bool) -> Result<Vec<Param>, ContentError> {
+        let place = self.place_of("args");
+        let json = |value: &Value, name: &str| -> Result<Json, ContentError> {
+            value.to_json().ok_or_else(|| error_at(&place, format!("argument '{name}' cannot be {}", value.kind()), None))
+        };
+        let new = |name: String, default| Param {
+            name,
+            description: String::new(),
+            default: Some(default),
+            min: None,
+            max: None,
+            hint: String::new(),
+        };
+        match self.value("args")? {
+            Value::Null => {}
+            Value::Map(map) => {
+                for (name, value) in map {
+                    let value = json(&value, &name)?;
+                    match params.iter_mut().find(|p| p.name == name) {
+                        Some(param) => param.default = Some(value),
+                        None if !closed => params.push(new(name, value)),
+                        None => {
+                            let known: Vec<&str> = params.iter().map(|p| p.name.as_str()).collect();
+                            let hint = did_you_mean(&name, known.iter().copied()).unwrap_or_else(|| match known.as_slice() {
+                                [] => "it has no parameters".to_owned(),
+                                known => format!("parameters: {}", known.join(", ")),
+                            });
+                            return Err(error_at(&place, format!("the query has no parameter '{name}'"), Some(hint)));
+                        }
+                    }
+                }
+            }
+            Value::List(_) if !closed => {
+                let hint = "write args = { name = value }".to_owned();
+                return Err(error_at(&place, "arguments of this query must be named", Some(hint)));
+            }
+            Value::List(items) => {
+                let open = params.is_empty();
+                for (i, value) in items.iter().enumerate() {
+                    let value = json(value, &(i + 1).to_string())?;
+                    match params.get_mut(i) {
+                        Some(param) => param.default = Some(value),
+                        None if open => params.push(new((i + 1).to_string(), value)),
+                        None => {
+                            let message = format!("{} arguments for {} parameters", items.len(), params.len());
+                            return Err(error_at(&place, message, Some("remove what is too much".to_owned())));
+                        }
+                    }
+                }
+            }
+            other => return Err(self.wrong("args", "a map or a list", &other)),
+        }
+        Ok(params)
+    }
+}
