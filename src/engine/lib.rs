@@ -22,10 +22,6 @@ mod session;
 pub mod shapes;
 mod slices;
 
-#[cfg(test)]
-#[path = "statement_tests/mod.rs"]
-mod tests;
-
 pub use error::EngineError;
 pub use query_log::{Failure, QueryLog, TableRead};
 pub use session::{Arg, Engine, Query, Settings};

@@ -244,3 +244,6 @@ impl Stream for Answered {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -55,9 +55,7 @@ impl Shapes for ModelShapes {
     }
 
     fn api_versions(&self, service: &str, operation: &str) -> Vec<String> {
-        // Other APIs of Azure answer alike in all of theirs.
-        let known = if service == "arm" { azure::operation(service, operation) } else { None };
-        known.map(|op| op.versions().into_iter().map(str::to_owned).collect()).unwrap_or_default()
+        if is_azure(service) { azure::pinned_versions(service, operation) } else { Vec::new() }
     }
 
     fn filter_clauses(&self, service: &str, operation: &str) -> Option<Vec<String>> {

@@ -123,6 +123,12 @@ fn candidates(api: &str, path: &[&str]) -> Vec<&'static Op> {
     ops
 }
 
+/// The versions that a call may name, the newest first; none where any will do: APIs other than the Resource Manager answer alike in all of theirs.
+pub fn pinned_versions(api: &str, name: &str) -> Vec<String> {
+    let known = if api == "arm" { operation(api, name) } else { None };
+    known.map(|op| op.versions().into_iter().map(str::to_owned).collect()).unwrap_or_default()
+}
+
 /// An operation by name: `GET /subscriptions/{}/providers/Microsoft.Storage/storageAccounts`. A constant may stand where the model has
 /// a placeholder, and any scope where it has `/{}/providers/…`. `None` for what the models do not know, and for `GET /{}`.
 pub fn operation(api: &str, operation: &str) -> Option<Operation> {
