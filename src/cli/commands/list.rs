@@ -1,7 +1,6 @@
 //! `assay list`: tables, controls, benchmarks, named queries, connections, in any output format.
 
 use crate::args::{Global, ListArgs, ListWhat};
-use crate::commands;
 use crate::config::Config;
 use crate::console::Console;
 use crate::exit::{Exit, Failed};
@@ -24,21 +23,14 @@ pub(crate) async fn exec(global: &Global, console: Console, args: &ListArgs) -> 
     let config = || if global.demo { Ok(Config::default()) } else { Config::load(global.config.as_deref()) };
     let (columns, rows) = match args.what {
         ListWhat::Tables => tables(&session::catalog(&config()?)?, "")?,
-        ListWhat::Controls => controls(&library(&config()?, console)?)?,
-        ListWhat::Benchmarks => benchmarks(&library(&config()?, console)?)?,
-        ListWhat::Queries => queries(&library(&config()?, console)?)?,
+        ListWhat::Controls => controls(&session::library(&config()?, &[])?)?,
+        ListWhat::Benchmarks => benchmarks(&session::library(&config()?, &[])?)?,
+        ListWhat::Queries => queries(&session::library(&config()?, &[])?)?,
         ListWhat::Connections => connections(&Session::open(global, console).await?.cloud),
     };
     let look = Look { format: args.output, header: true, separator: b',', color: console.color_stdout };
     print(look, columns, &rows)?;
     Ok(Exit::Ok)
-}
-
-/// Everything there is, with a word on what is read over.
-fn library(config: &Config, console: Console) -> Result<Library, Failed> {
-    let library = session::library(config, &[])?;
-    commands::mods::notices(console, &library);
-    Ok(library)
 }
 
 /// Prints rows of text in a query's output format.

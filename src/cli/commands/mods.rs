@@ -100,6 +100,7 @@ fn fetch(console: Console, store: &Store, source: &Source) -> Result<ModInfo, Fa
     let entry = Locked { name: about.name.clone(), source: source.place(), requested: source.requested().to_owned(), version, commit };
     console.note(&format!("installed {} in {}", described(&about, &entry), place.display()));
     store.remember(entry)?;
+    about.notice.iter().for_each(|n| console.notice(n));
     Ok(ModInfo { folder: place, ..about })
 }
 

@@ -62,6 +62,8 @@ pub struct ModInfo {
     pub queries: usize,
     /// Mods it needs.
     pub requires: Vec<ModRequirement>,
+    /// What of it is read over, where there is such.
+    pub notice: Option<String>,
 }
 
 /// What was loaded.
@@ -195,6 +197,7 @@ fn about(world: &World, module: usize) -> Result<ModInfo, ContentError> {
         benchmarks: count(Kind::Benchmark),
         queries: count(Kind::Query),
         requires: required(m).into_iter().map(|r| r.what).collect(),
+        notice: m.notice(),
     })
 }
 
