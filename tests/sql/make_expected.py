@@ -8,10 +8,10 @@ answered below the block. Nothing below a `----` is ever written by hand. Postgr
 
 A file is a list of blocks, separated by blank lines; lines that begin with # are comments.
 
-    table NAME              query                       query differs WHY
+    table NAME              query                       query differs SLUG
     SELECT …                SELECT …                    SELECT …
                             ----                        ----
-                            column names                our answer is known to be another, and docs/postgresql.md says so
+                            column names                our answer is known to be another: an entry of differences.txt
                             rows, as COPY writes them
 
     control NAME [parameter=value …]
