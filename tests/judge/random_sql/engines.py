@@ -16,12 +16,12 @@ MARK = "~statement~"
 
 
 class Answer:
-    """Column names and rows of texts (NULL is the empty text, as in CSV), or an error."""
+    """Column names and rows of texts (NULL is the empty text, as in CSV), or an error, PostgreSQL's with its SQLSTATE."""
 
-    __slots__ = ("names", "rows", "error")
+    __slots__ = ("names", "rows", "error", "state")
 
-    def __init__(self, names=(), rows=(), error=None):
-        self.names, self.rows, self.error = names, rows, error
+    def __init__(self, names=(), rows=(), error=None, state=""):
+        self.names, self.rows, self.error, self.state = names, rows, error, state
 
     def __str__(self):
         if self.error is not None:
@@ -46,15 +46,15 @@ class PostgreSQL:
         for statement in statements:
             script += [f"\\echo {MARK}", f"\\warn {MARK}", f"copy (\n{statement}\n) to stdout with (format csv, header);"]
         done = subprocess.run(
-            [str(self.server.bin / "psql"), "-X", "-q", "-h", str(self.server.dir), "-U", "oracle", "-d", "postgres", "-v", "VERBOSITY=terse", "-f", "-"],
+            [str(self.server.bin / "psql"), "-X", "-q", "-h", str(self.server.dir), "-U", "oracle", "-d", "postgres", "-v", "VERBOSITY=verbose", "-f", "-"],
             input="\n".join(script) + "\n", capture_output=True, text=True, check=True, encoding="utf-8")
         outs = re.split(rf"^{MARK}\n", done.stdout, flags=re.M)[1:]
         errors = re.split(rf"^{MARK}\n", done.stderr, flags=re.M)[1:]
         assert len(outs) == len(errors) == len(statements), done.stderr[-2000:]
         answers = []
         for out, error in zip(outs, errors):
-            said = re.search(r"(?:ERROR|FATAL):\s+(.*)", error)
-            answers.append(Answer(error=re.sub(r" at character \d+$", "", said[1])) if said else table(out))
+            said = re.search(r"(?:ERROR|FATAL):\s+(\w{5}): (.*)", error)
+            answers.append(Answer(error=said[2], state=said[1]) if said else table(out))
         return answers
 
 
@@ -67,10 +67,15 @@ class Assay:
 
     def answers(self, statements):
         """The answer to each statement. A statement that fails ends the process; the rest goes to the next one."""
-        answers = []
-        while len(answers) < len(statements):
-            answers += self.some(statements[len(answers):])
-        return answers
+        return list(self.one_by_one(statements))
+
+    def one_by_one(self, statements):
+        """The answers as they come."""
+        done = 0
+        while done < len(statements):
+            some = self.some(statements[done:])
+            yield from some
+            done += len(some)
 
     def some(self, statements):
         text = "".join(f"select '{MARK}' as {json.dumps(MARK)};\n{statement}\n;\n" for statement in statements)
@@ -102,4 +107,5 @@ class Assay:
 
 def table(text):
     rows = list(csv.reader(io.StringIO(text)))
-    return Answer(rows[0] if rows else [], [tuple(row) for row in rows[1:]])
+    # A line without anything is a row whose only column is NULL.
+    return Answer(rows[0] if rows else [], [tuple(row) or ("",) for row in rows[1:]])

@@ -12,8 +12,8 @@ TYPES = ["int", "num", "float", "text", "bool", "json", "jarr", "jobj", "ts", "t
 
 
 def lines(differs):
-    """(type, parts) of every line in force; the parts are texts and names in braces."""
-    found = {type: [] for type in TYPES}
+    """By type, the lines in force, and those that may refuse their data; a line is its texts and names in braces."""
+    found, refusing = {type: [] for type in TYPES}, {}
     for line in FILE.read_text().splitlines():
         if not line or line.startswith("#"):
             continue
@@ -21,17 +21,19 @@ def lines(differs):
             slug, line = line[1:].split(maxsplit=1)
             if slug in differs:
                 continue
-        type, text = line.split(maxsplit=1)
+        into = refusing if line.startswith("?") else found
+        type, text = line.removeprefix("?").split(maxsplit=1)
         parts = re.split(r"(\{[a-z]+\})(?!')", text)
-        found[type].append([(part[1:-1], True) if re.fullmatch(r"\{[a-z]+\}", part) and (part[1:-1] in found or part[1:-1] in CONSTANTS) else (part, False) for part in parts if part])
-    return found
+        into.setdefault(type, []).append([(part[1:-1], True) if re.fullmatch(r"\{[a-z]+\}", part) and (part[1:-1] in found or part[1:-1] in CONSTANTS) else (part, False) for part in parts if part])
+    return found, refusing
 
 
 class Expressions:
     """Makes expressions over columns."""
 
     def __init__(self, random, values, differs):
-        self.random, self.values, self.lines = random, values, lines(differs)
+        self.random, self.values = random, values
+        self.lines, self.refusing = lines(differs)
         # Makes subqueries of a type; set by who knows the tables.
         self.subquery = None
 
@@ -51,8 +53,16 @@ class Expressions:
             self.subquery = held
             if made is not None:
                 return made
-        parts = []
-        for text, made in r.choice(self.lines[type]):
+        return self.line(r.choice(self.lines[type]), type, columns, depth)
+
+    def refused(self, columns):
+        """(type, an expression that may refuse its data), directly over columns."""
+        type = self.random.choice(sorted(self.refusing))
+        return type, self.line(self.random.choice(self.refusing[type]), type, columns, 1)
+
+    def line(self, line, type, columns, depth):
+        r, parts = self.random, []
+        for text, made in line:
             if not made:
                 parts.append(text)
             elif text in self.lines:

@@ -16,6 +16,9 @@ def verdict(postgresql, assay, ordered=False):
     if assay.error is not None:
         return "refused: " + re.sub(r"[\d\"'].*|line \d.*", "", assay.error)[:60]
     if postgresql.error is not None:
+        # What PostgreSQL refuses before it runs (class 42) may mean something here; wrong data is refused by both.
+        if postgresql.state.startswith("42"):
+            return None
         return "accepted: " + re.sub(r"\".*", "", postgresql.error)[:60]
     if postgresql.names != assay.names:
         return "names"
@@ -67,7 +70,8 @@ def shrunk(case, postgresql, assay, rounds=60, width=24):
                 some, answers = zip(*kept) if (kept := [(s, a) for s, a in zip(some, answers) if a.error is None]) else ((), ())
             if not some:
                 continue
-            found = next((c for c in (Case(*each) for each in zip(some, answers, assay.answers(list(map(str, some))))) if c.kind == case.kind), None)
+            ours = assay.one_by_one(list(map(str, some)))
+            found = next((c for c in (Case(*each) for each in zip(some, answers, ours)) if c.kind == case.kind), None)
             if found:
                 break
         if not found:

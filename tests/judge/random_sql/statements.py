@@ -232,8 +232,10 @@ class Statements:
             cte, columns = self.cte(relations)
             with_.append(cte)
             relations = self.relations = [*relations, ("c", columns)]
-        kind = r.choice(["plain"] * 5 + ["group"] * 3 + ["set", "distinct on", "select list", "aggregate", "distinct", "window", "control", "control"])
+        kind = r.choice(["plain"] * 5 + ["group"] * 3 + ["set", "distinct on", "select list", "aggregate", "distinct", "window", "control", "control", "refusal"])
         body = getattr(self, kind.replace(" ", "_"))(relations)
+        if kind == "refusal":
+            return body
         return Node("with ", Several(", ", with_), " ", body)
 
     def cte(self, relations):
@@ -269,6 +271,13 @@ class Statements:
                  Node("case ", Several(" ", [Node("when ", of("bool"), f" then '{status}'") for status in self.random.sample(["ok", "alarm", "skip", "info"], 2)]), " else 'info' end as status"),
                  Node("case when ", of("bool"), " then ", of("text", 1), " || ' has ' || ", "(", of("text"), ")", " else coalesce(", of("text"), ", 'nothing') || '.' end as reason")]
         return Node("select ", Several(", ", items), " from ", source, self.where(scope, 2))
+
+    def refusal(self, _):
+        """One row, and an expression that may refuse it: whether it is evaluated is no matter of plans."""
+        columns = [(f"c{at}", type) for at, type in enumerate(TYPES)]
+        row = ", ".join(self.shown(type, self.cell(type), True) for _, type in columns)
+        type, made = self.expressions.refused(columns)
+        return Node("select ", made, f" as v from (values ({row})) v({', '.join(name for name, _ in columns)})")
 
     def distinct(self, relations):
         source, scope = self.source(relations, 1)
