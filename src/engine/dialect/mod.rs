@@ -7,6 +7,7 @@ mod args;
 mod ast;
 mod casts;
 mod dependent;
+mod lazy;
 mod names;
 mod operators;
 mod parse;
@@ -49,7 +50,7 @@ pub(crate) fn builder(mut builder: SessionStateBuilder) -> SessionStateBuilder {
     // Tags of fields travel through planning; a node that drops one must not fail the plan.
     options.execution.skip_physical_aggregate_schema_check = true;
     builder.expr_planners().get_or_insert_with(Vec::new).insert(0, Arc::new(operators::Operators));
-    builder.with_type_planner(Arc::new(types::Types))
+    builder.with_type_planner(Arc::new(types::Types)).with_physical_optimizer_rule(Arc::new(lazy::LazyLogic))
 }
 
 /// Registers what needs the finished context (relation planner, functions).
