@@ -20,6 +20,7 @@ mod secrets;
 mod srf;
 mod subquery;
 mod types;
+mod whole_rows;
 
 #[cfg(test)]
 mod control_answers;
@@ -58,6 +59,7 @@ pub(crate) fn install(ctx: &SessionContext) {
     for udf in functions::all() {
         ctx.register_udf(udf.as_ref().clone());
     }
+    ctx.register_udaf(functions::array_agg::udaf());
     // Registration fails only where planners are compiled out, and then the relations say so.
     let registered = ctx.register_relation_planner(Arc::new(relation::Relations));
     debug_assert!(registered.is_ok(), "relation planners are part of DataFusion's sql feature");
@@ -67,7 +69,7 @@ pub(crate) fn install(ctx: &SessionContext) {
 pub(crate) fn functions(state: &SessionState) -> Vec<String> {
     let internal = |name: &str| {
         const PREFIXES: [&str; 7] = ["cast_", "any_", "all_", "jsonb_get", "jsonb_delete", "timestamp_", "timestamptz_"];
-        const NAMES: [&str; 16] = [
+        const NAMES: [&str; 17] = [
             "array_or_empty",
             "date_add_days",
             "date_diff_days",
@@ -84,6 +86,7 @@ pub(crate) fn functions(state: &SessionState) -> Vec<String> {
             "jsonb_path_exists_opr",
             "jsonb_path_match_opr",
             "jsonb_tag",
+            "whole_row",
         ];
         PREFIXES.iter().any(|prefix| name.starts_with(prefix))
             || NAMES.contains(&name)
@@ -131,7 +134,7 @@ pub(crate) async fn plan(state: &SessionState, sql: &str, args: &[Arg]) -> Resul
         state.statement_to_plan(statement).await
     };
     let plan = plan.map_err(|error| of_planning(error, state))?;
-    let plan = subquery::rewrite(relation::retag(plan)?, state)?;
+    let plan = subquery::rewrite(relation::retag(whole_rows::resolve(plan)?)?, state)?;
     Ok(names::restore(plan)?)
 }
 
