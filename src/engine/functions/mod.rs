@@ -2,6 +2,7 @@
 //!
 //! They override DataFusion's of the same name where PostgreSQL's answer differs.
 
+pub(crate) mod array_agg;
 pub(crate) mod arrays;
 pub(crate) mod cast;
 mod dates;
