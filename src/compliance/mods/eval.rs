@@ -1,5 +1,6 @@
 //! Evaluates expressions: operators, traversals, `for`, and the names they use. Every error has the place of its expression.
 
+use super::check::NEEDS;
 use super::functions::{self, Wrong};
 use super::module::{Kind, World};
 use super::source::Source;
@@ -359,8 +360,7 @@ impl<'w> Evaluator<'w> {
         known.extend(Kind::WORDS);
         known.extend(self.world.modules.iter().map(|m| m.name.as_str()));
         known.extend(frame.names.map(Names::all).unwrap_or_default());
-        let hint =
-            did_you_mean(root, known).or_else(|| missing.map(|source| format!("the mod needs another one: `assay mod install {source}`")));
+        let hint = did_you_mean(root, known).or_else(|| missing.map(|source| format!("{NEEDS}`assay mod install {source}`")));
         self.error(frame, t.expr.span(), format!("there is no '{root}'"), hint)
     }
 
