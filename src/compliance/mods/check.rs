@@ -6,11 +6,13 @@ use super::load::{self, Builder, Built, Made, ModFolder};
 use super::module::{At, Kind, World};
 use super::source;
 use super::template::{self, Style};
+use crate::index::Index;
 use crate::yaml::error_at;
 use crate::{ContentError, LoadError, Place, QueryRef};
 use hcl_edit::Span;
 use hcl_edit::expr::Expression;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// What is wrong with a statement: the line and column where that shows, if known, and why.
 pub type SqlProblem = (Option<(usize, usize)>, String);
@@ -51,11 +53,17 @@ pub(crate) fn check(
         let wrong = statement(&made).and_then(|text| sql(text).err()).map(|wrong| of_sql(&world, *at, wrong));
         (made, wrong)
     });
+    let mut groups = Vec::new();
     for (made, wrong) in made {
         errors.extend(made.bad);
         warnings.extend(made.notices);
         warnings.extend(wrong);
+        if let Built::Group(group) = made.built {
+            groups.push(Arc::new(group));
+        }
     }
+    // Benchmarks that contain themselves.
+    errors.extend(Index::build(groups, |_| false).err());
     let ev = Evaluator::new(&world);
     for name in target.locals.keys() {
         errors.extend(ev.local(0, name, &target.place(target.block)).err());
