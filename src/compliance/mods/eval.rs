@@ -10,6 +10,7 @@ use super::value::{Thing, Value};
 use crate::error::did_you_mean;
 use crate::yaml::error_at;
 use crate::{ContentError, Place};
+use bigdecimal::ToPrimitive as _;
 use hcl_edit::Span;
 use hcl_edit::expr::{
     BinaryOp, BinaryOperator, Expression, ForExpr, FuncCall, Object, ObjectKey, Traversal, TraversalOperator, UnaryOperator,
@@ -278,14 +279,22 @@ impl<'w> Evaluator<'w> {
                         return Ok(Value::Int(whole));
                     }
                 }
-                let (a, b) = (a.as_f64().unwrap_or_default(), b.as_f64().unwrap_or_default());
-                Value::number(match operator {
-                    B::Plus => a + b,
-                    B::Minus => a - b,
-                    B::Mul => a * b,
-                    B::Div => a / b,
-                    _ => a % b,
-                })
+                // As decimals, so that 0.1 + 0.2 is 0.3.
+                let number = match (a.as_decimal(), b.as_decimal()) {
+                    (Some(a), Some(b)) => match operator {
+                        B::Plus => a + b,
+                        B::Minus => a - b,
+                        B::Mul => a * b,
+                        B::Div => a / b,
+                        _ => a % b,
+                    }
+                    .to_f64(),
+                    _ => None,
+                };
+                number
+                    .filter(|n| n.is_finite())
+                    .map(Value::number)
+                    .ok_or_else(|| self.error(frame, r.span(), "the number is too large", None))?
             }
         })
     }

@@ -236,7 +236,7 @@ fn refusals_say_what_is_wrong() {
         ("replace(\"a\", \"/(/\", \"\")", "replace(): '(' is not a pattern: unclosed group"),
         ("regex(\"x\", \"a\")", "regex(): the pattern matches nothing"),
         ("join(\",\", [[1]])", "join(): an element must be text, not a list"),
-        ("format(\"%d\", \"x\")", "format(): %d needs a number, not text"),
+        ("format(\"%d\", \"x\")", "format(): %d needs a whole number, not text"),
         ("format(\"%s\")", "format(): there is no argument for %s"),
         ("format(\"%z\", 1)", "format(): there is no verb %z"),
         ("format(\"a\", 1)", "format(): the template uses 0 of 1 arguments"),
