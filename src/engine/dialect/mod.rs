@@ -115,6 +115,17 @@ pub(crate) fn split(sql: &str) -> Result<Vec<String>, EngineError> {
     parse::split(sql)
 }
 
+/// Looks at the syntax of a text with statements; whether its tables and functions exist is not asked.
+///
+/// # Errors
+/// [`EngineError::Sql`] with the place, where the text is one statement.
+pub fn check_syntax(sql: &str) -> Result<(), EngineError> {
+    match parse::split(sql)?.as_slice() {
+        [_, _, ..] => Err(EngineError::Sql { message: "cannot run more than one statement at once".into(), hint: None, at: None }),
+        _ => parse::statement(sql).map(drop),
+    }
+}
+
 /// Parses one statement, rewrites it, binds the arguments, and plans it.
 ///
 /// The clock of `now()` is the state's `query_execution_start_time`. Take the output schema from the plan (or the physical plan made of it):
