@@ -7,6 +7,7 @@ mod args;
 mod ast;
 mod casts;
 mod dependent;
+mod documents;
 mod names;
 mod operators;
 mod parse;
@@ -66,7 +67,7 @@ pub(crate) fn install(ctx: &SessionContext) {
 pub(crate) fn functions(state: &SessionState) -> Vec<String> {
     let internal = |name: &str| {
         const PREFIXES: [&str; 7] = ["cast_", "any_", "all_", "jsonb_get", "jsonb_delete", "timestamp_", "timestamptz_"];
-        const NAMES: [&str; 16] = [
+        const NAMES: [&str; 18] = [
             "array_or_empty",
             "date_add_days",
             "date_diff_days",
@@ -79,6 +80,8 @@ pub(crate) fn functions(state: &SessionState) -> Vec<String> {
             "jsonb_array_of",
             "jsonb_cmp",
             "jsonb_object_of",
+            "jsonb_normal",
+            "jsonb_nullif",
             "jsonb_pair",
             "jsonb_path_exists_opr",
             "jsonb_path_match_opr",
@@ -130,7 +133,7 @@ pub(crate) async fn plan(state: &SessionState, sql: &str, args: &[Arg]) -> Resul
         state.statement_to_plan(statement).await
     };
     let plan = plan.map_err(|error| of_planning(error, state))?;
-    let plan = subquery::rewrite(relation::retag(plan)?, state)?;
+    let plan = subquery::rewrite(documents::rewrite(relation::retag(plan)?)?, state)?;
     Ok(names::restore(plan)?)
 }
 

@@ -3,6 +3,7 @@
 use super::types::{PgType, of_expr};
 use crate::functions;
 use crate::functions::cast::{Target, scalar};
+use crate::functions::jsonb_equal::has_numbers;
 use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue};
 use datafusion::functions_nested::expr_fn::{array_has_all, array_has_any};
 use datafusion::logical_expr::expr::{Like, ScalarFunction};
@@ -167,12 +168,23 @@ fn typed_list(expr: Expr, types: &(PgType, PgType), side: usize) -> Result<Expr>
 }
 
 /// jsonb from whatever it is; text without a tag is parsed.
-fn jsonb(expr: Expr, ty: &PgType) -> Result<Expr> {
+pub(super) fn jsonb(expr: Expr, ty: &PgType) -> Result<Expr> {
     match ty {
         PgType::Jsonb => Ok(expr),
         PgType::Unknown => typed(expr, &PgType::Jsonb),
         _ => Ok(Target::Jsonb.call(expr, false)),
     }
+}
+
+/// A document in the form that decides whether it equals another.
+pub(super) fn compared(expr: Expr) -> Result<Expr> {
+    call("jsonb_normal", vec![expr])
+}
+
+/// `=` or `<>` of documents. Without numbers only the same text is equal.
+fn equal(left: Expr, op: Operator, right: Expr) -> Result<Expr> {
+    let plain = |expr: &Expr| matches!(expr, Expr::Literal(ScalarValue::Utf8(Some(text)), _) if !has_numbers(text));
+    if plain(&left) || plain(&right) { Ok(binary(left, op, right)) } else { Ok(binary(compared(left)?, op, compared(right)?)) }
 }
 
 /// A literal path is checked at planning.
@@ -235,8 +247,7 @@ fn compare(expr: &RawBinaryExpr, types: &(PgType, PgType)) -> Result<Option<Expr
                 return missing(types, &expr.op);
             }
             let (left, right) = (jsonb(left, &types.0)?, jsonb(right, &types.1)?);
-            // Canonical texts are equal if the documents are.
-            if equality { binary(left, op, right) } else { binary(call("jsonb_cmp", vec![left, right])?, op, lit(0i64)) }
+            if equality { equal(left, op, right)? } else { binary(call("jsonb_cmp", vec![left, right])?, op, lit(0i64)) }
         }
         (PgType::Interval, PgType::Interval | PgType::Unknown) | (PgType::Unknown, PgType::Interval) => {
             let key = |expr: Expr, ty: &PgType| {

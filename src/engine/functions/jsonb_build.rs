@@ -30,6 +30,10 @@ pub(crate) const ALL: &[Def] = &[
             (Some(a), Some(b)) => compare(a, b),
             (a, b) => a.is_none().cmp(&b.is_none()),
         });
+        items.dedup_by(|a, b| match (a, b) {
+            (Some(a), Some(b)) => compare(a, b).is_eq(),
+            _ => false,
+        });
         if row.bool(1) {
             items.reverse();
         }
@@ -55,6 +59,8 @@ pub(crate) const ALL: &[Def] = &[
     }),
     // Gives a text that is canonical jsonb already its tag.
     Def::new("jsonb_tag", &[Kind::Text], Ret::Jsonb, |row| Ok(row.text(0).into())),
+    Def::new("json_object", &[Kind::Texts, Kind::Texts], Ret::Jsonb, object_of_texts).required(1),
+    Def::new("json_strip_nulls", &[Kind::Jsonb], Ret::Jsonb, |row| Ok(strip_nulls(node(row.text(0))?).to_text().into())),
     Def::new("jsonb_strip_nulls", &[Kind::Jsonb], Ret::Jsonb, |row| Ok(strip_nulls(node(row.text(0))?).to_text().into())),
     Def::new("jsonb_pretty", &[Kind::Jsonb], Ret::Text, |row| {
         let mut out = String::new();
@@ -76,23 +82,6 @@ pub(crate) const ALL: &[Def] = &[
         Node::Object(_) => fail("cannot delete from object using integer index"),
         _ => fail("cannot delete from scalar"),
     }),
-    Def::new("jsonb_delete_path", &[Kind::Jsonb, Kind::Texts], Ret::Jsonb, |row| {
-        let mut document = node(row.text(0))?;
-        if !matches!(document, Node::Array(_) | Node::Object(_)) {
-            return fail("cannot delete path in scalar");
-        }
-        delete_path(&mut document, &row.texts(1));
-        Ok(document.to_text().into())
-    }),
-    Def::new("jsonb_set", &[Kind::Jsonb, Kind::Texts, Kind::Jsonb, Kind::Bool], Ret::Jsonb, |row| {
-        let mut document = node(row.text(0))?;
-        if !matches!(document, Node::Array(_) | Node::Object(_)) {
-            return fail("cannot set path in scalar");
-        }
-        set(&mut document, &row.texts(1), &node(row.text(2))?, row.len() < 4 || row.bool(3));
-        Ok(document.to_text().into())
-    })
-    .required(3),
 ];
 
 fn argument(row: Row<'_>, k: usize) -> Result<Node> {
@@ -248,54 +237,4 @@ fn delete<'a>(row: Row<'a>, names: &[Option<&str>]) -> Result<Value<'a>> {
 fn position(length: usize, index: i64) -> Option<usize> {
     let at = if index < 0 { i64::try_from(length).ok()?.checked_add(index)? } else { index };
     usize::try_from(at).ok().filter(|at| *at < length)
-}
-
-fn delete_path(document: &mut Node, path: &[Option<&str>]) {
-    let Some((Some(step), rest)) = path.split_first().map(|(step, rest)| (*step, rest)) else { return };
-    match document {
-        Node::Object(members) => {
-            if let Some(at) = members.iter().position(|(name, _)| name == step) {
-                if rest.is_empty() {
-                    members.remove(at);
-                } else {
-                    delete_path(&mut members[at].1, rest);
-                }
-            }
-        }
-        Node::Array(items) => {
-            if let Some(at) = step.parse().ok().and_then(|index| position(items.len(), index)) {
-                if rest.is_empty() {
-                    items.remove(at);
-                } else {
-                    delete_path(&mut items[at], rest);
-                }
-            }
-        }
-        _ => {}
-    }
-}
-
-fn set(document: &mut Node, path: &[Option<&str>], new: &Node, create: bool) {
-    let Some((Some(step), rest)) = path.split_first().map(|(step, rest)| (*step, rest)) else { return };
-    match document {
-        Node::Object(members) => match members.iter().position(|(name, _)| name == step) {
-            Some(at) if rest.is_empty() => members[at].1 = new.clone(),
-            Some(at) => set(&mut members[at].1, rest, new, create),
-            None if rest.is_empty() && create => {
-                *document = Node::object(std::mem::take(members).into_iter().chain([(step.to_string(), new.clone())]));
-            }
-            None => {}
-        },
-        Node::Array(items) => {
-            let Ok(index) = step.parse::<i64>() else { return };
-            match position(items.len(), index) {
-                Some(at) if rest.is_empty() => items[at] = new.clone(),
-                Some(at) => set(&mut items[at], rest, new, create),
-                None if rest.is_empty() && create && index < 0 => items.insert(0, new.clone()),
-                None if rest.is_empty() && create => items.push(new.clone()),
-                None => {}
-            }
-        }
-        _ => {}
-    }
 }

@@ -10,6 +10,8 @@ mod inet;
 pub(crate) mod interval;
 mod jsonb_access;
 mod jsonb_build;
+mod jsonb_edit;
+pub(crate) mod jsonb_equal;
 pub(crate) mod jsonb_scan;
 mod jsonb_test;
 pub(crate) mod jsonpath;
@@ -34,6 +36,8 @@ static FUNCTIONS: LazyLock<HashMap<String, Arc<ScalarUDF>>> = LazyLock::new(|| {
         interval::ALL,
         jsonb_access::ALL,
         jsonb_build::ALL,
+        jsonb_edit::ALL,
+        jsonb_equal::ALL,
         jsonb_test::ALL,
         jsonpath::ALL,
         numbers::ALL,
