@@ -1,18 +1,20 @@
-//! Equality of jsonb where DataFusion compares by itself: IN, GROUP BY, DISTINCT, joins, windows, CASE.
+//! Documents where DataFusion decides by itself: equality in IN, GROUP BY, DISTINCT, joins, windows, CASE; untyped literals; whole rows.
 //!
 //! Canonical texts of equal documents differ in the zeros at the end of numbers. There the normal form is compared instead; the value shown
 //! is that of the first row, as in PostgreSQL.
 
 use super::operators::{call, compared, jsonb};
 use super::types::{PgType, of_expr};
+use super::whole_rows;
 use crate::functions::jsonb_equal::has_numbers;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, DFSchema, DataFusionError, Result, ScalarValue};
+use datafusion::common::{Column, DFSchema, DataFusionError, JoinConstraint, Result, ScalarValue};
 use datafusion::functions_aggregate::expr_fn::first_value;
 use datafusion::logical_expr::expr::{InList, InSubquery};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Aggregate, Distinct, Expr, LogicalPlan, LogicalPlanBuilder, Subquery};
+use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::{Aggregate, BinaryExpr, Distinct, Expr, LogicalPlan, LogicalPlanBuilder, Operator, Subquery};
 use std::sync::Arc;
 
 /// Rewrites a plan and its subqueries.
@@ -33,7 +35,12 @@ pub(super) fn rewrite(plan: LogicalPlan) -> Result<LogicalPlan> {
                 grouped(Aggregate::try_new(input, columns, Vec::new())?)?
             }
             LogicalPlan::Distinct(Distinct::On(mut on)) => {
-                on.on_expr = on.on_expr.into_iter().map(|expr| normal(expr, on.input.schema())).collect::<Result<_>>()?;
+                // They must stay the first expressions of ORDER BY.
+                let key = |expr: Expr| if is_jsonb(&expr, on.input.schema()) { call("jsonb_sort_key", vec![expr]) } else { Ok(expr) };
+                on.on_expr = on.on_expr.into_iter().map(key).collect::<Result<_>>()?;
+                for by in on.sort_expr.iter_mut().flatten() {
+                    by.expr = key(by.expr.clone())?;
+                }
                 LogicalPlan::Distinct(Distinct::On(on))
             }
             LogicalPlan::Join(mut join) => {
@@ -42,6 +49,10 @@ pub(super) fn rewrite(plan: LogicalPlan) -> Result<LogicalPlan> {
                         *left = compared(left.clone())?;
                         *right = compared(right.clone())?;
                     }
+                }
+                // The keys of USING are columns.
+                if join.on.iter().any(|(left, right)| !matches!((left, right), (Expr::Column(_), Expr::Column(_)))) {
+                    join.join_constraint = JoinConstraint::On;
                 }
                 LogicalPlan::Join(join)
             }
@@ -105,6 +116,12 @@ fn expr(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             let subquery = Subquery { subquery: Arc::new(plan), ..within.subquery };
             Expr::InSubquery(InSubquery { expr: Box::new(compared(*within.expr)?), subquery, negated: within.negated })
         }
+        Expr::Case(mut case) if case.expr.is_none() && is_jsonb(&Expr::Case(case.clone()), schema) => {
+            for then in case.when_then_expr.iter_mut().map(|(_, then)| then).chain(case.else_expr.iter_mut()) {
+                **then = literal(then.as_ref().clone(), schema)?;
+            }
+            Expr::Case(case)
+        }
         Expr::Case(mut case) if case.expr.as_ref().is_some_and(|expr| is_jsonb(expr, schema)) => {
             case.expr = case.expr.map(|expr| compared(*expr).map(Box::new)).transpose()?;
             for (when, _) in &mut case.when_then_expr {
@@ -112,6 +129,42 @@ fn expr(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
                 **when = compared(jsonb(when.as_ref().clone(), &ty)?)?;
             }
             Expr::Case(case)
+        }
+        Expr::ScalarFunction(taking) if whole_rows::has_row(&taking.args) => {
+            let args = whole_rows::expand(taking.func.name(), taking.args, schema)?;
+            Expr::ScalarFunction(ScalarFunction { func: taking.func, args })
+        }
+        Expr::ScalarFunction(making) if MAKING.contains(&making.func.name()) => match documents_of(making, schema)? {
+            Ok(made) => made,
+            Err(same) => return Ok(Transformed::no(same)),
+        },
+        Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::IsDistinctFrom | Operator::IsNotDistinctFrom), right })
+            if is_jsonb(&left, schema) || is_jsonb(&right, schema) =>
+        {
+            let side = |expr: Box<Expr>| {
+                let ty = of_expr(&expr, schema);
+                compared(jsonb(*expr, &ty)?).map(Box::new)
+            };
+            Expr::BinaryExpr(BinaryExpr { left: side(left)?, op, right: side(right)? })
+        }
+        // `op any (array)`: keys that sort as the documents do are equal if the documents are.
+        Expr::ScalarFunction(ScalarFunction { func, args })
+            if (func.name().starts_with("any_") || func.name().starts_with("all_"))
+                && args.len() == 2
+                && args.first().is_some_and(|arg| is_jsonb(arg, schema)) =>
+        {
+            let keys = ["jsonb_sort_key", "jsonb_sort_keys"].into_iter().zip(args).map(|(key, arg)| call(key, vec![arg]));
+            Expr::ScalarFunction(ScalarFunction { func, args: keys.collect::<Result<_>>()? })
+        }
+        Expr::ScalarFunction(ScalarFunction { func, args })
+            if matches!(func.name(), "coalesce" | "greatest" | "least") && args.iter().any(|arg| is_jsonb(arg, schema)) =>
+        {
+            let args = args.into_iter().map(|arg| literal(arg, schema)).collect::<Result<_>>()?;
+            match func.name() {
+                "greatest" => call("jsonb_greatest", args)?,
+                "least" => call("jsonb_least", args)?,
+                _ => Expr::ScalarFunction(ScalarFunction { func, args }),
+            }
         }
         Expr::ScalarFunction(nullif) if nullif.func.name() == "nullif" && nullif.args.iter().any(|arg| is_jsonb(arg, schema)) => {
             let args = nullif.args.into_iter().map(|arg| {
@@ -134,6 +187,27 @@ fn expr(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         }
         other => return Ok(Transformed::no(other)),
     }))
+}
+
+/// Functions that make documents of any values.
+const MAKING: [&str; 8] =
+    ["array_to_json", "json_build_array", "json_build_object", "jsonb_build_array", "jsonb_build_object", "to_json", "to_jsonb", "json_item"];
+
+/// Lists of documents have lost their items' type: they become documents first.
+fn documents_of(making: ScalarFunction, schema: &DFSchema) -> Result<std::result::Result<Expr, Expr>> {
+    let is_list = |arg: &Expr| matches!(of_expr(arg, schema), PgType::List(item) if matches!(*item, PgType::Json | PgType::Jsonb));
+    if !making.args.iter().any(is_list) {
+        return Ok(Err(Expr::ScalarFunction(making)));
+    }
+    let joined = if making.func.name().starts_with("jsonb") || making.func.name() == "to_jsonb" { "jsonb_array_of" } else { "json_list_of" };
+    let args = making.args.into_iter().map(|arg| if is_list(&arg) { call(joined, vec![arg]) } else { Ok(arg) });
+    Ok(Ok(Expr::ScalarFunction(ScalarFunction { func: making.func, args: args.collect::<Result<_>>()? })))
+}
+
+/// An untyped literal beside documents is one.
+fn literal(expr: Expr, schema: &DFSchema) -> Result<Expr> {
+    let ty = of_expr(&expr, schema);
+    if ty == PgType::Unknown { jsonb(expr, &ty) } else { Ok(expr) }
 }
 
 /// `x in (…)`: untyped literals are documents.

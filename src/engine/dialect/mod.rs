@@ -20,6 +20,7 @@ mod secrets;
 mod srf;
 mod subquery;
 mod types;
+mod whole_rows;
 
 #[cfg(test)]
 mod control_answers;
@@ -66,8 +67,8 @@ pub(crate) fn install(ctx: &SessionContext) {
 /// Names of all functions a statement may call, sorted, without those that only the dialect itself plans.
 pub(crate) fn functions(state: &SessionState) -> Vec<String> {
     let internal = |name: &str| {
-        const PREFIXES: [&str; 7] = ["cast_", "any_", "all_", "jsonb_get", "jsonb_delete", "timestamp_", "timestamptz_"];
-        const NAMES: [&str; 18] = [
+        const PREFIXES: [&str; 8] = ["cast_", "any_", "all_", "jsonb_get", "jsonb_delete", "jsonb_record", "timestamp_", "timestamptz_"];
+        const NAMES: [&str; 29] = [
             "array_or_empty",
             "date_add_days",
             "date_diff_days",
@@ -77,8 +78,19 @@ pub(crate) fn functions(state: &SessionState) -> Vec<String> {
             "interval_key",
             "interval_mul",
             "interval_sub",
+            "json_array_of",
+            "json_item",
+            "json_list_of",
+            "json_object_of",
+            "json_pair",
+            "json_row",
+            "json_tag",
             "jsonb_array_of",
             "jsonb_cmp",
+            "jsonb_row",
+            "jsonb_sort_key",
+            "jsonb_sort_keys",
+            "jsonb_sorted_array_of",
             "jsonb_object_of",
             "jsonb_normal",
             "jsonb_nullif",
@@ -146,6 +158,7 @@ fn rewrite(
     match statement {
         Statement::Statement(inner) => {
             args::bind(inner, args)?;
+            whole_rows::name(inner);
             if let Some(secrets) = state.config().get_extension::<Secrets>() {
                 secrets::prepare(inner, &secrets)?;
             }

@@ -58,9 +58,7 @@ fn plan(expr: &RawBinaryExpr, types: &(PgType, PgType)) -> Result<Option<Expr>> 
         return address(expr, types);
     }
     Ok(Some(match &expr.op {
-        Op::Arrow if types.1 == PgType::Int => call("jsonb_get_index", both())?,
         Op::Arrow => call("jsonb_get", both())?,
-        Op::LongArrow if types.1 == PgType::Int => call("jsonb_get_index_text", both())?,
         Op::LongArrow => call("jsonb_get_text", both())?,
         Op::HashArrow => call("jsonb_get_path", both())?,
         Op::HashLongArrow => call("jsonb_get_path_text", both())?,
@@ -242,8 +240,9 @@ fn compare(expr: &RawBinaryExpr, types: &(PgType, PgType)) -> Result<Option<Expr
     let (left, right) = (expr.left.clone(), expr.right.clone());
     let equality = matches!(op, Operator::Eq | Operator::NotEq);
     Ok(Some(match types {
-        (PgType::Jsonb, _) | (_, PgType::Jsonb) => {
-            if matches!(types.0, PgType::Text) || matches!(types.1, PgType::Text) {
+        (PgType::Json, _) | (_, PgType::Json) => return missing(types, &expr.op),
+        (PgType::Jsonb, other) | (other, PgType::Jsonb) => {
+            if !matches!(other, PgType::Jsonb | PgType::Unknown | PgType::Other) {
                 return missing(types, &expr.op);
             }
             let (left, right) = (jsonb(left, &types.0)?, jsonb(right, &types.1)?);
@@ -269,7 +268,7 @@ fn compare(expr: &RawBinaryExpr, types: &(PgType, PgType)) -> Result<Option<Expr
 }
 
 fn arithmetic(expr: &RawBinaryExpr, types: &(PgType, PgType)) -> Result<Option<Expr>> {
-    use PgType::{Date, Float, Int, Interval, Jsonb, List, Numeric, Text, Timestamp, Timestamptz, Unknown};
+    use PgType::{Date, Float, Int, Interval, Json, Jsonb, List, Numeric, Text, Timestamp, Timestamptz, Unknown};
     let (left, right) = (expr.left.clone(), expr.right.clone());
     let both = || vec![expr.left.clone(), expr.right.clone()];
     let swapped = || vec![expr.right.clone(), expr.left.clone()];
@@ -278,7 +277,7 @@ fn arithmetic(expr: &RawBinaryExpr, types: &(PgType, PgType)) -> Result<Option<E
         (Jsonb, Op::Minus, Int) => call("jsonb_delete_index", both())?,
         (Jsonb, Op::Minus, List(_)) => call("jsonb_delete_keys", both())?,
         (Jsonb, Op::Minus, Text | Unknown) => call("jsonb_delete", both())?,
-        (Jsonb, ..) | (_, _, Jsonb) => return missing(types, &expr.op),
+        (Jsonb | Json, ..) | (_, _, Jsonb | Json) => return missing(types, &expr.op),
         (Date, Op::Minus, Date) => call("date_diff_days", both())?,
         (Date, Op::Minus, Unknown) => call("date_diff_days", vec![left, typed(right, &Date)?])?,
         (Unknown, Op::Minus, Date) => call("date_diff_days", vec![typed(left, &Date)?, right])?,

@@ -80,9 +80,6 @@ impl Place<'_> {
     /// A document after the edit, of which so many steps of the path are gone.
     fn below(&self, document: Node, level: usize) -> Result<Node> {
         let Some(step) = self.path.get(level) else { return Ok(document) };
-        if !matches!(document, Node::Array(_) | Node::Object(_)) {
-            return Ok(document);
-        }
         let Some(step) = step else { return fail(format!("path element at position {} is null", level + 1)) };
         match document {
             Node::Array(items) => {

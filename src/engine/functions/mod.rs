@@ -12,8 +12,11 @@ mod jsonb_access;
 mod jsonb_build;
 mod jsonb_edit;
 pub(crate) mod jsonb_equal;
+mod jsonb_make;
 pub(crate) mod jsonb_scan;
 mod jsonb_test;
+mod jsonb_walk;
+mod jsonb_write;
 pub(crate) mod jsonpath;
 mod numbers;
 mod regex;
@@ -46,7 +49,7 @@ static FUNCTIONS: LazyLock<HashMap<String, Arc<ScalarUDF>>> = LazyLock::new(|| {
         to_char::ALL,
     ];
     let rows = families.into_iter().flatten().map(|def| def.udf());
-    rows.chain(arrays::typed()).chain(cast::all()).map(|udf| (udf.name().to_string(), Arc::new(udf))).collect()
+    rows.chain(arrays::typed()).chain(cast::all()).chain(jsonb_walk::all()).chain(jsonb_make::all()).map(|udf| (udf.name().to_string(), Arc::new(udf))).collect()
 });
 
 /// Every scalar function of ours.
