@@ -25,6 +25,8 @@ mod whole_rows;
 #[cfg(test)]
 mod control_answers;
 #[cfg(test)]
+mod jsonb_speed;
+#[cfg(test)]
 mod oracle;
 #[cfg(test)]
 mod tests;
@@ -68,7 +70,7 @@ pub(crate) fn install(ctx: &SessionContext) {
 pub(crate) fn functions(state: &SessionState) -> Vec<String> {
     let internal = |name: &str| {
         const PREFIXES: [&str; 8] = ["cast_", "any_", "all_", "jsonb_get", "jsonb_delete", "jsonb_record", "timestamp_", "timestamptz_"];
-        const NAMES: [&str; 29] = [
+        const NAMES: [&str; 31] = [
             "array_or_empty",
             "date_add_days",
             "date_diff_days",
@@ -87,6 +89,8 @@ pub(crate) fn functions(state: &SessionState) -> Vec<String> {
             "json_tag",
             "jsonb_array_of",
             "jsonb_cmp",
+            "jsonb_greatest",
+            "jsonb_least",
             "jsonb_row",
             "jsonb_sort_key",
             "jsonb_sort_keys",

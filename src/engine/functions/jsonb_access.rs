@@ -1,9 +1,12 @@
 //! Reading jsonb: paths of any length, type and length, and the lists behind the set-returning functions.
 
+use super::arrays::text_lists;
 use super::jsonb_scan::{as_text, elements, kind, member, members};
 use super::row::{Def, Kind, Ret, Row, Value, fail};
 use assay_tables::jsonb::unquote;
+use datafusion::arrow::array::{ArrayRef, AsArray, StringArray};
 use datafusion::common::Result;
+use std::sync::Arc;
 
 /// Functions of this file.
 pub(crate) const ALL: &[Def] = &[
@@ -50,6 +53,7 @@ pub(crate) const ALL: &[Def] = &[
         match kind(value) {
             "array" => Ok(Value::Texts(elements(value).map(as_text).collect())),
             "null" => Ok(Value::Null),
+            "string" => array_literal(&unquote(value)),
             _ => fail("expected JSON array"),
         }
     }),
@@ -84,6 +88,13 @@ fn array(row: Row<'_>) -> Result<()> {
 
 fn object(row: Row<'_>) -> Result<()> {
     if kind(row.text(0)) == "object" { Ok(()) } else { fail("cannot call jsonb_each on a non-object") }
+}
+
+/// The elements of an array literal.
+fn array_literal<'a>(text: &str) -> Result<Value<'a>> {
+    let texts: ArrayRef = Arc::new(StringArray::from(vec![text]));
+    let list = text_lists(&texts)?.as_list::<i32>().value(0);
+    Ok(Value::Texts(list.as_string::<i32>().iter().map(|item| item.map(|item| item.to_string().into())).collect()))
 }
 
 fn each_keys(row: Row<'_>) -> Result<Value<'_>> {

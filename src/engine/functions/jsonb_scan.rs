@@ -72,9 +72,8 @@ impl Name {
         let wanted = self.quoted.as_bytes();
         let mut at = 1;
         while bytes.get(at) == Some(&b'"') {
-            // The closing quote makes sure that it is not only the beginning.
-            let found = bytes[at..].starts_with(wanted);
-            let end = if found { at + wanted.len() } else { end_of_string(bytes, at) };
+            let end = end_of_string(bytes, at);
+            let found = &bytes[at..end] == wanted;
             if !found && self.precedes(&bytes[at..end]) {
                 return None;
             }

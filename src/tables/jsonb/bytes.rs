@@ -69,27 +69,63 @@ pub fn end_of_value(bytes: &[u8], start: usize) -> usize {
     }
 }
 
+/// Marks, by 1, the bytes of a word that are this one.
+#[inline]
+fn exactly(word: u64, byte: u8) -> u64 {
+    let same = word ^ (ONES * u64::from(byte));
+    (!(((same & !HIGHS) + !HIGHS) | same) & HIGHS) >> 7
+}
+
+/// How many bytes are marked by 1.
+#[inline]
+fn count(marks: u64) -> u64 {
+    marks.wrapping_mul(ONES) >> 56
+}
+
 fn end_of_container(bytes: &[u8], start: usize) -> usize {
-    let (mut at, mut depth) = (start, 0usize);
-    loop {
-        // A bracket differs from a brace in one bit, which a quote has too.
-        at = find(bytes, at, |word| {
-            let word = word | (ONES * 0x20);
-            is(word, b'{') | is(word, b'}') | is(word, b'"')
-        });
-        match bytes.get(at) {
-            Some(b'"') => at = end_of_string(bytes, at),
-            Some(b'{' | b'[') => (at, depth) = (at + 1, depth + 1),
-            Some(b'}' | b']') => {
-                (at, depth) = (at + 1, depth.saturating_sub(1));
-                if depth == 0 {
+    let mut at = start + 1;
+    let mut depth = 1u64;
+    // One in every byte, inside of a string.
+    let mut string = 0;
+    while let Some((word, _)) = bytes.get(at..).and_then(|rest| rest.split_first_chunk::<8>()) {
+        let word = u64::from_le_bytes(*word);
+        // Each byte holds how many quotes there are up to it: after an odd number, it is in a string.
+        let inside = (exactly(word, b'"').wrapping_mul(ONES) & ONES) ^ string;
+        // A bracket differs from a brace in one bit.
+        let folded = word | (ONES * 0x20);
+        let closed = count(exactly(folded, b'}') & !inside);
+        if closed < depth && is(word, b'\\') == 0 {
+            depth = depth + count(exactly(folded, b'{') & !inside) - closed;
+            string = (inside >> 56) * ONES;
+            at += 8;
+        } else {
+            let end = at + 8;
+            while at < end {
+                if step(bytes, &mut at, &mut depth, &mut string) {
                     return at;
                 }
             }
-            Some(_) => at += 1,
-            None => return bytes.len(),
         }
     }
+    while at < bytes.len() {
+        if step(bytes, &mut at, &mut depth, &mut string) {
+            return at;
+        }
+    }
+    bytes.len()
+}
+
+/// Goes over one byte, or an escape sequence; true behind the last bracket.
+fn step(bytes: &[u8], at: &mut usize, depth: &mut u64, string: &mut u64) -> bool {
+    match bytes.get(*at) {
+        Some(b'"') => *string ^= ONES,
+        Some(b'\\') => *at += 1,
+        Some(b'{' | b'[') if *string == 0 => *depth += 1,
+        Some(b'}' | b']') if *string == 0 => *depth -= 1,
+        _ => {}
+    }
+    *at += 1;
+    *depth == 0
 }
 
 #[cfg(test)]
@@ -108,6 +144,7 @@ mod tests {
             "null",
             "{}",
             "[[], {\"a]\": \"}\"}, \"[\", 12345678901234567890]",
+            "[\"\\\\\\\"]\", \"]]]]]]]]]]]]\", [[[[[[[[[[]]]]]]]]]], \"\"]",
             "{\"a\": {\"b\": [1, {\"c\": \"\\\\\\\"}\"}]}, \"dddddddddddddddd\": \"\"}",
         ] {
             for tail in ["", ", 1]", "}", "]", ": 1"] {
