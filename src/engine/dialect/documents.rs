@@ -28,6 +28,11 @@ pub(super) fn rewrite(plan: LogicalPlan) -> Result<LogicalPlan> {
             Ok(if done.transformed { done.update_data(|expr| name.restore(expr)) } else { done })
         })?;
         let changed = node.transformed;
+        if let Some(keys) = distinguished(&node.data)
+            && keys.1.iter().any(|key| of_expr(key, keys.0) == PgType::Json)
+        {
+            return Err(DataFusionError::Plan("could not identify an equality operator for type json; add a cast (::jsonb)".into()));
+        }
         let node = match node.data {
             LogicalPlan::Aggregate(aggregate) if keys(&aggregate.group_expr, aggregate.input.schema()) => grouped(aggregate)?,
             LogicalPlan::Distinct(Distinct::All(input)) if columns(&input).iter().any(|column| is_jsonb(column, input.schema())) => {
@@ -61,6 +66,34 @@ pub(super) fn rewrite(plan: LogicalPlan) -> Result<LogicalPlan> {
         Ok(Transformed::yes(node))
     });
     Ok(done?.data)
+}
+
+/// What a node tells rows apart by, and the schema it comes from.
+fn distinguished(node: &LogicalPlan) -> Option<(&DFSchema, Vec<Expr>)> {
+    match node {
+        LogicalPlan::Aggregate(aggregate) => Some((aggregate.input.schema(), aggregate.group_expr.clone())),
+        LogicalPlan::Distinct(Distinct::All(input)) => Some((input.schema(), columns(input))),
+        LogicalPlan::Distinct(Distinct::On(on)) => Some((on.input.schema(), on.on_expr.clone())),
+        _ => None,
+    }
+}
+
+/// json has no equality.
+fn refuse_json(expr: &Expr, schema: &DFSchema) -> Result<()> {
+    let pair = match expr {
+        Expr::InList(list) => list.list.first().map(|item| (list.expr.as_ref(), item)),
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::IsDistinctFrom | Operator::IsNotDistinctFrom, right }) => {
+            Some((left.as_ref(), right.as_ref()))
+        }
+        Expr::ScalarFunction(call) if call.func.name() == "nullif" => call.args.first().zip(call.args.get(1)),
+        Expr::Case(case) => case.expr.as_deref().zip(case.when_then_expr.first().map(|(when, _)| when.as_ref())),
+        _ => None,
+    };
+    let Some((left, right)) = pair.map(|(left, right)| (of_expr(left, schema), of_expr(right, schema))) else { return Ok(()) };
+    if left != PgType::Json && right != PgType::Json {
+        return Ok(());
+    }
+    Err(DataFusionError::Plan(format!("operator does not exist: {} = {}; add a cast (::jsonb)", left.name(), right.name())))
 }
 
 fn is_jsonb(expr: &Expr, schema: &DFSchema) -> bool {
@@ -106,6 +139,7 @@ fn grouped(aggregate: Aggregate) -> Result<LogicalPlan> {
 }
 
 fn expr(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    refuse_json(&expr, schema)?;
     Ok(Transformed::yes(match expr {
         Expr::InList(list) if is_jsonb(&list.expr, schema) => within(list, schema)?,
         Expr::InSubquery(within) if is_jsonb(&within.expr, schema) => {

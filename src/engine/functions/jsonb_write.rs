@@ -69,7 +69,8 @@ fn present(array: &ArrayRef, field: &Field, style: Style) -> Result<Write> {
                 Ok(())
             })
         }
-        (ty, _) if ty.is_numeric() => {
+        // The type that numerics have.
+        (ty, _) if ty.is_numeric() || *ty == DataType::LargeUtf8 => {
             let texts = text_out::texts(array)?;
             Box::new(move |at, out| {
                 let text = texts.value(at);
