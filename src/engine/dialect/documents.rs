@@ -3,8 +3,8 @@
 //! Canonical texts of equal documents differ in the zeros at the end of numbers. There the normal form is compared instead; the value shown
 //! is that of the first row, as in PostgreSQL.
 
-use super::operators::{call, compared, jsonb};
-use super::types::{PgType, of_expr};
+use super::operators::{call, compared, jsonb, typed};
+use super::types::{PgType, of_expr, of_field};
 use super::whole_rows;
 use crate::functions::jsonb_equal::has_numbers;
 use datafusion::common::tree_node::{Transformed, TreeNode};
@@ -14,17 +14,18 @@ use datafusion::logical_expr::expr::{InList, InSubquery};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::expr::ScalarFunction;
-use datafusion::logical_expr::{Aggregate, BinaryExpr, Distinct, Expr, LogicalPlan, LogicalPlanBuilder, Operator, Subquery};
+use datafusion::logical_expr::{Aggregate, BinaryExpr, Distinct, Expr, LogicalPlan, LogicalPlanBuilder, Operator, Projection, Subquery, Union};
 use std::sync::Arc;
 
 /// Rewrites a plan and its subqueries.
 pub(super) fn rewrite(plan: LogicalPlan) -> Result<LogicalPlan> {
     let done = plan.transform_up_with_subqueries(|node| {
         let schema = merge_schema(&node.inputs());
+        let outer = node.exists(|node| Ok(matches!(node, LogicalPlan::Join(join) if join.join_type.is_outer())))?;
         let names = NamePreserver::new(&node);
         let node = node.map_expressions(|expr| {
             let name = names.save(&expr);
-            let done = expr.transform_up(|expr| self::expr(expr, &schema))?;
+            let done = expr.transform_up(|expr| self::expr(expr, &schema, outer))?;
             Ok(if done.transformed { done.update_data(|expr| name.restore(expr)) } else { done })
         })?;
         let changed = node.transformed;
@@ -61,11 +62,36 @@ pub(super) fn rewrite(plan: LogicalPlan) -> Result<LogicalPlan> {
                 }
                 LogicalPlan::Join(join)
             }
+            LogicalPlan::Union(union) => union_of(union)?,
             other => return Ok(if changed { Transformed::yes(other) } else { Transformed::no(other) }),
         };
         Ok(Transformed::yes(node))
     });
     Ok(done?.data)
+}
+
+/// Untyped literals of one input are documents where another input has documents.
+fn union_of(mut union: Union) -> Result<LogicalPlan> {
+    for at in 0..union.schema.fields().len() {
+        let types: Vec<PgType> = union.inputs.iter().map(|input| column_type(input, at)).collect();
+        let Some(ty) = types.iter().find(|ty| matches!(ty, PgType::Json | PgType::Jsonb)) else { continue };
+        for (input, of) in union.inputs.iter_mut().zip(&types) {
+            if let (PgType::Unknown, LogicalPlan::Projection(projection)) = (of, input.as_ref()) {
+                let mut exprs = projection.expr.clone();
+                let (qualifier, field) = projection.schema.qualified_field(at);
+                exprs[at] = typed(exprs[at].clone().unalias(), ty)?.alias_qualified(qualifier.cloned(), field.name());
+                *input = Arc::new(LogicalPlan::Projection(Projection::try_new(exprs, Arc::clone(&projection.input))?));
+            }
+        }
+    }
+    Ok(LogicalPlan::Union(union))
+}
+
+fn column_type(plan: &LogicalPlan, at: usize) -> PgType {
+    match plan {
+        LogicalPlan::Projection(projection) => of_expr(&projection.expr[at], projection.input.schema()),
+        other => of_field(other.schema().field(at)),
+    }
 }
 
 /// What a node tells rows apart by, and the schema it comes from.
@@ -138,7 +164,7 @@ fn grouped(aggregate: Aggregate) -> Result<LogicalPlan> {
     LogicalPlanBuilder::from(Arc::unwrap_or_clone(aggregate.input)).aggregate(group, values)?.project(shown)?.build()
 }
 
-fn expr(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+fn expr(expr: Expr, schema: &DFSchema, outer: bool) -> Result<Transformed<Expr>> {
     refuse_json(&expr, schema)?;
     Ok(Transformed::yes(match expr {
         Expr::InList(list) if is_jsonb(&list.expr, schema) => within(list, schema)?,
@@ -165,7 +191,7 @@ fn expr(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             Expr::Case(case)
         }
         Expr::ScalarFunction(taking) if whole_rows::has_row(&taking.args) => {
-            let args = whole_rows::expand(taking.func.name(), taking.args, schema)?;
+            let args = whole_rows::expand(taking.func.name(), taking.args, schema, outer)?;
             Expr::ScalarFunction(ScalarFunction { func: taking.func, args })
         }
         Expr::ScalarFunction(making) if MAKING.contains(&making.func.name()) => match documents_of(making, schema)? {
@@ -230,11 +256,18 @@ const MAKING: [&str; 8] =
 /// Lists of documents have lost their items' type: they become documents first.
 fn documents_of(making: ScalarFunction, schema: &DFSchema) -> Result<std::result::Result<Expr, Expr>> {
     let is_list = |arg: &Expr| matches!(of_expr(arg, schema), PgType::List(item) if matches!(*item, PgType::Json | PgType::Jsonb));
-    if !making.args.iter().any(is_list) {
+    let is_column = |arg: &Expr| matches!(arg, Expr::Column(_)) && matches!(of_expr(arg, schema), PgType::Json | PgType::Jsonb);
+    if !making.args.iter().any(|arg| is_list(arg) || is_column(arg)) {
         return Ok(Err(Expr::ScalarFunction(making)));
     }
     let joined = if making.func.name().starts_with("jsonb") || making.func.name() == "to_jsonb" { "jsonb_array_of" } else { "json_list_of" };
-    let args = making.args.into_iter().map(|arg| if is_list(&arg) { call(joined, vec![arg]) } else { Ok(arg) });
+    // The optimizer may lose the tag of a column that comes from a list.
+    let tag = |arg: &Expr| if of_expr(arg, schema) == PgType::Json { "json_tag" } else { "jsonb_tag" };
+    let args = making.args.into_iter().map(|arg| match arg {
+        arg if is_list(&arg) => call(joined, vec![arg]),
+        arg if is_column(&arg) => call(tag(&arg), vec![arg]),
+        arg => Ok(arg),
+    });
     Ok(Ok(Expr::ScalarFunction(ScalarFunction { func: making.func, args: args.collect::<Result<_>>()? })))
 }
 

@@ -69,8 +69,9 @@ pub(crate) fn install(ctx: &SessionContext) {
 /// Names of all functions a statement may call, sorted, without those that only the dialect itself plans.
 pub(crate) fn functions(state: &SessionState) -> Vec<String> {
     let internal = |name: &str| {
-        const PREFIXES: [&str; 8] = ["cast_", "any_", "all_", "jsonb_get", "jsonb_delete", "jsonb_record", "timestamp_", "timestamptz_"];
-        const NAMES: [&str; 31] = [
+        const PREFIXES: [&str; 11] =
+            ["cast_", "any_", "all_", "json_record", "json_row", "jsonb_get", "jsonb_delete", "jsonb_record", "jsonb_row", "timestamp_", "timestamptz_"];
+        const NAMES: [&str; 29] = [
             "array_or_empty",
             "date_add_days",
             "date_diff_days",
@@ -85,13 +86,11 @@ pub(crate) fn functions(state: &SessionState) -> Vec<String> {
             "json_list_of",
             "json_object_of",
             "json_pair",
-            "json_row",
             "json_tag",
             "jsonb_array_of",
             "jsonb_cmp",
             "jsonb_greatest",
             "jsonb_least",
-            "jsonb_row",
             "jsonb_sort_key",
             "jsonb_sort_keys",
             "jsonb_sorted_array_of",

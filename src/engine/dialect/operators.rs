@@ -30,7 +30,7 @@ impl ExprPlanner for Operators {
         }
         match expr.field_access {
             GetFieldAccess::NamedStructField { name } => {
-                Ok(PlannerResult::Planned(call("jsonb_get", vec![expr.expr, Expr::Literal(name, None)])?))
+                Ok(PlannerResult::Planned(call("jsonb_get_element", vec![expr.expr, Expr::Literal(name, None)])?))
             }
             GetFieldAccess::ListIndex { key } => Ok(PlannerResult::Planned(call("jsonb_get_element", vec![expr.expr, *key])?)),
             GetFieldAccess::ListRange { .. } => Err(DataFusionError::Plan("jsonb subscript does not support slices".into())),
@@ -137,7 +137,7 @@ fn like(expr: Expr, pattern: Expr, negated: bool, insensitive: bool) -> Expr {
 }
 
 /// An untyped literal as a literal of a type.
-fn typed(expr: Expr, ty: &PgType) -> Result<Expr> {
+pub(super) fn typed(expr: Expr, ty: &PgType) -> Result<Expr> {
     let Some((target, array)) = ty.target() else { return Ok(expr) };
     match &expr {
         Expr::Literal(ScalarValue::Utf8(Some(text)), _) if !array => {

@@ -239,13 +239,15 @@ fn record(call: &Call, row: &Expr, qualifier: &str, cx: &dyn RelationPlannerCont
             return plan_err!("type \"{}\" does not exist", ty.to_string().to_lowercase());
         };
         let documents = matches!(target, Target::Json | Target::Jsonb);
+        let spelled = call.srf.name.starts_with("json_");
         let reader = match (documents, array) {
+            (true, false) if spelled => "json_record_document",
             (true, false) => "jsonb_record_document",
             (true, true) => "jsonb_record_documents",
             (false, true) => "jsonb_record_list",
             (false, false) => "jsonb_get_text",
         };
-        let row = operators::call("jsonb_tag", vec![row.clone()])?;
+        let row = operators::call(if spelled { "json_tag" } else { "jsonb_tag" }, vec![row.clone()])?;
         let value = operators::call(reader, vec![row, lit(name.as_str())])?;
         let tag = target.field("");
         Ok(tagged(target.call(value, array), Some(TableReference::bare(qualifier)), &name, crate::functions::row::tag(&tag)))

@@ -49,9 +49,9 @@ const ALL: &[Srf] = &[
     Srf { single: true, ..list("regexp_split_to_array", &["regexp_split_to_array"], &[], &[None]) },
     Srf { single: true, ..list("regexp_match", &["regexp_match"], &[], &[None]) },
     Srf { record: true, ..list("jsonb_to_record", &["jsonb_record"], &[], &[None]) },
-    Srf { record: true, ..list("json_to_record", &["jsonb_record"], &[], &[None]) },
+    Srf { record: true, ..list("json_to_record", &["json_record"], &[], &[None]) },
     Srf { record: true, ..list("jsonb_to_recordset", &["jsonb_records"], &[], &[None]) },
-    Srf { record: true, ..list("json_to_recordset", &["jsonb_records"], &[], &[None]) },
+    Srf { record: true, ..list("json_to_recordset", &["json_records"], &[], &[None]) },
 ];
 
 /// `unnest` takes any arrays; it has no list function.

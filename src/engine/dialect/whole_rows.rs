@@ -83,7 +83,10 @@ impl Scopes {
 fn relations(item: &TableWithJoins, names: &mut BTreeSet<String>) {
     for relation in std::iter::once(&item.relation).chain(item.joins.iter().map(|join| &join.relation)) {
         // The alias of a function stands for its value.
-        if Call::of(relation).is_some_and(|call| !call.srf.record) {
+        if let Some(call) = Call::of(relation) {
+            if call.srf.record || call.srf.columns.len() > 1 {
+                names.insert(normal(&call.qualifier()));
+            }
             continue;
         }
         match relation {
@@ -99,11 +102,11 @@ fn relations(item: &TableWithJoins, names: &mut BTreeSet<String>) {
     }
 }
 
-/// The row behind `t.*` in the arguments of a function: an object of its columns.
+/// The row behind `t.*` in the arguments of a function: an object of its columns. After an outer join a row may be missing.
 #[expect(deprecated, reason = "DataFusion's planner makes this of a qualified wildcard in an argument")]
-pub(super) fn expand(function: &str, args: Vec<Planned>, schema: &DFSchema) -> Result<Vec<Planned>> {
+pub(super) fn expand(function: &str, args: Vec<Planned>, schema: &DFSchema, outer: bool) -> Result<Vec<Planned>> {
     let one = |arg| match arg {
-        Planned::Wildcard { qualifier: Some(relation), .. } => row(function, &relation, schema),
+        Planned::Wildcard { qualifier: Some(relation), .. } => row(function, &relation, schema, outer),
         other => Ok(other),
     };
     args.into_iter().map(one).collect()
@@ -115,7 +118,7 @@ pub(super) fn has_row(args: &[Planned]) -> bool {
     args.iter().any(|arg| matches!(arg, Planned::Wildcard { qualifier: Some(_), .. }))
 }
 
-fn row(function: &str, relation: &TableReference, schema: &DFSchema) -> Result<Planned> {
+fn row(function: &str, relation: &TableReference, schema: &DFSchema, outer: bool) -> Result<Planned> {
     if let [(qualifier, field)] = schema.qualified_fields_with_unqualified_name(relation.table()).as_slice() {
         return Ok(Planned::Column(Column::from((*qualifier, *field))));
     }
@@ -127,5 +130,11 @@ fn row(function: &str, relation: &TableReference, schema: &DFSchema) -> Result<P
         members.extend([lit(name), Planned::Column(Column::from((qualifier, field)))]);
     }
     let json = function.starts_with("json_") || matches!(function, "row_to_json" | "to_json");
-    call(if json { "json_row" } else { "jsonb_row" }, members)
+    let name = match (json, outer) {
+        (true, false) => "json_row",
+        (true, true) => "json_row_outer",
+        (false, false) => "jsonb_row",
+        (false, true) => "jsonb_row_outer",
+    };
+    call(name, members)
 }

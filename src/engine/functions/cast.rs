@@ -168,8 +168,9 @@ impl Target {
             _ => {}
         }
         let refused = if spelled { !matches!(self, Target::Varchar(_) | Target::Jsonb) } else { !text && !json };
-        if refused && !matches!(self, Target::Varchar(_) | Target::Json | Target::Jsonb | Target::Decimal(..)) {
-            return fail(format!("cannot cast type {} to {}", text_out::type_name(field), self.sql_name()));
+        if refused && !matches!(self, Target::Varchar(_) | Target::Decimal(..)) {
+            let name = if self == Target::Jsonb { "jsonb" } else { self.sql_name() };
+            return fail(format!("cannot cast type {} to {name}", text_out::type_name(field)));
         }
         if json && !matches!(self, Target::Varchar(_)) {
             return self.of_jsonb(array);
@@ -566,7 +567,7 @@ impl ScalarUDFImpl for Cast {
 fn numeric_field(name: &str, args: &ReturnFieldArgs<'_>) -> Result<FieldRef> {
     let ty = match (args.arg_fields.first().map(|field| field.data_type()), args.scalar_arguments.first()) {
         (Some(ty @ DataType::Decimal128(..)), _) => ty.clone(),
-        (_, Some(Some(ScalarValue::Utf8(Some(text))))) => match assay_tables::jsonb::canonical_number(text.trim()) {
+        (_, Some(Some(ScalarValue::Utf8(Some(text))))) if args.arg_fields.iter().all(|field| tag(field).is_none()) => match assay_tables::jsonb::canonical_number(text.trim()) {
             Some(digits) if parse_float(text.trim()).is_some_and(f64::is_finite) && digits.len() <= 36 => {
                 let scale = digits.split_once('.').map_or(0, |(_, fraction)| fraction.len());
                 DataType::Decimal128(38, i8::try_from(scale).unwrap_or(0))

@@ -1,7 +1,7 @@
 //! Reading jsonb: paths of any length, type and length, and the lists behind the set-returning functions.
 
 use super::arrays::text_lists;
-use super::jsonb_scan::{as_text, elements, kind, member, members};
+use super::jsonb_scan::{as_text, elements, kind, last_member, member, members};
 use super::row::{Def, Kind, Ret, Row, Value, fail};
 use assay_tables::jsonb::unquote;
 use datafusion::arrow::array::{ArrayRef, AsArray, StringArray};
@@ -23,26 +23,12 @@ pub(crate) const ALL: &[Def] = &[
     Def::new("jsonb_each_keys", &[Kind::Jsonb], Ret::Texts, each_keys),
     Def::new("jsonb_each_values", &[Kind::Jsonb], Ret::Jsonbs, each_values),
     Def::new("jsonb_each_values_text", &[Kind::Jsonb], Ret::Texts, each_texts),
-    Def::new("jsonb_record", &[Kind::Jsonb], Ret::Jsonbs, |row| {
-        if row.null(0) {
-            return Ok(Value::Texts(vec![None]));
-        }
-        match kind(row.text(0)) {
-            "object" => Ok(Value::Texts(vec![Some(row.text(0).into())])),
-            "array" => fail("cannot call populate_composite on an array"),
-            _ => fail("cannot call populate_composite on a scalar"),
-        }
-    })
-    .sees_nulls(),
-    Def::new("jsonb_records", &[Kind::Jsonb], Ret::Jsonbs, |row| {
-        if kind(row.text(0)) != "array" {
-            return fail("cannot call jsonb_to_recordset on a non-array");
-        }
-        let objects: Vec<&str> = elements(row.text(0)).collect();
-        if objects.iter().any(|object| kind(object) != "object") {
-            return fail("argument of jsonb_to_recordset must be an array of objects");
-        }
-        Ok(Value::Texts(objects.into_iter().map(|object| Some(object.into())).collect()))
+    Def::new("jsonb_record", &[Kind::Jsonb], Ret::Jsonbs, record).sees_nulls(),
+    Def::new("json_record", &[Kind::Json], Ret::Jsonbs, record).sees_nulls(),
+    Def::new("jsonb_records", &[Kind::Jsonb], Ret::Jsonbs, |row| records(row, "jsonb_to_recordset")),
+    Def::new("json_records", &[Kind::Json], Ret::Jsonbs, |row| records(row, "json_to_recordset")),
+    Def::new("json_record_document", &[Kind::Json, Kind::Text], Ret::Json, |row| {
+        Ok(last_member(row.text(0), row.text(1)).filter(|value| kind(value) != "null").into())
     }),
     // A column of a record: JSON null is NULL.
     Def::new("jsonb_record_document", &[Kind::Jsonb, Kind::Text], Ret::Jsonb, |row| {
@@ -95,6 +81,28 @@ fn array_literal<'a>(text: &str) -> Result<Value<'a>> {
     let texts: ArrayRef = Arc::new(StringArray::from(vec![text]));
     let list = text_lists(&texts)?.as_list::<i32>().value(0);
     Ok(Value::Texts(list.as_string::<i32>().iter().map(|item| item.map(|item| item.to_string().into())).collect()))
+}
+
+fn record(row: Row<'_>) -> Result<Value<'_>> {
+    if row.null(0) {
+        return Ok(Value::Texts(vec![None]));
+    }
+    match kind(row.text(0)) {
+        "object" => Ok(Value::Texts(vec![Some(row.text(0).into())])),
+        "array" => fail("cannot call populate_composite on an array"),
+        _ => fail("cannot call populate_composite on a scalar"),
+    }
+}
+
+fn records<'a>(row: Row<'a>, function: &str) -> Result<Value<'a>> {
+    if kind(row.text(0)) != "array" {
+        return fail(format!("cannot call {function} on a non-array"));
+    }
+    let objects: Vec<&str> = elements(row.text(0)).collect();
+    if objects.iter().any(|object| kind(object) != "object") {
+        return fail(format!("argument of {function} must be an array of objects"));
+    }
+    Ok(Value::Texts(objects.into_iter().map(|object| Some(object.into())).collect()))
 }
 
 fn each_keys(row: Row<'_>) -> Result<Value<'_>> {

@@ -46,9 +46,6 @@ pub(crate) const ALL: &[Def] = &[
         let members: Vec<&str> = row.texts(0).into_iter().flatten().collect();
         Ok(format!("{{ {} }}", members.join(", ")).into())
     }),
-    // Gives a text that is canonical jsonb, or json, already its tag.
-    Def::new("jsonb_tag", &[Kind::Text], Ret::Jsonb, |row| Ok(row.text(0).into())),
-    Def::new("json_tag", &[Kind::Text], Ret::Json, |row| Ok(row.text(0).into())),
     Def::new("json_strip_nulls", &[Kind::Json], Ret::Json, |row| {
         let mut out = String::new();
         strip_spelled(row.text(0), &mut out);
@@ -110,6 +107,7 @@ fn strip_spelled(text: &str, out: &mut String) {
     let open = match kind(text) {
         "object" => '{',
         "array" => '[',
+        "string" => return write_string(&unquote(text.trim()), out),
         _ => return out.push_str(text.trim()),
     };
     out.push(open);

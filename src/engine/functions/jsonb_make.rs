@@ -2,7 +2,7 @@
 
 use super::jsonb_write::{Colon, Members, Style, Write, name_of, write_members, writer};
 use super::row::{fail, tagged};
-use super::text_out::type_name;
+use super::text_out::{texts, type_name};
 use datafusion::arrow::array::{Array, ArrayRef, StringBuilder};
 use datafusion::arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::{DataFusionError, Result, ScalarValue};
@@ -22,6 +22,10 @@ enum What {
     Object,
     /// The same, of a row's columns.
     Row,
+    /// A row that an outer join may have left out: NULL where all is.
+    Outer,
+    /// The one argument, which is a document already: its type gets lost here and there.
+    Tag,
     /// A name and a value, for an object made by an aggregate.
     Pair,
 }
@@ -49,6 +53,10 @@ pub(crate) fn all() -> impl Iterator<Item = ScalarUDF> {
         ("json_build_object", What::Object, Json),
         ("jsonb_row", What::Row, Jsonb),
         ("json_row", What::Row, Json),
+        ("jsonb_row_outer", What::Outer, Jsonb),
+        ("json_row_outer", What::Outer, Json),
+        ("jsonb_tag", What::Tag, Jsonb),
+        ("json_tag", What::Tag, Json),
         ("jsonb_pair", What::Pair, Jsonb),
         ("json_pair", What::Pair, Json),
     ]
@@ -58,6 +66,9 @@ pub(crate) fn all() -> impl Iterator<Item = ScalarUDF> {
         ScalarUDF::from(Make { name, what, style, signature })
     })
 }
+
+/// Marks the field of a whole row.
+const ROW: &str = "assay:row";
 
 /// An argument: its writer, and where its rows are.
 struct Argument {
@@ -102,7 +113,7 @@ impl Make {
 
     /// Objects of the same names in every row.
     fn members(&self, args: &mut Vec<Argument>) -> Result<Option<Members>> {
-        if !matches!(self.what, What::Object | What::Row) || args.iter().step_by(2).any(|name| !name.scalar) {
+        if !matches!(self.what, What::Object | What::Row | What::Outer) || args.iter().step_by(2).any(|name| !name.scalar) {
             return Ok(None);
         }
         let (mut names, mut values) = (Vec::new(), Vec::new());
@@ -120,13 +131,13 @@ impl Make {
             };
             values.push(write);
         }
-        let colon = if self.what == What::Row { Colon::Tight } else { Colon::Wide };
+        let colon = if self.what == What::Object { Colon::Wide } else { Colon::Tight };
         Ok(Some(Members::new(names, values, self.style, colon)))
     }
 
     fn one(&self, args: &[Argument], row: usize, out: &mut String) -> Result<()> {
         match self.what {
-            What::Value => args.iter().take(1).try_for_each(|arg| arg.write(row, out)),
+            What::Value | What::Tag => args.iter().take(1).try_for_each(|arg| arg.write(row, out)),
             What::Item => args.iter().take(1).try_for_each(|arg| {
                 out.push_str(if arg.composite { "\n " } else { "" });
                 arg.write(row, out)
@@ -140,7 +151,7 @@ impl Make {
                 out.push(']');
                 Ok(())
             }
-            What::Object | What::Row => {
+            What::Object | What::Row | What::Outer => {
                 let mut members = Vec::with_capacity(args.len() / 2);
                 for (nth, pair) in args.chunks_exact(2).enumerate() {
                     members.push((self.key(&pair[0], nth * 2, row)?, pair[1].text(row)?));
@@ -177,19 +188,26 @@ impl ScalarUDFImpl for Make {
     fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
         let given = args.arg_fields.len();
         let fits = match self.what {
-            What::Value | What::Item => given == 1,
+            What::Value | What::Item | What::Tag => given == 1,
             What::Pair => given == 2,
-            What::Array | What::Object | What::Row => true,
+            What::Array | What::Object | What::Row | What::Outer => true,
         };
         if !fits {
             let types: Vec<_> = args.arg_fields.iter().map(|field| type_name(field)).collect();
             return Err(DataFusionError::Plan(format!("function {}({}) does not exist", self.name, types.join(", "))));
         }
         let tag = if self.style == Style::Json { "json" } else { "jsonb" };
-        Ok(Arc::new(tagged(self.name, DataType::Utf8, tag)))
+        let mut field = tagged(self.name, DataType::Utf8, tag);
+        if matches!(self.what, What::Row | What::Outer) {
+            field.metadata_mut().insert(ROW.to_string(), String::new());
+        }
+        Ok(Arc::new(field))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        if let (What::Tag, [ColumnarValue::Array(array)]) = (self.what, args.args.as_slice()) {
+            return Ok(ColumnarValue::Array(Arc::new(texts(array)?)));
+        }
         if matches!(self.what, What::Object) && args.args.len() % 2 == 1 {
             return fail("argument list must have even number of elements");
         }
@@ -202,14 +220,23 @@ impl ScalarUDFImpl for Make {
                 ColumnarValue::Scalar(value) => (value.to_array()?, true),
             };
             let composite = self.what == What::Item
-                && (array.data_type().is_nested() || matches!(super::row::tag(field), Some("row")));
-            given.push(Argument { write: writer(&array, field, self.style)?, array, scalar, composite });
+                && (array.data_type().is_nested() || field.metadata().contains_key(ROW));
+            given.push(Argument { write: if self.what == What::Tag { writer(&array, &tagged("", DataType::Utf8, "jsonb"), Style::Jsonb)? } else { writer(&array, field, self.style)? }, array, scalar, composite });
         }
+        let values: Vec<(ArrayRef, bool)> = match self.what {
+            What::Outer => given.iter().skip(1).step_by(2).map(|arg| (Arc::clone(&arg.array), arg.scalar)).collect(),
+            _ => Vec::new(),
+        };
+        let left_out = |row: usize| {
+            let null = |(array, scalar): &(ArrayRef, bool)| *array.data_type() == DataType::Null || array.is_null(if *scalar { 0 } else { row });
+            !values.is_empty() && values.iter().all(null)
+        };
         let members = if rows > 0 { self.members(&mut given)? } else { None };
         let mut out = StringBuilder::with_capacity(rows, rows * 32);
         let mut text = String::new();
         for row in 0..rows {
-            if matches!(self.what, What::Value | What::Item) && given.iter().any(|arg| arg.is_null(row)) {
+            let null = matches!(self.what, What::Value | What::Item | What::Tag) && given.iter().any(|arg| arg.is_null(row));
+            if null || left_out(row) {
                 out.append_null();
                 continue;
             }

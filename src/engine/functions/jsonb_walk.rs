@@ -19,7 +19,7 @@ use std::sync::Arc;
 enum Steps {
     /// A member's name each, or an element's index each: by their types.
     Each,
-    /// A subscript: unlike `->`, it does not take a scalar for an array.
+    /// A subscript: a name or an index, whichever the document takes.
     Subscript,
     /// One array of names and indexes.
     Path,
@@ -49,7 +49,6 @@ pub(crate) fn all() -> impl Iterator<Item = ScalarUDF> {
 enum Step {
     Name(Name),
     Index(i64),
-    Element(i64),
     /// What is a name for an object, and for an array perhaps an index.
     Either(Name, Option<i64>),
     /// A step that is NULL leads nowhere.
@@ -67,7 +66,6 @@ impl Step {
                 Some(b'{') => None,
                 _ => matches!(index, 0 | -1).then_some(text),
             },
-            Step::Element(index) => element(text, *index),
             Step::Either(name, index) => match kind(text) {
                 "object" => name.find(text),
                 "array" => element(text, (*index)?),
@@ -81,11 +79,7 @@ impl Step {
     fn from_spelled<'a>(&self, text: &'a str) -> Option<&'a str> {
         match self {
             Step::Name(name) => last_member(text, name.plain()),
-            Step::Index(index) => match kind(text) {
-                "array" => element(text, *index),
-                "object" => None,
-                _ => matches!(index, 0 | -1).then_some(text),
-            },
+            Step::Index(index) => element(text, *index),
             Step::Either(name, _) if kind(text) == "object" => last_member(text, name.plain()),
             other => other.from(text),
         }
@@ -124,8 +118,7 @@ impl Walk {
                 let list = arg.array.as_list::<i32>().value(at);
                 steps.extend(list.as_string::<i32>().iter().map(path_step));
             }
-            (Steps::Names, _) => steps.push(path_step(Some(arg.array.as_string::<i32>().value(at)))),
-            (Steps::Subscript, DataType::Int64) => steps.push(Step::Element(arg.array.as_primitive::<Int64Type>().value(at))),
+            (Steps::Names | Steps::Subscript, _) => steps.push(path_step(Some(arg.array.as_string::<i32>().value(at)))),
             (_, DataType::Int64) => steps.push(Step::Index(arg.array.as_primitive::<Int64Type>().value(at))),
             _ => steps.push(Step::Name(Name::new(arg.array.as_string::<i32>().value(at)))),
         }
@@ -139,7 +132,7 @@ impl Walk {
         };
         let array = match self.steps {
             Steps::Path => text_lists(&array)?,
-            Steps::Each | Steps::Subscript if array.data_type().is_integer() => super::cast::to_int(&array)?,
+            Steps::Each if array.data_type().is_integer() => super::cast::to_int(&array)?,
             _ => Arc::new(text_out::texts(&array)?) as ArrayRef,
         };
         Ok(Argument { array, scalar })
@@ -180,6 +173,10 @@ impl ScalarUDFImpl for Walk {
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
+        if args.arg_fields.len() < 2 {
+            let types: Vec<_> = args.arg_fields.iter().map(|field| text_out::type_name(field)).collect();
+            return Err(DataFusionError::Plan(format!("function {}({}) does not exist", self.name, types.join(", "))));
+        }
         let given = args.arg_fields.first().and_then(|field| tag(field));
         let document = if given == Some("json") || self.name.starts_with("json_") { "json" } else { "jsonb" };
         Ok(Arc::new(if self.text { Field::new(self.name, DataType::Utf8, true) } else { tagged(self.name, DataType::Utf8, document) }))

@@ -119,7 +119,10 @@ fn present(array: &ArrayRef, field: &Field, style: Style) -> Result<Write> {
         (DataType::Struct(fields), _) => {
             let columns = array.as_struct();
             let values = fields.iter().zip(columns.columns()).map(|(field, column)| writer(column, field, style)).collect::<Result<_>>()?;
-            let members = Members::new(fields.iter().map(|field| field.name().clone()).collect(), values, style, Colon::Tight);
+            // The planner names the fields of `row(…)` c0, c1 …
+            let unnamed = fields.iter().enumerate().all(|(nth, field)| *field.name() == format!("c{nth}"));
+            let name = |(nth, field): (usize, &Arc<Field>)| if unnamed { format!("f{}", nth + 1) } else { field.name().clone() };
+            let members = Members::new(fields.iter().enumerate().map(name).collect(), values, style, Colon::Tight);
             Box::new(move |at, out| members.write(at, out))
         }
         _ => {
