@@ -10,18 +10,21 @@ use crate::functions::jsonb_equal::has_numbers;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, DataFusionError, JoinConstraint, Result, ScalarValue};
 use datafusion::functions_aggregate::expr_fn::first_value;
+use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::expr::{InList, InSubquery};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::expr::ScalarFunction;
-use datafusion::logical_expr::{Aggregate, BinaryExpr, Distinct, Expr, LogicalPlan, LogicalPlanBuilder, Operator, Projection, Subquery, Union};
+use datafusion::logical_expr::{
+    Aggregate, BinaryExpr, Distinct, Expr, LogicalPlan, LogicalPlanBuilder, Operator, Projection, Subquery, Union,
+};
 use std::sync::Arc;
 
 /// Rewrites a plan and its subqueries.
 pub(super) fn rewrite(plan: LogicalPlan) -> Result<LogicalPlan> {
     let done = plan.transform_up_with_subqueries(|node| {
         let schema = merge_schema(&node.inputs());
-        let outer = node.exists(|node| Ok(matches!(node, LogicalPlan::Join(join) if join.join_type.is_outer())))?;
+        let outer =
+            whole_rows::uses(&node)? && node.exists(|node| Ok(matches!(node, LogicalPlan::Join(join) if join.join_type.is_outer())))?;
         let names = NamePreserver::new(&node);
         let node = node.map_expressions(|expr| {
             let name = names.save(&expr);
@@ -194,10 +197,7 @@ fn expr(expr: Expr, schema: &DFSchema, outer: bool) -> Result<Transformed<Expr>>
             let args = whole_rows::expand(taking.func.name(), taking.args, schema, outer)?;
             Expr::ScalarFunction(ScalarFunction { func: taking.func, args })
         }
-        Expr::ScalarFunction(making) if MAKING.contains(&making.func.name()) => match documents_of(making, schema)? {
-            Ok(made) => made,
-            Err(same) => return Ok(Transformed::no(same)),
-        },
+        Expr::ScalarFunction(making) if MAKING.contains(&making.func.name()) => return documents_of(making, schema),
         Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::IsDistinctFrom | Operator::IsNotDistinctFrom), right })
             if is_jsonb(&left, schema) || is_jsonb(&right, schema) =>
         {
@@ -250,17 +250,26 @@ fn expr(expr: Expr, schema: &DFSchema, outer: bool) -> Result<Transformed<Expr>>
 }
 
 /// Functions that make documents of any values.
-const MAKING: [&str; 8] =
-    ["array_to_json", "json_build_array", "json_build_object", "jsonb_build_array", "jsonb_build_object", "to_json", "to_jsonb", "json_item"];
+const MAKING: [&str; 8] = [
+    "array_to_json",
+    "json_build_array",
+    "json_build_object",
+    "jsonb_build_array",
+    "jsonb_build_object",
+    "to_json",
+    "to_jsonb",
+    "json_item",
+];
 
 /// Lists of documents have lost their items' type: they become documents first.
-fn documents_of(making: ScalarFunction, schema: &DFSchema) -> Result<std::result::Result<Expr, Expr>> {
+fn documents_of(making: ScalarFunction, schema: &DFSchema) -> Result<Transformed<Expr>> {
     let is_list = |arg: &Expr| matches!(of_expr(arg, schema), PgType::List(item) if matches!(*item, PgType::Json | PgType::Jsonb));
     let is_column = |arg: &Expr| matches!(arg, Expr::Column(_)) && matches!(of_expr(arg, schema), PgType::Json | PgType::Jsonb);
     if !making.args.iter().any(|arg| is_list(arg) || is_column(arg)) {
-        return Ok(Err(Expr::ScalarFunction(making)));
+        return Ok(Transformed::no(Expr::ScalarFunction(making)));
     }
-    let joined = if making.func.name().starts_with("jsonb") || making.func.name() == "to_jsonb" { "jsonb_array_of" } else { "json_list_of" };
+    let joined =
+        if making.func.name().starts_with("jsonb") || making.func.name() == "to_jsonb" { "jsonb_array_of" } else { "json_list_of" };
     // The optimizer may lose the tag of a column that comes from a list.
     let tag = |arg: &Expr| if of_expr(arg, schema) == PgType::Json { "json_tag" } else { "jsonb_tag" };
     let args = making.args.into_iter().map(|arg| match arg {
@@ -268,7 +277,7 @@ fn documents_of(making: ScalarFunction, schema: &DFSchema) -> Result<std::result
         arg if is_column(&arg) => call(tag(&arg), vec![arg]),
         arg => Ok(arg),
     });
-    Ok(Ok(Expr::ScalarFunction(ScalarFunction { func: making.func, args: args.collect::<Result<_>>()? })))
+    Ok(Transformed::yes(Expr::ScalarFunction(ScalarFunction { func: making.func, args: args.collect::<Result<_>>()? })))
 }
 
 /// An untyped literal beside documents is one.

@@ -69,8 +69,19 @@ pub(crate) fn install(ctx: &SessionContext) {
 /// Names of all functions a statement may call, sorted, without those that only the dialect itself plans.
 pub(crate) fn functions(state: &SessionState) -> Vec<String> {
     let internal = |name: &str| {
-        const PREFIXES: [&str; 11] =
-            ["cast_", "any_", "all_", "json_record", "json_row", "jsonb_get", "jsonb_delete", "jsonb_record", "jsonb_row", "timestamp_", "timestamptz_"];
+        const PREFIXES: [&str; 11] = [
+            "cast_",
+            "any_",
+            "all_",
+            "json_record",
+            "json_row",
+            "jsonb_get",
+            "jsonb_delete",
+            "jsonb_record",
+            "jsonb_row",
+            "timestamp_",
+            "timestamptz_",
+        ];
         const NAMES: [&str; 29] = [
             "array_or_empty",
             "date_add_days",

@@ -331,7 +331,8 @@ impl Prepass {
                 Some(call(all, vec![Expr::Function(function.clone())]))
             }
             "jsonb_object_agg" | "json_object_agg" => {
-                let (pair, all) = if name == "json_object_agg" { ("json_pair", "json_object_of") } else { ("jsonb_pair", "jsonb_object_of") };
+                let (pair, all) =
+                    if name == "json_object_agg" { ("json_pair", "json_object_of") } else { ("jsonb_pair", "jsonb_object_of") };
                 map_args(function, |args| vec![call(pair, args)]);
                 rename(function, "array_agg");
                 Some(call(all, vec![Expr::Function(function.clone())]))

@@ -5,10 +5,10 @@
 
 use super::ast::last_name;
 use super::srf::Call;
-use super::{casts, operators};
 use super::subquery::outer_references;
 use super::types;
 use super::types::{of_expr, of_field, tag_of};
+use super::{casts, operators};
 use crate::functions;
 use crate::functions::cast::Target;
 use assay_tables::EXTENSION;
@@ -234,7 +234,9 @@ fn record(call: &Call, row: &Expr, qualifier: &str, cx: &dyn RelationPlannerCont
     let columns = call.alias.iter().flat_map(|alias| &alias.columns);
     let fields = columns.map(|column| {
         let name = cx.normalize_ident(column.name.clone());
-        let Some(ty) = &column.data_type else { return plan_err!("a column definition list is required for functions returning \"record\"") };
+        let Some(ty) = &column.data_type else {
+            return plan_err!("a column definition list is required for functions returning \"record\"");
+        };
         let Some((target, array)) = casts::target(ty) else {
             return plan_err!("type \"{}\" does not exist", ty.to_string().to_lowercase());
         };

@@ -6,8 +6,9 @@ use super::ast::last_name;
 use super::names::normal;
 use super::operators::call;
 use super::srf::Call;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, Result, TableReference};
-use datafusion::logical_expr::{Expr as Planned, lit};
+use datafusion::logical_expr::{Expr as Planned, LogicalPlan, lit};
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, Select, Statement, TableFactor, TableWithJoins, VisitMut,
@@ -110,6 +111,16 @@ pub(super) fn expand(function: &str, args: Vec<Planned>, schema: &DFSchema, oute
         other => Ok(other),
     };
     args.into_iter().map(one).collect()
+}
+
+/// True if an expression of a node has a row among its arguments.
+pub(super) fn uses(node: &LogicalPlan) -> Result<bool> {
+    let mut found = false;
+    node.apply_expressions(|expr| {
+        found |= expr.exists(|expr| Ok(matches!(expr, Planned::ScalarFunction(call) if has_row(&call.args))))?;
+        Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    })?;
+    Ok(found)
 }
 
 /// True if an argument is a row.

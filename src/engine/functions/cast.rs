@@ -567,13 +567,15 @@ impl ScalarUDFImpl for Cast {
 fn numeric_field(name: &str, args: &ReturnFieldArgs<'_>) -> Result<FieldRef> {
     let ty = match (args.arg_fields.first().map(|field| field.data_type()), args.scalar_arguments.first()) {
         (Some(ty @ DataType::Decimal128(..)), _) => ty.clone(),
-        (_, Some(Some(ScalarValue::Utf8(Some(text))))) if args.arg_fields.iter().all(|field| tag(field).is_none()) => match assay_tables::jsonb::canonical_number(text.trim()) {
-            Some(digits) if parse_float(text.trim()).is_some_and(f64::is_finite) && digits.len() <= 36 => {
-                let scale = digits.split_once('.').map_or(0, |(_, fraction)| fraction.len());
-                DataType::Decimal128(38, i8::try_from(scale).unwrap_or(0))
+        (_, Some(Some(ScalarValue::Utf8(Some(text))))) if args.arg_fields.iter().all(|field| tag(field).is_none()) => {
+            match assay_tables::jsonb::canonical_number(text.trim()) {
+                Some(digits) if parse_float(text.trim()).is_some_and(f64::is_finite) && digits.len() <= 36 => {
+                    let scale = digits.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+                    DataType::Decimal128(38, i8::try_from(scale).unwrap_or(0))
+                }
+                _ => DataType::Float64,
             }
-            _ => DataType::Float64,
-        },
+        }
         _ => DataType::Float64,
     };
     Ok(Arc::new(Field::new(name, ty, true)))

@@ -6,7 +6,9 @@ use super::text_out::{texts, type_name};
 use datafusion::arrow::array::{Array, ArrayRef, StringBuilder};
 use datafusion::arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::{DataFusionError, Result, ScalarValue};
-use datafusion::logical_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility};
+use datafusion::logical_expr::{
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
+};
 use std::sync::Arc;
 
 /// What is made of the arguments.
@@ -219,16 +221,25 @@ impl ScalarUDFImpl for Make {
                 ColumnarValue::Array(array) => (Arc::clone(array), false),
                 ColumnarValue::Scalar(value) => (value.to_array()?, true),
             };
-            let composite = self.what == What::Item
-                && (array.data_type().is_nested() || field.metadata().contains_key(ROW));
-            given.push(Argument { write: if self.what == What::Tag { writer(&array, &tagged("", DataType::Utf8, "jsonb"), Style::Jsonb)? } else { writer(&array, field, self.style)? }, array, scalar, composite });
+            let composite = self.what == What::Item && (array.data_type().is_nested() || field.metadata().contains_key(ROW));
+            given.push(Argument {
+                write: if self.what == What::Tag {
+                    writer(&array, &tagged("", DataType::Utf8, "jsonb"), Style::Jsonb)?
+                } else {
+                    writer(&array, field, self.style)?
+                },
+                array,
+                scalar,
+                composite,
+            });
         }
         let values: Vec<(ArrayRef, bool)> = match self.what {
             What::Outer => given.iter().skip(1).step_by(2).map(|arg| (Arc::clone(&arg.array), arg.scalar)).collect(),
             _ => Vec::new(),
         };
         let left_out = |row: usize| {
-            let null = |(array, scalar): &(ArrayRef, bool)| *array.data_type() == DataType::Null || array.is_null(if *scalar { 0 } else { row });
+            let null =
+                |(array, scalar): &(ArrayRef, bool)| *array.data_type() == DataType::Null || array.is_null(if *scalar { 0 } else { row });
             !values.is_empty() && values.iter().all(null)
         };
         let members = if rows > 0 { self.members(&mut given)? } else { None };

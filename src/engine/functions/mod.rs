@@ -49,7 +49,12 @@ static FUNCTIONS: LazyLock<HashMap<String, Arc<ScalarUDF>>> = LazyLock::new(|| {
         to_char::ALL,
     ];
     let rows = families.into_iter().flatten().map(|def| def.udf());
-    rows.chain(arrays::typed()).chain(cast::all()).chain(jsonb_walk::all()).chain(jsonb_make::all()).map(|udf| (udf.name().to_string(), Arc::new(udf))).collect()
+    rows.chain(arrays::typed())
+        .chain(cast::all())
+        .chain(jsonb_walk::all())
+        .chain(jsonb_make::all())
+        .map(|udf| (udf.name().to_string(), Arc::new(udf)))
+        .collect()
 });
 
 /// Every scalar function of ours.
