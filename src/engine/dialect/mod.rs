@@ -6,7 +6,9 @@
 mod args;
 mod ast;
 mod casts;
+mod counted_rows;
 mod dependent;
+mod documents;
 mod lazy;
 mod names;
 mod operators;
@@ -24,6 +26,8 @@ mod whole_rows;
 
 #[cfg(test)]
 mod control_answers;
+#[cfg(test)]
+mod jsonb_speed;
 #[cfg(test)]
 mod oracle;
 #[cfg(test)]
@@ -68,8 +72,20 @@ pub(crate) fn install(ctx: &SessionContext) {
 /// Names of all functions a statement may call, sorted, without those that only the dialect itself plans.
 pub(crate) fn functions(state: &SessionState) -> Vec<String> {
     let internal = |name: &str| {
-        const PREFIXES: [&str; 7] = ["cast_", "any_", "all_", "jsonb_get", "jsonb_delete", "timestamp_", "timestamptz_"];
-        const NAMES: [&str; 17] = [
+        const PREFIXES: [&str; 11] = [
+            "cast_",
+            "any_",
+            "all_",
+            "json_record",
+            "json_row",
+            "jsonb_get",
+            "jsonb_delete",
+            "jsonb_record",
+            "jsonb_row",
+            "timestamp_",
+            "timestamptz_",
+        ];
+        const NAMES: [&str; 30] = [
             "array_or_empty",
             "date_add_days",
             "date_diff_days",
@@ -79,9 +95,22 @@ pub(crate) fn functions(state: &SessionState) -> Vec<String> {
             "interval_key",
             "interval_mul",
             "interval_sub",
+            "json_array_of",
+            "json_item",
+            "json_list_of",
+            "json_object_of",
+            "json_pair",
+            "json_tag",
             "jsonb_array_of",
             "jsonb_cmp",
+            "jsonb_greatest",
+            "jsonb_least",
+            "jsonb_sort_key",
+            "jsonb_sort_keys",
+            "jsonb_sorted_array_of",
             "jsonb_object_of",
+            "jsonb_normal",
+            "jsonb_nullif",
             "jsonb_pair",
             "jsonb_path_exists_opr",
             "jsonb_path_match_opr",
@@ -145,7 +174,7 @@ pub(crate) async fn plan(state: &SessionState, sql: &str, args: &[Arg]) -> Resul
         state.statement_to_plan(statement).await
     };
     let plan = plan.map_err(|error| of_planning(error, state))?;
-    let plan = subquery::rewrite(relation::retag(whole_rows::resolve(plan)?)?, state)?;
+    let plan = subquery::rewrite(documents::rewrite(relation::retag(counted_rows::resolve(plan)?)?)?, state)?;
     Ok(names::restore(plan)?)
 }
 
@@ -158,6 +187,7 @@ fn rewrite(
     match statement {
         Statement::Statement(inner) => {
             args::bind(inner, args)?;
+            whole_rows::name(inner);
             if let Some(secrets) = state.config().get_extension::<Secrets>() {
                 secrets::prepare(inner, &secrets)?;
             }
