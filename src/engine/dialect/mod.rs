@@ -8,6 +8,8 @@ mod ast;
 mod casts;
 mod dependent;
 mod names;
+mod numbers;
+mod numerics;
 mod operators;
 mod parse;
 mod prepass;
@@ -57,6 +59,9 @@ pub(crate) fn install(ctx: &SessionContext) {
     for udf in functions::all() {
         ctx.register_udf(udf.as_ref().clone());
     }
+    for udaf in functions::aggregates::all() {
+        ctx.register_udaf(udaf);
+    }
     // Registration fails only where planners are compiled out, and then the relations say so.
     let registered = ctx.register_relation_planner(Arc::new(relation::Relations));
     debug_assert!(registered.is_ok(), "relation planners are part of DataFusion's sql feature");
@@ -86,6 +91,8 @@ pub(crate) fn functions(state: &SessionState) -> Vec<String> {
         ];
         PREFIXES.iter().any(|prefix| name.starts_with(prefix))
             || NAMES.contains(&name)
+            // Operators have a space in their function's name.
+            || name.contains(' ')
             || name.contains("_each_") && !name.ends_with("each_text")
     };
     let mut names: Vec<String> = state
@@ -130,7 +137,7 @@ pub(crate) async fn plan(state: &SessionState, sql: &str, args: &[Arg]) -> Resul
         state.statement_to_plan(statement).await
     };
     let plan = plan.map_err(|error| of_planning(error, state))?;
-    let plan = subquery::rewrite(relation::retag(plan)?, state)?;
+    let plan = subquery::rewrite(relation::retag(numerics::rewrite(plan)?)?, state)?;
     Ok(names::restore(plan)?)
 }
 

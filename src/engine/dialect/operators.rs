@@ -1,5 +1,6 @@
 //! Operators, planned by the types of their operands: jsonb, dates and intervals, `||`, regular expressions, untyped literals.
 
+use super::numbers;
 use super::types::{PgType, of_expr};
 use crate::functions;
 use crate::functions::cast::{Target, scalar};
@@ -17,10 +18,23 @@ pub(super) struct Operators;
 impl ExprPlanner for Operators {
     fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
         let types = (of_expr(&expr.left, schema), of_expr(&expr.right, schema));
-        match plan(&expr, &types)? {
+        let planned = match numbers::plan(&expr, &types, schema)? {
+            Some(planned) => Some(planned),
+            None => plan(&expr, &types)?,
+        };
+        match planned {
             Some(planned) => Ok(PlannerResult::Planned(planned)),
             None => Ok(PlannerResult::Original(expr)),
         }
+    }
+
+    fn plan_array_literal(&self, exprs: Vec<Expr>, schema: &DFSchema) -> Result<PlannerResult<Vec<Expr>>> {
+        let types: Vec<PgType> = exprs.iter().map(|expr| of_expr(expr, schema)).collect();
+        if !types.contains(&PgType::Numeric) || !types.iter().all(|ty| ty.is_number() || *ty == PgType::Unknown) {
+            return Ok(PlannerResult::Original(exprs));
+        }
+        let common = if types.contains(&PgType::Float) { PgType::Float } else { PgType::Numeric };
+        Ok(PlannerResult::Original(exprs.into_iter().zip(&types).map(|(expr, ty)| numbers::as_type(expr, ty, &common)).collect()))
     }
 
     fn plan_field_access(&self, expr: RawFieldAccessExpr, schema: &DFSchema) -> Result<PlannerResult<RawFieldAccessExpr>> {
@@ -45,7 +59,7 @@ pub(super) fn call(name: &str, args: Vec<Expr>) -> Result<Expr> {
     }
 }
 
-fn binary(left: Expr, op: Operator, right: Expr) -> Expr {
+pub(super) fn binary(left: Expr, op: Operator, right: Expr) -> Expr {
     Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right)))
 }
 
@@ -138,7 +152,7 @@ fn like(expr: Expr, pattern: Expr, negated: bool, insensitive: bool) -> Expr {
 }
 
 /// An untyped literal as a literal of a type.
-fn typed(expr: Expr, ty: &PgType) -> Result<Expr> {
+pub(super) fn typed(expr: Expr, ty: &PgType) -> Result<Expr> {
     let Some((target, array)) = ty.target() else { return Ok(expr) };
     match &expr {
         Expr::Literal(ScalarValue::Utf8(Some(text)), _) if !array => {
@@ -199,7 +213,7 @@ fn concat(expr: &RawBinaryExpr, types: &(PgType, PgType)) -> Result<Option<Expr>
     })
 }
 
-fn operator(op: &Op) -> Option<Operator> {
+pub(super) fn operator(op: &Op) -> Option<Operator> {
     Some(match op {
         Op::Eq => Operator::Eq,
         Op::NotEq => Operator::NotEq,
@@ -288,13 +302,7 @@ fn arithmetic(expr: &RawBinaryExpr, types: &(PgType, PgType)) -> Result<Option<E
         (Interval, Op::Multiply, Int | Float | Numeric | Unknown) => call("interval_mul", both())?,
         (Int | Float | Numeric | Unknown, Op::Multiply, Interval) => call("interval_mul", swapped())?,
         (Interval, Op::Divide, Int | Float | Numeric | Unknown) => call("interval_div", both())?,
-        (Unknown, _, number) if number.is_number() => binary(typed(left, number)?, arithmetic_op(&expr.op)?, right),
-        (number, _, Unknown) if number.is_number() => binary(left, arithmetic_op(&expr.op)?, typed(right, number)?),
         (Text, _, number) | (number, _, Text) if number.is_number() || number.is_moment() => return missing(types, &expr.op),
         _ => return Ok(None),
     }))
-}
-
-fn arithmetic_op(op: &Op) -> Result<Operator> {
-    operator(op).ok_or_else(|| DataFusionError::Internal(format!("{op} is no arithmetic operator")))
 }

@@ -13,7 +13,7 @@ use datafusion::logical_expr::ScalarUDF;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, DataType, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments,
     Ident, Interval, Join, JoinConstraint, JoinOperator, OrderByExpr, OrderByOptions, Query, Select, SelectItem, Statement,
-    TableAliasColumnDef, TableFactor, TableWithJoins, Value, VisitMut, VisitorMut,
+    TableAliasColumnDef, TableFactor, TableWithJoins, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -236,7 +236,9 @@ impl Prepass {
                 Some(call("substring_regex", vec![inner.as_ref().clone(), from.as_ref().clone()]))
             }
             Expr::Collate { expr: inner, .. } => Some(inner.as_ref().clone()),
+            Expr::UnaryOp { op, expr: inner } => unary(*op, inner),
             Expr::Value(value) => match &value.value {
+                Value::Number(digits, _) if digits.parse::<i64>().is_err() => Some(numeric(digits)),
                 Value::EscapedStringLiteral(string) | Value::UnicodeStringLiteral(string) => Some(text(string.clone())),
                 Value::DollarQuotedString(string) => Some(text(string.value.clone())),
                 _ => None,
@@ -301,7 +303,12 @@ impl Prepass {
                 Some([left, right]) => Some(Expr::Nested(Box::new(binary(left.clone(), BinaryOperator::Modulo, right.clone())))),
                 _ => None,
             },
-            "sign" => renamed(function, "signum"),
+            name if name.starts_with("percentile_") || name.starts_with("approx_") => {
+                plain_numbers(function);
+                None
+            }
+            "stddev_samp" => renamed(function, "stddev"),
+            "variance" | "var_samp" => renamed(function, "var"),
             "ceiling" => renamed(function, "ceil"),
             "array_remove" => renamed(function, "array_remove_all"),
             // DISTINCT sorts.
@@ -348,6 +355,53 @@ impl Prepass {
             _ => None,
         })
     }
+}
+
+/// A literal that is no bigint.
+fn numeric(digits: &str) -> Expr {
+    call(&Target::Numeric.function(false), vec![text(digits)])
+}
+
+/// The operators before their operand.
+fn unary(op: UnaryOperator, inner: &Expr) -> Option<Expr> {
+    let function = match op {
+        UnaryOperator::Minus => match inner {
+            Expr::Value(value) if matches!(&value.value, Value::Number(..)) => return None,
+            Expr::Function(function) if last_name(&function.name).is_some_and(|name| name == Target::Numeric.function(false)) => {
+                match positional(&function.args)?.as_slice() {
+                    // -9223372036854775808 is a bigint, its digits alone are none.
+                    [digits] if string_of(digits).is_some_and(|digits| !digits.starts_with('-')) => {
+                        let negative = format!("-{}", string_of(digits)?);
+                        return Some(match negative.parse::<i64>() {
+                            Ok(_) => call(&Target::Int8.function(false), vec![text(negative)]),
+                            Err(_) => numeric(&negative),
+                        });
+                    }
+                    _ => "negate",
+                }
+            }
+            _ => "negate",
+        },
+        UnaryOperator::Plus => return Some(inner.clone()),
+        UnaryOperator::BitwiseNot => "bit not",
+        UnaryOperator::PGAbs => "abs",
+        UnaryOperator::PGCubeRoot => "cbrt",
+        UnaryOperator::PGSquareRoot => "sqrt",
+        _ => return None,
+    };
+    Some(call(function, vec![inner.clone()]))
+}
+
+/// DataFusion's functions that want a literal of its own kind.
+fn plain_numbers(function: &mut Function) {
+    map_args(function, |args| args.into_iter().map(|arg| digits_of(&arg).map_or(arg, |digits| literal(Value::Number(digits, false)))).collect());
+}
+
+fn digits_of(expr: &Expr) -> Option<String> {
+    let Expr::Function(function) = expr else { return None };
+    let name = last_name(&function.name).filter(|name| *name == Target::Numeric.function(false))?;
+    let args = positional(&function.args).filter(|_| !name.is_empty())?;
+    args.first().and_then(string_of).map(str::to_string)
 }
 
 fn renamed(function: &mut Function, name: &str) -> Option<Expr> {

@@ -107,7 +107,8 @@ pub(super) fn of_field(field: &Field) -> PgType {
     }
     match field.data_type() {
         DataType::Null => PgType::Unknown,
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => PgType::Text,
+        DataType::LargeUtf8 => PgType::Numeric,
+        DataType::Utf8 | DataType::Utf8View => PgType::Text,
         DataType::Boolean => PgType::Bool,
         ty if ty.is_integer() => PgType::Int,
         ty if ty.is_floating() => PgType::Float,
@@ -142,8 +143,16 @@ pub(super) fn of_expr(expr: &Expr, schema: &DFSchema) -> PgType {
     }
 }
 
-fn known(mut types: impl Iterator<Item = PgType>) -> PgType {
-    types.find(|ty| *ty != PgType::Unknown).unwrap_or(PgType::Text)
+/// The first type that is known; of several numbers, the widest.
+fn known(types: impl Iterator<Item = PgType>) -> PgType {
+    let rank = |ty: &PgType| match ty {
+        PgType::Int => 1,
+        PgType::Numeric => 2,
+        PgType::Float => 3,
+        _ => 4,
+    };
+    let widest = |a: PgType, b: PgType| if rank(&a) < 4 && rank(&b) < 4 && rank(&b) > rank(&a) { b } else { a };
+    types.filter(|ty| *ty != PgType::Unknown).reduce(widest).unwrap_or(PgType::Text)
 }
 
 /// The extension tag of a type.

@@ -5,7 +5,7 @@ use super::{interval, text_out, time_in};
 use chrono::{Datelike, NaiveDateTime, Timelike};
 use datafusion::arrow::array::AsArray;
 use datafusion::arrow::datatypes::{DataType, IntervalMonthDayNano, Time64MicrosecondType};
-use datafusion::common::{DataFusionError, Result, ScalarValue};
+use datafusion::common::Result;
 use datafusion::logical_expr::ReturnFieldArgs;
 
 const DAY: i64 = 86_400_000_000;
@@ -13,9 +13,11 @@ const DAY: i64 = 86_400_000_000;
 /// Functions of this file.
 pub(crate) const ALL: &[Def] = &[
     // `extract` is numeric, `date_part` double precision.
-    Def::new("extract", &[Kind::Text, Kind::Any], Ret::Of(extract_type), |row| {
+    Def::new("extract", &[Kind::Text, Kind::Any], Ret::Numeric, |row| {
         let (micros, scale) = part(row)?;
-        Ok(Value::Decimal(i128::from(micros) / 10i128.pow(6 - u32::from(scale.unsigned_abs()))))
+        let mut out = String::new();
+        text_out::decimal(i128::from(micros) / 10i128.pow(6 - u32::from(scale.unsigned_abs())), scale, &mut out);
+        Ok(out.into())
     }),
     Def::new("date_part", &[Kind::Text, Kind::Any], Ret::Float, |row| Ok(Value::Float(part(row)?.0 as f64 / 1e6))),
     Def::new("date_trunc", &[Kind::Text, Kind::Any], Ret::Of(trunc_type), trunc),
@@ -68,13 +70,6 @@ fn unit(field: &str) -> &str {
         "centuries" => "century",
         "millennia" | "millenium" => "millennium",
         other => other,
-    }
-}
-
-fn extract_type(args: &ReturnFieldArgs<'_>) -> Result<Ret> {
-    match args.scalar_arguments.first() {
-        Some(Some(ScalarValue::Utf8(Some(field)))) => Ok(Ret::Decimal(scale(&field.to_lowercase()))),
-        _ => Err(DataFusionError::Plan("extract needs the name of a field".into())),
     }
 }
 

@@ -110,7 +110,7 @@ fn value(array: &ArrayRef, field: &Field, at: usize) -> Result<Node> {
     Ok(match array.data_type() {
         _ if tag(field) == Some("jsonb") => node(&text(&one)?)?,
         DataType::Boolean => Node::Bool(array.as_boolean().value(at)),
-        ty if ty.is_numeric() => {
+        ty if ty.is_numeric() || *ty == super::numeric::TYPE => {
             let number = text(&one)?;
             match assay_tables::jsonb::canonical_number(&number).filter(|_| !number.contains(['N', 'I'])) {
                 Some(number) => Node::Number(number),

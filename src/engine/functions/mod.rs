@@ -2,8 +2,11 @@
 //!
 //! They override DataFusion's of the same name where PostgreSQL's answer differs.
 
+pub(crate) mod aggregates;
 pub(crate) mod arrays;
 pub(crate) mod cast;
+pub(crate) mod checked;
+mod choose;
 mod dates;
 mod decimal;
 mod inet;
@@ -13,7 +16,9 @@ mod jsonb_build;
 pub(crate) mod jsonb_scan;
 mod jsonb_test;
 pub(crate) mod jsonpath;
+mod math;
 mod numbers;
+pub(crate) mod numeric;
 mod regex;
 pub(crate) mod row;
 mod strings;
@@ -21,6 +26,7 @@ pub(crate) mod text_out;
 pub(crate) mod time_in;
 mod to_char;
 mod to_char_number;
+mod transcendental;
 
 use datafusion::logical_expr::ScalarUDF;
 use std::collections::HashMap;
@@ -29,6 +35,7 @@ use std::sync::{Arc, LazyLock};
 static FUNCTIONS: LazyLock<HashMap<String, Arc<ScalarUDF>>> = LazyLock::new(|| {
     let families = [
         arrays::ALL,
+        checked::ALL,
         dates::ALL,
         inet::ALL,
         interval::ALL,
@@ -36,13 +43,15 @@ static FUNCTIONS: LazyLock<HashMap<String, Arc<ScalarUDF>>> = LazyLock::new(|| {
         jsonb_build::ALL,
         jsonb_test::ALL,
         jsonpath::ALL,
+        math::ALL,
         numbers::ALL,
+        numeric::ALL,
         regex::ALL,
         strings::ALL,
         to_char::ALL,
     ];
     let rows = families.into_iter().flatten().map(|def| def.udf());
-    rows.chain(arrays::typed()).chain(cast::all()).map(|udf| (udf.name().to_string(), Arc::new(udf))).collect()
+    rows.chain(arrays::typed()).chain(checked::typed()).chain(choose::all()).chain(cast::all()).map(|udf| (udf.name().to_string(), Arc::new(udf))).collect()
 });
 
 /// Every scalar function of ours.

@@ -19,7 +19,8 @@ pub(crate) fn type_name(field: &Field) -> String {
     }
     match field.data_type() {
         DataType::Null => "unknown".into(),
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "text".into(),
+        DataType::Utf8 | DataType::Utf8View => "text".into(),
+        DataType::LargeUtf8 => "numeric".into(),
         DataType::Boolean => "boolean".into(),
         DataType::Int8 | DataType::Int16 | DataType::UInt8 => "smallint".into(),
         DataType::Int32 | DataType::UInt16 => "integer".into(),
@@ -121,7 +122,7 @@ fn writer(array: &ArrayRef) -> Result<Writer> {
         }
         DataType::List(item) => {
             let list = array.as_list::<i32>().clone();
-            let is_text = matches!(item.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null);
+            let is_text = matches!(item.data_type(), DataType::Utf8 | DataType::Utf8View | DataType::Null);
             let nested = matches!(item.data_type(), DataType::List(_));
             let is_bool = *item.data_type() == DataType::Boolean;
             let values = list.values();

@@ -14,7 +14,7 @@ pub(crate) const ALL: &[Def] = &[
         match col.array.data_type() {
             _ if row.text(1).is_empty() => Ok(Value::Null),
             DataType::Interval(_) | DataType::Duration(_) => Ok(of_interval(interval::arg(row, 0)?, row.text(1)).into()),
-            ty if ty.is_numeric() => {
+            ty if ty.is_numeric() || *ty == super::numeric::TYPE => {
                 let text = text_out::texts(&col.array.slice(at, 1))?;
                 to_char_number::format(text.value(0), row.text(1)).map(Value::from)
             }
