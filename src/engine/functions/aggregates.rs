@@ -495,8 +495,8 @@ mod tests {
             (Kind::Avg, "2.5833333333333333"),
             (Kind::Min, "1.5"),
             (Kind::Max, "4"),
-            (Kind::Variance { sample: true, root: false }, "1.6458333333333333"),
-            (Kind::Variance { sample: false, root: true }, "1.0474837574980420"),
+            (Kind::Variance { sample: true, root: false }, "1.64583333"),
+            (Kind::Variance { sample: false, root: true }, "1.0474837"),
         ] {
             let mut whole = Exact::new(kind, false);
             let mut merged = Exact::new(kind, false);
@@ -508,7 +508,7 @@ mod tests {
                 merged.merge_batch(&state).unwrap();
             }
             assert_eq!(whole.evaluate().unwrap(), merged.evaluate().unwrap(), "{kind:?}");
-            assert!(whole.evaluate().unwrap().to_string().starts_with(&want[..10]), "{kind:?}: {}", whole.evaluate().unwrap());
+            assert!(whole.evaluate().unwrap().to_string().starts_with(want), "{kind:?}: {}", whole.evaluate().unwrap());
         }
     }
 }

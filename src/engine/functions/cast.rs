@@ -446,39 +446,43 @@ fn networks(texts: &StringArray) -> StringArray {
 
 /// Bytes from PostgreSQL's hex or escape format.
 fn bytes(texts: &StringArray) -> Result<ArrayRef> {
-    let one = |text: &str| -> Option<Vec<u8>> {
-        if let Some(hex) = text.strip_prefix("\\x") {
-            let digits: Vec<u8> = hex.bytes().filter(|b| !b.is_ascii_whitespace()).collect();
-            return digits
-                .chunks(2)
-                .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok().filter(|pair| pair.len() == 2)?, 16).ok())
-                .collect();
+    let one = |text: &str| -> Result<Vec<u8>> {
+        let Some(hex) = text.strip_prefix("\\x") else {
+            return escaped_bytes(text).map_or_else(|| fail("invalid input syntax for type bytea"), Ok);
+        };
+        let digits: Vec<char> = hex.chars().filter(|c| !c.is_ascii_whitespace()).collect();
+        if let Some(wrong) = digits.iter().find(|c| !c.is_ascii_hexdigit()) {
+            return fail(format!("invalid hexadecimal digit: \"{wrong}\""));
         }
-        let mut out = Vec::with_capacity(text.len());
-        let mut rest = text.as_bytes();
-        while let Some((&byte, tail)) = rest.split_first() {
-            let (byte, tail) = match (byte, tail) {
-                (b'\\', [b'\\', tail @ ..]) => (b'\\', tail),
-                (b'\\', [a, b, c, tail @ ..]) => {
-                    (std::str::from_utf8(&[*a, *b, *c]).ok().and_then(|text| u8::from_str_radix(text, 8).ok())?, tail)
-                }
-                (b'\\', _) => return None,
-                plain => plain,
-            };
-            out.push(byte);
-            rest = tail;
+        if digits.len() % 2 == 1 {
+            return fail("invalid hexadecimal data: odd number of digits");
         }
-        Some(out)
+        Ok(digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| byte * 16 + digit.to_digit(16).unwrap_or(0) as u8)).collect())
     };
     let mut builder = datafusion::arrow::array::BinaryBuilder::new();
     for text in texts {
-        match text.map(one) {
-            None => builder.append_null(),
-            Some(Some(bytes)) => builder.append_value(bytes),
-            Some(None) => return Target::Bytea.invalid(text.unwrap_or_default()),
-        }
+        builder.append_option(text.map(one).transpose()?);
     }
     Ok(Arc::new(builder.finish()))
+}
+
+/// Bytes from PostgreSQL's escape format: `a\\000`.
+pub(crate) fn escaped_bytes(text: &str) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, tail)) = rest.split_first() {
+        let (byte, tail) = match (byte, tail) {
+            (b'\\', [b'\\', tail @ ..]) => (b'\\', tail),
+            (b'\\', [a, b, c, tail @ ..]) => {
+                (std::str::from_utf8(&[*a, *b, *c]).ok().and_then(|text| u8::from_str_radix(text, 8).ok())?, tail)
+            }
+            (b'\\', _) => return None,
+            plain => plain,
+        };
+        out.push(byte);
+        rest = tail;
+    }
+    Some(out)
 }
 
 fn uuid(text: &str) -> Option<String> {

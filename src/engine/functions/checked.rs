@@ -169,10 +169,11 @@ impl ScalarUDFImpl for Checked {
                 return fail("division by zero");
             }
         }
-        let (left_one, right_one) = (Scalar::new(Arc::clone(&left)), Scalar::new(Arc::clone(&right)));
-        let left_datum: &dyn Datum = if left_scalar { &left_one } else { &left };
-        let right_datum: &dyn Datum = if right_scalar { &right_one } else { &right };
-        let result = self.op.kernel(left_datum, right_datum).map_err(|error| refusal(&error, ty))?;
+        let datum = |array: &ArrayRef, scalar: bool| -> Box<dyn Datum> {
+            if scalar { Box::new(Scalar::new(Arc::clone(array))) } else { Box::new(Arc::clone(array)) }
+        };
+        let (left_datum, right_datum) = (datum(&left, left_scalar), datum(&right, right_scalar));
+        let result = self.op.kernel(left_datum.as_ref(), right_datum.as_ref()).map_err(|error| refusal(&error, ty))?;
         if let DataType::Float64 = ty {
             finite(&result, &left, &right)?;
         }

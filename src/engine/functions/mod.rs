@@ -4,6 +4,7 @@
 
 pub(crate) mod aggregates;
 pub(crate) mod arrays;
+mod bytes;
 pub(crate) mod cast;
 pub(crate) mod checked;
 mod choose;
@@ -20,6 +21,7 @@ mod math;
 mod numbers;
 pub(crate) mod numeric;
 mod regex;
+mod regex_more;
 pub(crate) mod row;
 mod strings;
 pub(crate) mod text_out;
@@ -27,6 +29,7 @@ pub(crate) mod time_in;
 mod to_char;
 mod to_char_number;
 mod transcendental;
+mod zones;
 
 use datafusion::logical_expr::ScalarUDF;
 use std::collections::HashMap;
@@ -35,6 +38,7 @@ use std::sync::{Arc, LazyLock};
 static FUNCTIONS: LazyLock<HashMap<String, Arc<ScalarUDF>>> = LazyLock::new(|| {
     let families = [
         arrays::ALL,
+        bytes::ALL,
         checked::ALL,
         dates::ALL,
         inet::ALL,
@@ -47,6 +51,7 @@ static FUNCTIONS: LazyLock<HashMap<String, Arc<ScalarUDF>>> = LazyLock::new(|| {
         numbers::ALL,
         numeric::ALL,
         regex::ALL,
+        regex_more::ALL,
         strings::ALL,
         to_char::ALL,
     ];
