@@ -93,6 +93,7 @@ pub(super) fn column_name(ty: &DataType) -> String {
             (Target::Varchar(_), _) => "varchar",
             (Target::Jsonb, DataType::JSONB) => "jsonb",
             (Target::Text, DataType::Text) => "text",
+            (Target::Text, DataType::Custom(name, _)) if super::ast::last_name(name).is_some_and(|name| name == "name") => "name",
             (Target::Text, _) => "varchar",
             (target, _) => target.sql_name(),
         }

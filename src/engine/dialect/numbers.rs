@@ -11,6 +11,14 @@ use datafusion::sql::sqlparser::ast::BinaryOperator as Op;
 
 /// An operator of two numbers, or of one and an untyped literal.
 pub(super) fn plan(expr: &RawBinaryExpr, types: &(PgType, PgType), schema: &DFSchema) -> Result<Option<Expr>> {
+    use Op::{Divide, Eq, Gt, GtEq, Lt, LtEq, Minus, Modulo, Multiply, NotEq, PGBitwiseShiftLeft, PGBitwiseShiftRight, PGExp, Plus};
+    let known = matches!(
+        expr.op,
+        Plus | Minus | Multiply | Divide | Modulo | PGExp | PGBitwiseShiftLeft | PGBitwiseShiftRight | Eq | NotEq | Lt | LtEq | Gt | GtEq
+    );
+    if !known {
+        return Ok(None);
+    }
     let fits = |ty: &PgType| ty.is_number() || *ty == PgType::Unknown;
     if !fits(&types.0) || !fits(&types.1) || !(types.0.is_number() || types.1.is_number()) {
         return Ok(None);
@@ -25,15 +33,14 @@ pub(super) fn plan(expr: &RawBinaryExpr, types: &(PgType, PgType), schema: &DFSc
     };
     let (left, right) = (side(&expr.left, &types.0)?, side(&expr.right, &types.1)?);
     Ok(match &expr.op {
-        Op::PGExp => Some(call("power", vec![left, right])?),
-        Op::PGBitwiseShiftLeft => Some(call("bit <<", vec![left, right])?),
-        Op::PGBitwiseShiftRight => Some(call("bit >>", vec![left, right])?),
-        Op::Plus | Op::Minus | Op::Multiply | Op::Divide | Op::Modulo => Some(arithmetic(&expr.op, left, right, &common, schema)?),
-        op @ (Op::Eq | Op::NotEq | Op::Lt | Op::LtEq | Op::Gt | Op::GtEq) => {
+        PGExp => Some(call("power", vec![left, right])?),
+        PGBitwiseShiftLeft => Some(call("bit <<", vec![left, right])?),
+        PGBitwiseShiftRight => Some(call("bit >>", vec![left, right])?),
+        Plus | Minus | Multiply | Divide | Modulo => Some(arithmetic(&expr.op, left, right, &common, schema)?),
+        op => {
             let Some(op) = operator(op) else { return Ok(None) };
             Some(if common == PgType::Numeric { compare(left, op, right)? } else { binary(left, op, right) })
         }
-        _ => None,
     })
 }
 

@@ -96,6 +96,7 @@ fn plan(expr: &RawBinaryExpr, types: &(PgType, PgType)) -> Result<Option<Expr>> 
         Op::PGILikeMatch => like(left(), right(), false, true),
         Op::PGNotLikeMatch => like(left(), right(), true, false),
         Op::PGNotILikeMatch => like(left(), right(), true, true),
+        Op::PGStartsWith => call("text ^@", both())?,
         Op::StringConcat => return concat(expr, types),
         Op::Plus | Op::Minus | Op::Multiply | Op::Divide | Op::Modulo => return arithmetic(expr, types),
         Op::Eq | Op::NotEq | Op::Lt | Op::LtEq | Op::Gt | Op::GtEq => return compare(expr, types),
@@ -209,6 +210,7 @@ fn concat(expr: &RawBinaryExpr, types: &(PgType, PgType)) -> Result<Option<Expr>
             Some(call("jsonb_concat", vec![jsonb(left, &types.0)?, jsonb(right, &types.1)?])?)
         }
         (PgType::List(_), _) | (_, PgType::List(_)) => None,
+        (PgType::Bytes, PgType::Bytes | PgType::Unknown) | (PgType::Unknown, PgType::Bytes) => Some(call("bytes ||", vec![left, right])?),
         _ => Some(binary(text(left, &types.0), Operator::StringConcat, text(right, &types.1))),
     })
 }
@@ -272,7 +274,7 @@ fn compare(expr: &RawBinaryExpr, types: &(PgType, PgType)) -> Result<Option<Expr
 }
 
 fn arithmetic(expr: &RawBinaryExpr, types: &(PgType, PgType)) -> Result<Option<Expr>> {
-    use PgType::{Date, Float, Int, Interval, Jsonb, List, Numeric, Text, Timestamp, Timestamptz, Unknown};
+    use PgType::{Date, Float, Int, Interval, Jsonb, List, Numeric, Text, Time, Timestamp, Timestamptz, Unknown};
     let (left, right) = (expr.left.clone(), expr.right.clone());
     let both = || vec![expr.left.clone(), expr.right.clone()];
     let swapped = || vec![expr.right.clone(), expr.left.clone()];
@@ -288,6 +290,11 @@ fn arithmetic(expr: &RawBinaryExpr, types: &(PgType, PgType)) -> Result<Option<E
         (Date, Op::Plus, Int) => call("date_add_days", both())?,
         (Int, Op::Plus, Date) => call("date_add_days", swapped())?,
         (Date, Op::Minus, Int) => call("date_sub_days", both())?,
+        (Date, Op::Plus, Time) => call("timestamp_add_interval", vec![left, Target::Interval.call(right, false)])?,
+        (Time, Op::Plus, Date) => call("timestamp_add_interval", vec![right, Target::Interval.call(left, false)])?,
+        (Time, Op::Plus | Op::Minus, Interval) => call(if expr.op == Op::Plus { "time + interval" } else { "time - interval" }, both())?,
+        (Interval, Op::Plus, Time) => call("time + interval", swapped())?,
+        (Time, Op::Minus, Time) => call("time - time", both())?,
         (Timestamp | Timestamptz | Date, Op::Minus, Timestamp | Timestamptz | Date) => call("timestamp_diff", both())?,
         (Timestamp | Timestamptz, Op::Minus, Unknown) => call("timestamp_diff", vec![left, typed(right, &types.0)?])?,
         (Unknown, Op::Minus, Timestamp | Timestamptz) => call("timestamp_diff", vec![typed(left, &types.1)?, right])?,

@@ -196,6 +196,12 @@ impl Prepass {
             Expr::Extract { field, expr: inner, .. } => {
                 Some(call("extract", vec![text(field.to_string().to_lowercase()), inner.as_ref().clone()]))
             }
+            Expr::BinaryOp { left, op: BinaryOperator::Overlaps, right } => match (left.as_ref(), right.as_ref()) {
+                (Expr::Tuple(left), Expr::Tuple(right)) if left.len() == 2 && right.len() == 2 => {
+                    Some(call("overlaps", left.iter().chain(right).cloned().collect()))
+                }
+                _ => None,
+            },
             Expr::AtTimeZone { timestamp, time_zone } => {
                 Some(call("timezone", vec![time_zone.as_ref().clone(), timestamp.as_ref().clone()]))
             }
@@ -231,6 +237,11 @@ impl Prepass {
                 let mut args = vec![inner.as_ref().clone(), pattern.as_ref().clone()];
                 args.extend(escape_char.clone().map(Expr::Value));
                 Some(negate(call("similar_to", args), *negated))
+            }
+            Expr::Substring { expr: inner, substring_from: Some(from), substring_for: Some(escape), .. }
+                if string_of(from).is_some() && string_of(escape).is_some() =>
+            {
+                Some(call("substring_similar", vec![inner.as_ref().clone(), from.as_ref().clone(), escape.as_ref().clone()]))
             }
             Expr::Substring { expr: inner, substring_from: Some(from), substring_for: None, .. } if string_of(from).is_some() => {
                 Some(call("substring_regex", vec![inner.as_ref().clone(), from.as_ref().clone()]))
@@ -307,6 +318,15 @@ impl Prepass {
                 plain_numbers(function);
                 None
             }
+            "pg_typeof" => positional(&function.args).as_deref().and_then(literal_type).map(text),
+            "to_hex" => {
+                map_args(function, |args| match args.as_slice() {
+                    [arg] if is_int4(arg) => vec![call(&Target::Int4.function(false), args)],
+                    _ => args,
+                });
+                None
+            }
+            "localtime" | "current_time" => self.now.map(|now| call(&Target::Time.function(false), vec![text(now.format("%H:%M:%S%.6f").to_string())])),
             "stddev_samp" => renamed(function, "stddev"),
             "variance" | "var_samp" => renamed(function, "var"),
             "ceiling" => renamed(function, "ceil"),
@@ -357,6 +377,29 @@ impl Prepass {
     }
 }
 
+/// True for what is `integer` in PostgreSQL, where integers are bigint here: literals and arithmetic of them.
+fn is_int4(expr: &Expr) -> bool {
+    match expr {
+        Expr::Value(value) => matches!(&value.value, Value::Number(digits, _) if digits.parse::<i32>().is_ok()),
+        Expr::UnaryOp { op: UnaryOperator::Minus | UnaryOperator::Plus, expr } | Expr::Nested(expr) => is_int4(expr),
+        Expr::BinaryOp { left, op, right } => {
+            use BinaryOperator::{Divide, Minus, Modulo, Multiply, Plus};
+            matches!(op, Plus | Minus | Multiply | Divide | Modulo) && is_int4(left) && is_int4(right)
+        }
+        _ => false,
+    }
+}
+
+/// The type of a literal, which an expression of ours would not tell.
+fn literal_type(args: &[Expr]) -> Option<&'static str> {
+    match args {
+        [arg] if is_int4(arg) => Some("integer"),
+        [Expr::Array(array)] if !array.elem.is_empty() && array.elem.iter().all(is_int4) => Some("integer[]"),
+        [arg] if string_of(arg).is_some() => Some("unknown"),
+        _ => None,
+    }
+}
+
 /// A literal that is no bigint.
 fn numeric(digits: &str) -> Expr {
     call(&Target::Numeric.function(false), vec![text(digits)])
@@ -386,7 +429,9 @@ fn unary(op: UnaryOperator, inner: &Expr) -> Option<Expr> {
         UnaryOperator::BitwiseNot => "bit not",
         UnaryOperator::PGAbs => "abs",
         UnaryOperator::PGCubeRoot => "cbrt",
-        UnaryOperator::PGSquareRoot => "sqrt",
+        UnaryOperator::PGSquareRoot => {
+            return Some(call("sqrt", vec![call(&Target::Float8.function(false), vec![inner.clone()])]));
+        }
         _ => return None,
     };
     Some(call(function, vec![inner.clone()]))

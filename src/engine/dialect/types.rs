@@ -26,6 +26,7 @@ pub(super) enum PgType {
     Timestamp,
     Timestamptz,
     Interval,
+    Bytes,
     List(Box<PgType>),
     /// inet, cidr, uuid …: compared as text.
     Tagged(String),
@@ -60,6 +61,7 @@ impl PgType {
             PgType::Timestamp => (Target::Timestamp, false),
             PgType::Timestamptz => (Target::Timestamptz, false),
             PgType::Interval => (Target::Interval, false),
+            PgType::Bytes => (Target::Bytea, false),
             PgType::Jsonb => (Target::Jsonb, false),
             PgType::Tagged(name) => match name.as_str() {
                 "inet" => (Target::Inet, false),
@@ -91,6 +93,7 @@ impl PgType {
             PgType::Timestamp => "timestamp without time zone".into(),
             PgType::Timestamptz => "timestamp with time zone".into(),
             PgType::Interval => "interval".into(),
+            PgType::Bytes => "bytea".into(),
             PgType::List(item) => format!("{}[]", item.name()),
             PgType::Tagged(name) => name.clone(),
             PgType::Other => "record".into(),
@@ -118,6 +121,7 @@ pub(super) fn of_field(field: &Field) -> PgType {
         DataType::Timestamp(_, None) => PgType::Timestamp,
         DataType::Timestamp(_, Some(_)) => PgType::Timestamptz,
         DataType::Interval(_) | DataType::Duration(_) => PgType::Interval,
+        DataType::Binary => PgType::Bytes,
         DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => PgType::List(Box::new(of_field(item))),
         _ => PgType::Other,
     }

@@ -163,6 +163,11 @@ impl Target {
             Target::Time if matches!(from, DataType::Timestamp(..) | DataType::Time32(_) | DataType::Time64(_)) => {
                 return Ok(arrow_cast(&self.unzoned(array)?, target.data_type())?);
             }
+            Target::Interval if matches!(from, DataType::Time64(TimeUnit::Microsecond)) => {
+                let clocks = array.as_primitive::<datafusion::arrow::datatypes::Time64MicrosecondType>();
+                let value = |micros: i64| row::Value::Interval(datafusion::arrow::datatypes::IntervalMonthDayNano::new(0, 0, micros * 1000));
+                return self.build(array.len(), clocks.iter().map(|micros| Ok(micros.map_or(row::Value::Null, value))));
+            }
             Target::Interval if matches!(from, DataType::Duration(_) | DataType::Interval(_)) => {
                 return Ok(arrow_cast(array, target.data_type())?);
             }

@@ -30,6 +30,15 @@ pub(crate) const ALL: &[Def] = &[
     Def::new("timestamp_sub_interval", &[Kind::Any, Kind::Any], Ret::Timestamp, |row| shift(micros(row, 0)?, arg(row, 1)?, -1)),
     Def::new("timestamptz_add_interval", &[Kind::Any, Kind::Any], Ret::Timestamptz, |row| shift(micros(row, 0)?, arg(row, 1)?, 1)),
     Def::new("timestamptz_sub_interval", &[Kind::Any, Kind::Any], Ret::Timestamptz, |row| shift(micros(row, 0)?, arg(row, 1)?, -1)),
+    Def::new("time + interval", &[Kind::Any, Kind::Any], Ret::Time, |row| {
+        Ok(Value::Micros((clock_of(row, 0) + arg(row, 1)?.nanoseconds / 1000).rem_euclid(DAY)))
+    }),
+    Def::new("time - interval", &[Kind::Any, Kind::Any], Ret::Time, |row| {
+        Ok(Value::Micros((clock_of(row, 0) - arg(row, 1)?.nanoseconds / 1000).rem_euclid(DAY)))
+    }),
+    Def::new("time - time", &[Kind::Any, Kind::Any], Ret::Interval, |row| {
+        Ok(Value::Interval(IntervalMonthDayNano::new(0, 0, (clock_of(row, 0) - clock_of(row, 1)) * 1000)))
+    }),
     Def::new("age", &[Kind::Any, Kind::Any], Ret::Interval, |row| {
         Ok(Value::Interval(age(moment(micros(row, 0)?), moment(micros(row, 1)?))))
     }),
@@ -53,6 +62,12 @@ pub(crate) const ALL: &[Def] = &[
         Ok(Value::Interval(IntervalMonthDayNano::new(i.months, i.days + (i.nanoseconds / day) as i32, i.nanoseconds % day)))
     }),
 ];
+
+/// A time argument, in microseconds since midnight.
+fn clock_of(row: super::row::Row<'_>, k: usize) -> i64 {
+    let (col, at) = row.col(k);
+    col.array.as_primitive::<datafusion::arrow::datatypes::Time64MicrosecondType>().value(at)
+}
 
 /// An interval argument.
 pub(crate) fn arg(row: super::row::Row<'_>, k: usize) -> Result<IntervalMonthDayNano> {

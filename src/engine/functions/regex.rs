@@ -15,6 +15,9 @@ pub(crate) const ALL: &[Def] = &[
     })
     .required(2),
     Def::new("regexp_like", &[Kind::Text, Kind::Text, Kind::Text], Ret::Bool, |row| {
+        if flags(row, 2).contains('g') {
+            return fail("regexp_like() does not support the \"global\" option");
+        }
         Ok(Value::Bool(is_match(compiled(row.text(1), flags(row, 2))?.as_ref(), row.text(0))?))
     })
     .required(2),
@@ -88,7 +91,13 @@ pub(super) fn compiled(pattern: &str, flags: &str) -> Result<Rc<Regex>> {
 /// The pattern is none, or a flag is unknown.
 pub(super) fn compile(pattern: &str, flags: &str) -> Result<Regex> {
     let (mut insensitive, mut dot_all, mut lines, mut expanded, mut literal) = (false, true, false, false, false);
-    for flag in flags.chars() {
+    // A pattern may begin with flags of its own, or say that it is plain text.
+    let (pattern, plain) = pattern.strip_prefix("***=").map_or((pattern, ""), |rest| (rest, "q"));
+    let (pattern, inner) = match pattern.strip_prefix("(?").and_then(|rest| rest.split_once(')')) {
+        Some((letters, body)) if !letters.is_empty() && letters.bytes().all(|b| b.is_ascii_alphabetic()) && plain.is_empty() => (body, letters),
+        _ => (pattern, plain),
+    };
+    for flag in flags.chars().chain(inner.chars()) {
         match flag {
             'i' => insensitive = true,
             'c' => insensitive = false,
@@ -277,7 +286,7 @@ pub(super) fn similar_body(pattern: &str, escape: &str, lazy: bool) -> Result<St
     }
     let mut out = String::new();
     let mut bracket = false;
-    let mut chars = pattern.chars();
+    let mut chars = pattern.chars().peekable();
     while let Some(c) = chars.next() {
         if Some(c) == escape {
             if let Some(next) = chars.next() {
@@ -294,6 +303,11 @@ pub(super) fn similar_body(pattern: &str, escape: &str, lazy: bool) -> Result<St
                 '[' => {
                     bracket = true;
                     out.push('[');
+                    out.extend(chars.next_if_eq(&'^'));
+                    // First in brackets, the closing one is a character.
+                    if chars.next_if_eq(&']').is_some() {
+                        out.push_str("\\]");
+                    }
                 }
                 '%' => out.push_str(if lazy { ".*?" } else { ".*" }),
                 '_' => out.push('.'),

@@ -33,25 +33,17 @@ pub(crate) const ALL: &[Def] = &[
         Ok(place.map(|(from, to)| &row.text(0)[from..to]).into())
     })
     .required(2),
-    // The groups of every match, one after the other, and how many each match has: lists of lists hold no texts here.
-    Def::new("regexp_matches", &[Kind::Text, Kind::Text, Kind::Text], Ret::Texts, |row| {
+    Def::new("regexp_matches", &[Kind::Text, Kind::Text, Kind::Text], Ret::TextLists, |row| {
         let flags = text(row, 2);
         let found = matches(row, Plan { start: 1, flags: &flags.replace('g', ""), name: "regexp_matches" })?;
         let take = if flags.contains('g') { found.len() } else { found.len().min(1) };
-        let literal = |groups: &Vec<Option<(usize, usize)>>| {
-            let shown = if groups.len() > 1 { &groups[1..] } else { &groups[..] };
-            let items: Vec<String> = shown
-                .iter()
-                .map(|group| group.map_or("NULL".to_string(), |(from, to)| quoted(&row.text(0)[from..to])))
-                .collect();
-            Some(Cow::Owned(format!("{{{}}}", items.join(","))))
+        let shown = |groups: &Groups| {
+            let groups = if groups.len() > 1 { &groups[1..] } else { &groups[..] };
+            groups.iter().map(|group| group.map(|(from, to)| Cow::Borrowed(&row.text(0)[from..to]))).collect()
         };
-        Ok(Value::Texts(found[..take].iter().map(literal).collect()))
+        Ok(Value::TextLists(found[..take].iter().map(shown).collect()))
     })
     .required(2),
-    Def::new("text_array", &[Kind::Texts], Ret::Texts, |row| {
-        Ok(Value::Texts(row.texts(0).into_iter().map(|text| text.map(Cow::Borrowed)).collect()))
-    }),
     Def::new("substring_similar", &[Kind::Text, Kind::Text, Kind::Text], Ret::Text, |row| {
         let (pattern, escape) = (row.text(1), row.text(2));
         let mut escapes = escape.chars();
@@ -126,9 +118,4 @@ fn matches(row: Row<'_>, plan: Plan<'_>) -> Result<Vec<Groups>> {
         found.push(groups);
     }
     Ok(found)
-}
-
-/// An element of an array literal.
-fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }

@@ -48,6 +48,8 @@ pub(crate) enum Ret {
     Int,
     Float,
     Texts,
+    /// `text[]` of any number of rows.
+    TextLists,
     Jsonbs,
     Date,
     Timestamp,
@@ -72,6 +74,7 @@ pub(crate) enum Value<'a> {
     Int(i64),
     Float(f64),
     Texts(Vec<Option<Cow<'a, str>>>),
+    TextLists(Vec<Vec<Option<Cow<'a, str>>>>),
     /// Days since 1970-01-01.
     Date(i32),
     /// Microseconds: since midnight, or since 1970.
@@ -287,6 +290,10 @@ impl Ret {
             Ret::Float => plain(DataType::Float64),
             // Arrow drops the metadata of a list's items here and there, so lists carry none: the callers know.
             Ret::Texts | Ret::Jsonbs => plain(DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true)))),
+            Ret::TextLists => {
+                let texts = DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true)));
+                plain(DataType::List(Arc::new(Field::new_list_field(texts, true))))
+            }
             Ret::Date => plain(DataType::Date32),
             Ret::Timestamp => plain(timestamp_type(false)),
             Ret::Timestamptz => plain(timestamp_type(true)),
@@ -411,6 +418,23 @@ pub(crate) fn collect<'a>(ty: &DataType, rows: usize, values: impl Iterator<Item
         DataType::Interval(_) => primitive!(IntervalMonthDayNanoBuilder::with_capacity(rows), Value::Interval),
         DataType::LargeUtf8 => primitive!(LargeStringBuilder::with_capacity(rows, rows * 8), Value::Text),
         DataType::Binary => primitive!(BinaryBuilder::with_capacity(rows, rows * 16), Value::Bytes),
+        DataType::List(item) if matches!(item.data_type(), DataType::List(_)) => {
+            let mut builder = ListBuilder::new(ListBuilder::new(StringBuilder::new())).with_field(Arc::clone(item));
+            for value in values {
+                match value? {
+                    Value::TextLists(lists) => {
+                        for list in lists {
+                            list.into_iter().for_each(|text| builder.values().values().append_option(text));
+                            builder.values().append(true);
+                        }
+                        builder.append(true);
+                    }
+                    Value::Null => builder.append(false),
+                    other => return Err(mismatch(ty, &other)),
+                }
+            }
+            Ok(Arc::new(builder.finish()))
+        }
         DataType::List(item) => {
             let mut builder = ListBuilder::new(StringBuilder::new()).with_field(Arc::clone(item));
             for value in values {

@@ -20,6 +20,20 @@ pub(crate) const ALL: &[Def] = &[
         Ok(if row.null(0) { "NULL".into() } else { quote_literal(row.text(0)).into() })
     })
     .sees_nulls(),
+    Def::new("text ^@", &[Kind::Text, Kind::Text], Ret::Bool, |row| Ok(Value::Bool(row.text(0).starts_with(row.text(1))))),
+    Def::new("upper", &[Kind::Text], Ret::Text, |row| Ok(cased(row.text(0), str::to_ascii_uppercase, |c| only(c.to_uppercase(), c)).into())),
+    Def::new("lower", &[Kind::Text], Ret::Text, |row| Ok(cased(row.text(0), str::to_ascii_lowercase, |c| only(c.to_lowercase(), c)).into())),
+    Def::new("to_hex", &[Kind::Any], Ret::Text, |row| {
+        let (col, at) = row.col(0);
+        let value = super::cast::to_int(&col.array.slice(at, 1))?;
+        let value = value.as_primitive::<datafusion::arrow::datatypes::Int64Type>().value(0);
+        Ok(match col.array.data_type() {
+            DataType::Int32 | DataType::Int16 => format!("{:x}", value as i32),
+            _ => format!("{value:x}"),
+        }
+        .into())
+    }),
+    Def::new("parse_ident", &[Kind::Text], Ret::Texts, |row| parse_ident(row.text(0))),
     Def::new("unistr", &[Kind::Text], Ret::Text, |row| unistr(row.text(0)).map(Value::from)),
     Def::new("quote_ident", &[Kind::Text], Ret::Text, |row| Ok(quote_ident(row.text(0)).into())),
 ];
@@ -149,6 +163,60 @@ fn spec(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result<Spec> {
 fn quote_literal(text: &str) -> String {
     let escape = if text.contains('\\') { "E" } else { "" };
     format!("{escape}'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+}
+
+/// The other case of a character, where it is one character too.
+fn only(mut mapped: impl Iterator<Item = char>, c: char) -> char {
+    match (mapped.next(), mapped.next()) {
+        (Some(mapped), None) => mapped,
+        _ => c,
+    }
+}
+
+fn cased(text: &str, ascii: fn(&str) -> String, of: fn(char) -> char) -> String {
+    if text.is_ascii() { ascii(text) } else { text.chars().map(of).collect() }
+}
+
+/// The parts of a qualified name.
+fn parse_ident(text: &str) -> Result<Value<'static>> {
+    let invalid = || fail(format!("string is not a valid identifier: \"{text}\""));
+    let mut parts = Vec::new();
+    let mut rest = text.trim();
+    loop {
+        if let Some(quoted) = rest.strip_prefix('"') {
+            let mut name = String::new();
+            let mut tail = quoted;
+            loop {
+                let Some(end) = tail.find('"') else { return invalid() };
+                name.push_str(&tail[..end]);
+                tail = &tail[end + 1..];
+                match tail.strip_prefix('"') {
+                    Some(more) => {
+                        name.push('"');
+                        tail = more;
+                    }
+                    None => break,
+                }
+            }
+            if name.is_empty() {
+                return invalid();
+            }
+            parts.push(Some(name.into()));
+            rest = tail.trim_start();
+        } else {
+            let end = rest.find(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '$'))).unwrap_or(rest.len());
+            if end == 0 || rest.starts_with(|c: char| c.is_ascii_digit() || c == '$') {
+                return invalid();
+            }
+            parts.push(Some(rest[..end].to_lowercase().into()));
+            rest = rest[end..].trim_start();
+        }
+        match rest.strip_prefix('.') {
+            Some(tail) => rest = tail.trim_start(),
+            None if rest.is_empty() => return Ok(Value::Texts(parts)),
+            None => return invalid(),
+        }
+    }
 }
 
 /// Words that cannot name anything without quotes, or only some things.

@@ -230,6 +230,11 @@ enum Read {
 /// `2024-03-05`, `2024/03/05`, `03/05/2024`, `20240305`, `05-Mar-2024`, `2024-064`.
 fn date_of(word: &str) -> Option<Read> {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    // Days of the Julian calendar's period.
+    if let Some(julian) = word.strip_prefix(['J', 'j']).filter(|rest| digits(rest)) {
+        let days = julian.parse::<i32>().ok().and_then(|days| days.checked_sub(1_721_425));
+        return days.and_then(NaiveDate::from_num_days_from_ce_opt).map(Read::Date);
+    }
     let of = |date: Option<NaiveDate>| Some(date.map_or(Read::Impossible, Read::Date));
     if word.len() == 8 && digits(word) {
         return of(ymd(&word[..4], word[4..6].parse().ok()?, &word[6..]));
