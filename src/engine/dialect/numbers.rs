@@ -85,7 +85,8 @@ fn small(left: Expr, right: Expr, schema: &DFSchema) -> (Expr, Expr) {
         Expr::Literal(ScalarValue::Int64(Some(value)), None) => i32::try_from(*value).ok(),
         _ => None,
     };
-    let narrow = |expr: &Expr| matches!(expr.get_type(schema), Ok(DataType::Int32 | DataType::Int16)) && of_expr(expr, schema) == PgType::Int;
+    let narrow =
+        |expr: &Expr| matches!(expr.get_type(schema), Ok(DataType::Int32 | DataType::Int16)) && of_expr(expr, schema) == PgType::Int;
     let as_int = |value: i32| Expr::Literal(ScalarValue::Int32(Some(value)), None);
     match (literal(&left), literal(&right)) {
         (Some(a), Some(b)) => (as_int(a), as_int(b)),

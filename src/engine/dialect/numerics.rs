@@ -76,12 +76,14 @@ fn expression(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             let list = list.into_iter().map(key).collect::<Result<_>>()?;
             Ok(Transformed::yes(Expr::InList(InList { expr: Box::new(key(*expr)?), list, negated })))
         }
-        Expr::BinaryExpr(BinaryExpr { left, op, right })
-            if compares(op) && (is_numeric(&left, schema) || is_numeric(&right, schema)) =>
-        {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) if compares(op) && (is_numeric(&left, schema) || is_numeric(&right, schema)) => {
             if is_float(&left, schema) || is_float(&right, schema) {
                 let float = |one: Expr| if is_numeric(&one, schema) { Target::Float8.call(one, false) } else { one };
-                return Ok(Transformed::yes(Expr::BinaryExpr(BinaryExpr { left: Box::new(float(*left)), op, right: Box::new(float(*right)) })));
+                return Ok(Transformed::yes(Expr::BinaryExpr(BinaryExpr {
+                    left: Box::new(float(*left)),
+                    op,
+                    right: Box::new(float(*right)),
+                })));
             }
             compare(*left, op, *right).map(Transformed::yes)
         }

@@ -326,7 +326,9 @@ impl Prepass {
                 });
                 None
             }
-            "localtime" | "current_time" => self.now.map(|now| call(&Target::Time.function(false), vec![text(now.format("%H:%M:%S%.6f").to_string())])),
+            "localtime" | "current_time" => {
+                self.now.map(|now| call(&Target::Time.function(false), vec![text(now.format("%H:%M:%S%.6f").to_string())]))
+            }
             "stddev_samp" => renamed(function, "stddev"),
             "variance" | "var_samp" => renamed(function, "var"),
             "ceiling" => renamed(function, "ceil"),
@@ -439,7 +441,9 @@ fn unary(op: UnaryOperator, inner: &Expr) -> Option<Expr> {
 
 /// DataFusion's functions that want a literal of its own kind.
 fn plain_numbers(function: &mut Function) {
-    map_args(function, |args| args.into_iter().map(|arg| digits_of(&arg).map_or(arg, |digits| literal(Value::Number(digits, false)))).collect());
+    map_args(function, |args| {
+        args.into_iter().map(|arg| digits_of(&arg).map_or(arg, |digits| literal(Value::Number(digits, false)))).collect()
+    });
 }
 
 fn digits_of(expr: &Expr) -> Option<String> {

@@ -346,7 +346,27 @@ fn average(sum: i128, count: i64) -> Result<Option<String>> {
     if count == 0 {
         return Ok(None);
     }
+    if let Some(mean) = short_average(sum, count) {
+        return Ok(Some(mean));
+    }
     quotient(&Number::Finite(Decimal::of_int(sum)), count).map(|mean| Some(mean.to_string()))
+}
+
+/// The same without decimals of any length, where the digits fit.
+fn short_average(sum: i128, count: i64) -> Option<String> {
+    // Position and value of the first digit in base 10,000.
+    let weight = |value: i128| {
+        let weight = value.checked_ilog10().unwrap_or(0) / 4;
+        (i64::from(weight), value / 10i128.pow(4 * weight))
+    };
+    let ((above, first), (below, by)) = (weight(sum.abs()), weight(count.into()));
+    let scale = (16 - (above - below - i64::from(first <= by)) * 4).max(0);
+    let units = sum.abs().checked_mul(10i128.checked_pow(u32::try_from(scale).ok()?)?)?;
+    let count = i128::from(count);
+    let rounded = (units + count / 2) / count;
+    let mut out = String::new();
+    super::text_out::decimal(if sum < 0 { -rounded } else { rounded }, i8::try_from(scale).ok()?, &mut out);
+    Some(out)
 }
 
 /// The mean of integers, of one group.
@@ -486,6 +506,24 @@ fn texts(values: &[Option<&str>]) -> ArrayRef {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn short_averages_are_the_averages() {
+        for (sum, count) in [
+            (0, 3),
+            (1, 3),
+            (-7, 3),
+            (10, 4),
+            (100, 7),
+            (99_999, 10_000),
+            (123_456_789_012_345_678, 99),
+            (5, 100_000),
+            (i64::MAX.into(), 1),
+        ] {
+            let exact = quotient(&Number::Finite(Decimal::of_int(sum)), count).unwrap().to_string();
+            assert_eq!(short_average(sum, count).unwrap_or(exact.clone()), exact, "{sum} / {count}");
+        }
+    }
 
     #[test]
     fn states_merge_to_the_same() {

@@ -23,7 +23,8 @@ pub(crate) const ALL: &[Def] = &[
                 Ok(text) => Ok(text.into()),
                 Err(error) => {
                     let wrong = &bytes[error.valid_up_to()..];
-                    let width = error.error_len().unwrap_or(wrong.len()).max(wrong.first().map_or(1, |first| width(*first)).min(wrong.len()));
+                    let width =
+                        error.error_len().unwrap_or(wrong.len()).max(wrong.first().map_or(1, |first| width(*first)).min(wrong.len()));
                     let shown: Vec<String> = wrong[..width].iter().map(|byte| format!("0x{byte:02x}")).collect();
                     fail(format!("invalid byte sequence for encoding \"UTF8\": {}", shown.join(" ")))
                 }
@@ -70,9 +71,7 @@ fn length(row: Row<'_>) -> Result<Value<'_>> {
             if text.is_ascii() { text.len() } else { text.chars().count() }
         }
         DataType::Binary => col.array.as_binary::<i32>().value(at).len(),
-        DataType::Utf8View | DataType::Dictionary(..) => {
-            super::text_out::texts(&col.array.slice(at, 1))?.value(0).chars().count()
-        }
+        DataType::Utf8View | DataType::Dictionary(..) => super::text_out::texts(&col.array.slice(at, 1))?.value(0).chars().count(),
         _ => return fail(format!("function length({}) does not exist", super::text_out::type_name(&col.field))),
     } as i64))
 }
@@ -166,7 +165,9 @@ fn decode(text: &str, format: &str) -> Result<Vec<u8>> {
             if let Some(wrong) = plain.chars().find(|c| !c.is_ascii_alphanumeric() && !matches!(c, '+' | '/' | '=')) {
                 return fail(format!("invalid symbol \"{wrong}\" found while decoding base64 sequence"));
             }
-            let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::RequireCanonical).with_decode_allow_trailing_bits(true);
+            let config = GeneralPurposeConfig::new()
+                .with_decode_padding_mode(DecodePaddingMode::RequireCanonical)
+                .with_decode_allow_trailing_bits(true);
             match GeneralPurpose::new(&alphabet::STANDARD, config).decode(plain) {
                 Ok(bytes) => Ok(bytes),
                 Err(_) => fail("invalid base64 end sequence"),

@@ -165,7 +165,8 @@ impl Target {
             }
             Target::Interval if matches!(from, DataType::Time64(TimeUnit::Microsecond)) => {
                 let clocks = array.as_primitive::<datafusion::arrow::datatypes::Time64MicrosecondType>();
-                let value = |micros: i64| row::Value::Interval(datafusion::arrow::datatypes::IntervalMonthDayNano::new(0, 0, micros * 1000));
+                let value =
+                    |micros: i64| row::Value::Interval(datafusion::arrow::datatypes::IntervalMonthDayNano::new(0, 0, micros * 1000));
                 return self.build(array.len(), clocks.iter().map(|micros| Ok(micros.map_or(row::Value::Null, value))));
             }
             Target::Interval if matches!(from, DataType::Duration(_) | DataType::Interval(_)) => {
@@ -276,7 +277,8 @@ impl Target {
         let Some(value) = parse_float(trimmed) else { return self.invalid(text) };
         let shown = if self == Target::Float4 { f64::from(value as f32) } else { value };
         let special = trimmed.contains(['n', 'N']);
-        let vanished = shown == 0.0 && trimmed.split(['e', 'E']).next().is_some_and(|digits| digits.bytes().any(|b| (b'1'..=b'9').contains(&b)));
+        let vanished =
+            shown == 0.0 && trimmed.split(['e', 'E']).next().is_some_and(|digits| digits.bytes().any(|b| (b'1'..=b'9').contains(&b)));
         if !special && (shown.is_infinite() || vanished) {
             return fail(format!("\"{trimmed}\" is out of range for type {}", self.sql_name()));
         }
@@ -421,9 +423,7 @@ pub(crate) fn to_int(array: &ArrayRef) -> Result<ArrayRef> {
             });
             Arc::new(ints.collect::<Result<Int64Array>>()?)
         }
-        DataType::Utf8 | DataType::Utf8View => {
-            Target::Int8.cast(array, &Field::new("", array.data_type().clone(), true))?
-        }
+        DataType::Utf8 | DataType::Utf8View => Target::Int8.cast(array, &Field::new("", array.data_type().clone(), true))?,
         _ => arrow_cast(array, &DataType::Int64)?,
     })
 }
@@ -530,10 +530,7 @@ impl ScalarUDFImpl for Cast {
         let [arg] = args.as_slice() else { return Ok(ExprSimplifyResult::Original(args)) };
         let field = arg.to_field(info.schema().as_ref())?.1;
         let target = self.target.field("");
-        let same = !self.array
-            && !self.target.is_parametric()
-            && field.data_type() == target.data_type()
-            && tag(&field) == tag(&target);
+        let same = !self.array && !self.target.is_parametric() && field.data_type() == target.data_type() && tag(&field) == tag(&target);
         match args.pop() {
             Some(arg) if same => Ok(ExprSimplifyResult::Simplified(arg)),
             arg => Ok(ExprSimplifyResult::Original(arg.into_iter().collect())),

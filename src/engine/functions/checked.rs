@@ -74,7 +74,9 @@ impl ScalarUDFImpl for Negate {
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
         match types {
-            [ty] if ty.is_numeric() || *ty == super::numeric::TYPE || matches!(ty, DataType::Interval(_) | DataType::Null) => Ok(ty.clone()),
+            [ty] if ty.is_numeric() || *ty == super::numeric::TYPE || matches!(ty, DataType::Interval(_) | DataType::Null) => {
+                Ok(ty.clone())
+            }
             [DataType::Duration(_)] => Ok(DataType::Interval(datafusion::arrow::datatypes::IntervalUnit::MonthDayNano)),
             [ty] => {
                 let name = super::text_out::type_name(&datafusion::arrow::datatypes::Field::new("", ty.clone(), true));
@@ -90,7 +92,13 @@ impl ScalarUDFImpl for Negate {
             let ty = array.data_type().clone();
             if ty == super::numeric::TYPE {
                 let negated: Result<LargeStringArray> = (0..array.len())
-                    .map(|at| if array.is_null(at) { Ok(None) } else { super::numeric::value(array, at).map(|value| Some(value.neg().to_string())) })
+                    .map(|at| {
+                        if array.is_null(at) {
+                            Ok(None)
+                        } else {
+                            super::numeric::value(array, at).map(|value| Some(value.neg().to_string()))
+                        }
+                    })
                     .collect();
                 return Ok(Arc::new(negated?));
             }
@@ -177,7 +185,11 @@ impl ScalarUDFImpl for Checked {
         if let DataType::Float64 = ty {
             finite(&result, &left, &right)?;
         }
-        Ok(if left_scalar && right_scalar { ColumnarValue::Scalar(ScalarValue::try_from_array(&result, 0)?) } else { ColumnarValue::Array(result) })
+        Ok(if left_scalar && right_scalar {
+            ColumnarValue::Scalar(ScalarValue::try_from_array(&result, 0)?)
+        } else {
+            ColumnarValue::Array(result)
+        })
     }
 }
 

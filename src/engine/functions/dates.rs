@@ -33,11 +33,9 @@ pub(crate) const ALL: &[Def] = &[
             _ => !infinite(interval::micros(row, 0)?),
         }))
     }),
-    Def::new("make_time", &[Kind::Int, Kind::Int, Kind::Float], Ret::Time, |row| {
-        match clock(row.int(0), row.int(1), row.float(2)) {
-            Some(micros) => Ok(Value::Micros(micros)),
-            None => fail(format!("time field value out of range: {}:{:02}:{:02}", row.int(0), row.int(1), row.float(2))),
-        }
+    Def::new("make_time", &[Kind::Int, Kind::Int, Kind::Float], Ret::Time, |row| match clock(row.int(0), row.int(1), row.float(2)) {
+        Some(micros) => Ok(Value::Micros(micros)),
+        None => fail(format!("time field value out of range: {}:{:02}:{:02}", row.int(0), row.int(1), row.float(2))),
     }),
     Def::new("make_timestamp", &[Kind::Int, Kind::Int, Kind::Int, Kind::Int, Kind::Int, Kind::Float], Ret::Timestamp, |row| {
         Ok(Value::Micros(wall(row)?))

@@ -127,7 +127,10 @@ impl Num {
 
 /// True for numerics, however Arrow holds them.
 pub(crate) fn is_numeric(ty: &DataType) -> bool {
-    matches!(ty, DataType::LargeUtf8 | DataType::Decimal32(..) | DataType::Decimal64(..) | DataType::Decimal128(..) | DataType::Decimal256(..))
+    matches!(
+        ty,
+        DataType::LargeUtf8 | DataType::Decimal32(..) | DataType::Decimal64(..) | DataType::Decimal128(..) | DataType::Decimal256(..)
+    )
 }
 
 fn number(row: Row<'_>, k: usize) -> Result<Num> {
@@ -204,9 +207,7 @@ fn in_range(result: f64, given: f64) -> Result<f64> {
 fn power(row: Row<'_>) -> Result<Value<'_>> {
     let (x, y) = (number(row, 0)?, number(row, 1)?);
     let float = matches!(x, Num::Float(_)) || matches!(y, Num::Float(_)) || matches!((&x, &y), (Num::Int(_), Num::Int(_)));
-    if !float
-        && let (Number::Finite(x), Number::Finite(y)) = (numeric::arg(row, 0)?, numeric::arg(row, 1)?)
-    {
+    if !float && let (Number::Finite(x), Number::Finite(y)) = (numeric::arg(row, 0)?, numeric::arg(row, 1)?) {
         return Ok(Number::Finite(transcendental::power(&x, &y).map_err(trouble)?).into());
     }
     let (a, b) = (x.float(), y.float());

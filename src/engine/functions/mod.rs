@@ -56,7 +56,12 @@ static FUNCTIONS: LazyLock<HashMap<String, Arc<ScalarUDF>>> = LazyLock::new(|| {
         to_char::ALL,
     ];
     let rows = families.into_iter().flatten().map(|def| def.udf());
-    rows.chain(arrays::typed()).chain(checked::typed()).chain(choose::all()).chain(cast::all()).map(|udf| (udf.name().to_string(), Arc::new(udf))).collect()
+    rows.chain(arrays::typed())
+        .chain(checked::typed())
+        .chain(choose::all())
+        .chain(cast::all())
+        .map(|udf| (udf.name().to_string(), Arc::new(udf)))
+        .collect()
 });
 
 /// Every scalar function of ours.

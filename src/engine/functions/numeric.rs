@@ -155,7 +155,13 @@ impl Number {
     pub(crate) fn to_float(&self) -> f64 {
         match self {
             Number::Finite(value) => value.to_float(),
-            Number::Infinite(negative) => if *negative { f64::NEG_INFINITY } else { f64::INFINITY },
+            Number::Infinite(negative) => {
+                if *negative {
+                    f64::NEG_INFINITY
+                } else {
+                    f64::INFINITY
+                }
+            }
             Number::NaN => f64::NAN,
         }
     }
@@ -224,9 +230,21 @@ impl Number {
         Ok(match (op, self, other) {
             (_, NaN, _) | (_, _, NaN) => NaN,
             (Op::Sub, a, b) => return a.apply(Op::Add, &b.neg()),
-            (Op::Add, Infinite(a), Infinite(b)) => if a == b { Infinite(*a) } else { NaN },
+            (Op::Add, Infinite(a), Infinite(b)) => {
+                if a == b {
+                    Infinite(*a)
+                } else {
+                    NaN
+                }
+            }
             (Op::Add, Infinite(a), _) | (Op::Add, _, Infinite(a)) => Infinite(*a),
-            (Op::Mul, a, b) => if zero(a) || zero(b) { NaN } else { Infinite(negative(a) != negative(b)) },
+            (Op::Mul, a, b) => {
+                if zero(a) || zero(b) {
+                    NaN
+                } else {
+                    Infinite(negative(a) != negative(b))
+                }
+            }
             (Op::Div | Op::Rem, _, b) if zero(b) => return Err(trouble(Trouble::DivisionByZero)),
             (Op::Div, Infinite(_), Infinite(_)) | (Op::Rem, Infinite(_), _) => NaN,
             (Op::Div, Infinite(a), b) => Infinite(*a != negative(b)),
@@ -293,8 +311,9 @@ pub(crate) fn numerics(array: &ArrayRef) -> Result<LargeStringArray> {
 
 /// Numerics as keys that sort as they do.
 pub(crate) fn sort_keys(array: &ArrayRef) -> Result<ArrayRef> {
-    let keys: Result<datafusion::arrow::array::StringArray> =
-        (0..array.len()).map(|at| if array.is_null(at) { Ok(None) } else { value(array, at).map(|value| Some(value.sort_key())) }).collect();
+    let keys: Result<datafusion::arrow::array::StringArray> = (0..array.len())
+        .map(|at| if array.is_null(at) { Ok(None) } else { value(array, at).map(|value| Some(value.sort_key())) })
+        .collect();
     Ok(std::sync::Arc::new(keys?))
 }
 
@@ -339,7 +358,11 @@ pub(crate) fn fitted(number: Number, precision: u32, scale: i32) -> Result<Numbe
             let fits = if limit >= 0 {
                 whole <= limit
             } else {
-                whole == 0 && value.to_string().split_once('.').is_some_and(|(_, digits)| digits.bytes().take(limit.unsigned_abs() as usize).all(|b| b == b'0'))
+                whole == 0
+                    && value
+                        .to_string()
+                        .split_once('.')
+                        .is_some_and(|(_, digits)| digits.bytes().take(limit.unsigned_abs() as usize).all(|b| b == b'0'))
             };
             if fits || value.is_zero() { Ok(Number::Finite(value)) } else { fail("numeric field overflow") }
         }
@@ -374,7 +397,27 @@ mod tests {
 
     #[test]
     fn keys_sort_as_numbers() {
-        let sorted = ["-Infinity", "-1000.5", "-1000", "-11", "-2.5", "-2", "-0.01", "-0.001", "0", "0.001", "0.01", "0.1", "1", "1.05", "9", "10", "123.4", "Infinity", "NaN"];
+        let sorted = [
+            "-Infinity",
+            "-1000.5",
+            "-1000",
+            "-11",
+            "-2.5",
+            "-2",
+            "-0.01",
+            "-0.001",
+            "0",
+            "0.001",
+            "0.01",
+            "0.1",
+            "1",
+            "1.05",
+            "9",
+            "10",
+            "123.4",
+            "Infinity",
+            "NaN",
+        ];
         let keys: Vec<String> = sorted.iter().map(|text| Number::parse(text).unwrap().sort_key()).collect();
         assert!(keys.is_sorted(), "{keys:?}");
         assert_eq!(Number::parse("1.0").unwrap().sort_key(), Number::parse("1.000").unwrap().sort_key());

@@ -94,7 +94,9 @@ pub(super) fn compile(pattern: &str, flags: &str) -> Result<Regex> {
     // A pattern may begin with flags of its own, or say that it is plain text.
     let (pattern, plain) = pattern.strip_prefix("***=").map_or((pattern, ""), |rest| (rest, "q"));
     let (pattern, inner) = match pattern.strip_prefix("(?").and_then(|rest| rest.split_once(')')) {
-        Some((letters, body)) if !letters.is_empty() && letters.bytes().all(|b| b.is_ascii_alphabetic()) && plain.is_empty() => (body, letters),
+        Some((letters, body)) if !letters.is_empty() && letters.bytes().all(|b| b.is_ascii_alphabetic()) && plain.is_empty() => {
+            (body, letters)
+        }
         _ => (pattern, plain),
     };
     for flag in flags.chars().chain(inner.chars()) {
@@ -362,7 +364,11 @@ fn replace(row: Row<'_>) -> Result<Value<'_>> {
         let Some(captures) = regex.captures_from_pos(text, next).map_err(broken)? else { break };
         let Some(whole) = captures.get(0) else { break };
         // After a match of nothing, a character is passed over.
-        next = if whole.end() > whole.start() { whole.end() } else { whole.end() + text[whole.end()..].chars().next().map_or(1, char::len_utf8) };
+        next = if whole.end() > whole.start() {
+            whole.end()
+        } else {
+            whole.end() + text[whole.end()..].chars().next().map_or(1, char::len_utf8)
+        };
         count += 1;
         if nth != 0 && count != nth {
             continue;

@@ -7,36 +7,41 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::common::Result;
 
 /// Functions of this file.
-pub(crate) const ALL: &[Def] = &[
-    Def::new("concat", &[Kind::Any], Ret::Text, |row| Ok(shown(row, 0)?.concat().into())).rest(Kind::Any).sees_nulls(),
-    Def::new("concat_ws", &[Kind::Text], Ret::Text, |row| {
-        if row.null(0) { Ok(Value::Null) } else { Ok(shown(row, 1)?.join(row.text(0)).into()) }
-    })
-    .rest(Kind::Any)
-    .sees_nulls(),
-    Def::new("format", &[Kind::Text], Ret::Text, format).rest(Kind::Any).sees_nulls(),
-    Def::new("quote_literal", &[Kind::Text], Ret::Text, |row| Ok(quote_literal(row.text(0)).into())),
-    Def::new("quote_nullable", &[Kind::Text], Ret::Text, |row| {
-        Ok(if row.null(0) { "NULL".into() } else { quote_literal(row.text(0)).into() })
-    })
-    .sees_nulls(),
-    Def::new("text ^@", &[Kind::Text, Kind::Text], Ret::Bool, |row| Ok(Value::Bool(row.text(0).starts_with(row.text(1))))),
-    Def::new("upper", &[Kind::Text], Ret::Text, |row| Ok(cased(row.text(0), str::to_ascii_uppercase, |c| only(c.to_uppercase(), c)).into())),
-    Def::new("lower", &[Kind::Text], Ret::Text, |row| Ok(cased(row.text(0), str::to_ascii_lowercase, |c| only(c.to_lowercase(), c)).into())),
-    Def::new("to_hex", &[Kind::Any], Ret::Text, |row| {
-        let (col, at) = row.col(0);
-        let value = super::cast::to_int(&col.array.slice(at, 1))?;
-        let value = value.as_primitive::<datafusion::arrow::datatypes::Int64Type>().value(0);
-        Ok(match col.array.data_type() {
-            DataType::Int32 | DataType::Int16 => format!("{:x}", value as i32),
-            _ => format!("{value:x}"),
-        }
-        .into())
-    }),
-    Def::new("parse_ident", &[Kind::Text], Ret::Texts, |row| parse_ident(row.text(0))),
-    Def::new("unistr", &[Kind::Text], Ret::Text, |row| unistr(row.text(0)).map(Value::from)),
-    Def::new("quote_ident", &[Kind::Text], Ret::Text, |row| Ok(quote_ident(row.text(0)).into())),
-];
+pub(crate) const ALL: &[Def] =
+    &[
+        Def::new("concat", &[Kind::Any], Ret::Text, |row| Ok(shown(row, 0)?.concat().into())).rest(Kind::Any).sees_nulls(),
+        Def::new("concat_ws", &[Kind::Text], Ret::Text, |row| {
+            if row.null(0) { Ok(Value::Null) } else { Ok(shown(row, 1)?.join(row.text(0)).into()) }
+        })
+        .rest(Kind::Any)
+        .sees_nulls(),
+        Def::new("format", &[Kind::Text], Ret::Text, format).rest(Kind::Any).sees_nulls(),
+        Def::new("quote_literal", &[Kind::Text], Ret::Text, |row| Ok(quote_literal(row.text(0)).into())),
+        Def::new("quote_nullable", &[Kind::Text], Ret::Text, |row| {
+            Ok(if row.null(0) { "NULL".into() } else { quote_literal(row.text(0)).into() })
+        })
+        .sees_nulls(),
+        Def::new("text ^@", &[Kind::Text, Kind::Text], Ret::Bool, |row| Ok(Value::Bool(row.text(0).starts_with(row.text(1))))),
+        Def::new("upper", &[Kind::Text], Ret::Text, |row| {
+            Ok(cased(row.text(0), str::to_ascii_uppercase, |c| only(c.to_uppercase(), c)).into())
+        }),
+        Def::new("lower", &[Kind::Text], Ret::Text, |row| {
+            Ok(cased(row.text(0), str::to_ascii_lowercase, |c| only(c.to_lowercase(), c)).into())
+        }),
+        Def::new("to_hex", &[Kind::Any], Ret::Text, |row| {
+            let (col, at) = row.col(0);
+            let value = super::cast::to_int(&col.array.slice(at, 1))?;
+            let value = value.as_primitive::<datafusion::arrow::datatypes::Int64Type>().value(0);
+            Ok(match col.array.data_type() {
+                DataType::Int32 | DataType::Int16 => format!("{:x}", value as i32),
+                _ => format!("{value:x}"),
+            }
+            .into())
+        }),
+        Def::new("parse_ident", &[Kind::Text], Ret::Texts, |row| parse_ident(row.text(0))),
+        Def::new("unistr", &[Kind::Text], Ret::Text, |row| unistr(row.text(0)).map(Value::from)),
+        Def::new("quote_ident", &[Kind::Text], Ret::Text, |row| Ok(quote_ident(row.text(0)).into())),
+    ];
 
 /// The output text of the arguments from `k` on that are not NULL; booleans as `t` and `f`, unlike their casts.
 fn shown(row: Row<'_>, from: usize) -> Result<Vec<String>> {
@@ -87,7 +92,9 @@ fn format(row: Row<'_>) -> Result<Value<'_>> {
         let mut width = spec.width.unwrap_or(0);
         if let Some(from) = spec.width_from {
             last = from.unwrap_or(last + 1);
-            width = argument(row, last)?.map_or(Ok(0), |text| text.trim().parse::<i64>()).or_else(|_| fail("the width of format() is no integer"))?;
+            width = argument(row, last)?
+                .map_or(Ok(0), |text| text.trim().parse::<i64>())
+                .or_else(|_| fail("the width of format() is no integer"))?;
             left |= width < 0;
         }
         last = spec.position.unwrap_or(last + 1);
@@ -258,7 +265,9 @@ fn unistr(text: &str) -> Result<String> {
             Some('U') => (2, 8),
             _ => (1, 4),
         };
-        let Some(digits) = rest.get(skip..skip + width).filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit())) else { return invalid() };
+        let Some(digits) = rest.get(skip..skip + width).filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit())) else {
+            return invalid();
+        };
         let Ok(code) = u32::from_str_radix(digits, 16) else { return invalid() };
         rest = &rest[skip + width..];
         match (first.take(), code) {

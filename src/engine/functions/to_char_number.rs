@@ -61,7 +61,8 @@ const WORDS: [&str; 23] =
 
 fn word(rest: &str) -> Option<&'static str> {
     WORDS.into_iter().find(|word| {
-        rest.starts_with(word) || (!matches!(*word, "TH" | "RN") && word.chars().any(|c| c.is_ascii_uppercase()) && rest.starts_with(&word.to_lowercase()))
+        rest.starts_with(word)
+            || (!matches!(*word, "TH" | "RN") && word.chars().any(|c| c.is_ascii_uppercase()) && rest.starts_with(&word.to_lowercase()))
     })
 }
 
@@ -122,7 +123,11 @@ impl Pattern {
                     Piece::Nine
                 }
                 "9" => {
-                    if pattern.point { pattern.after += 1 } else { pattern.before += 1 }
+                    if pattern.point {
+                        pattern.after += 1
+                    } else {
+                        pattern.before += 1
+                    }
                     Piece::Nine
                 }
                 "0" => {
@@ -195,7 +200,14 @@ impl Pattern {
                     continue;
                 }
                 "EEEE" | "eeee" => {
-                    if pattern.trim || pattern.anchor != Anchor::None || pattern.brackets || pattern.minus || pattern.plus || pattern.roman || moved {
+                    if pattern.trim
+                        || pattern.anchor != Anchor::None
+                        || pattern.brackets
+                        || pattern.minus
+                        || pattern.plus
+                        || pattern.roman
+                        || moved
+                    {
                         return fail("\"EEEE\" is incompatible with other formats");
                     }
                     pattern.exponent = true;
@@ -360,19 +372,16 @@ impl<'a> Writer<'a> {
         let blanks = if finite { before.saturating_sub(whole) } else { 0 };
         let mut relevant = None;
         if pattern.trim && pattern.point {
-            relevant = number.iter().position(|c| *c == '.').map(|point| {
-                (point + 1..number.len()).rev().find(|at| number[*at] != '0').unwrap_or(point)
-            });
+            relevant = number
+                .iter()
+                .position(|c| *c == '.')
+                .map(|point| (point + 1..number.len()).rev().find(|at| number[*at] != '0').unwrap_or(point));
             if let Some(last) = relevant.filter(|_| pattern.zero_to > blanks) {
                 relevant = Some(last.max((pattern.zero_to - blanks).min(number.len() - 1)));
             }
         }
         let own_sign = pattern.plus || pattern.minus;
-        let signed = if own_sign {
-            !(pattern.plus && !pattern.minus)
-        } else {
-            !negative && pattern.trim && pattern.anchor == Anchor::None
-        };
+        let signed = if own_sign { !(pattern.plus && !pattern.minus) } else { !negative && pattern.trim && pattern.anchor == Anchor::None };
         // A sign behind all digits before the point stands at the end.
         let anchor = match pattern.anchor {
             Anchor::Before if !own_sign && pattern.before == pattern.anchored_at => Anchor::After,
@@ -397,7 +406,8 @@ impl<'a> Writer<'a> {
     }
 
     fn run(mut self) -> String {
-        for piece in &self.pattern.pieces {
+        let pattern = self.pattern;
+        for piece in &pattern.pieces {
             match piece {
                 Piece::Nine | Piece::Zero | Piece::Point => self.digit(*piece),
                 Piece::Comma if self.inside => self.out.push(','),
@@ -541,8 +551,6 @@ pub(crate) fn read(text: &str, pattern: &str) -> Result<Number> {
                 }
                 if let Some(digit) = rest.next_if(char::is_ascii_digit) {
                     digits.push(digit);
-                } else if !digits.contains('.') && rest.peek() == Some(&'.') && pattern.point {
-                    // Fewer digits than places before the point.
                 }
             }
             Piece::Point => {
