@@ -150,7 +150,7 @@ fn half_day(clock: i64, pm: bool) -> Option<i64> {
     let hour = clock / 3_600_000_000;
     let shift = match (pm, hour) {
         (_, 13..) => return None,
-        (true, 12) | (false, ..12) => 0,
+        (true, 12) | (false, ..=11) => 0,
         (true, _) => 43_200_000_000,
         (false, _) => -43_200_000_000,
     };

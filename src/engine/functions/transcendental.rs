@@ -159,9 +159,17 @@ pub(crate) fn ln(x: &Decimal) -> Result<Decimal, Refusal> {
 
 fn ln_to(x: &Decimal, scale: usize) -> Result<Decimal, Refusal> {
     let mut within = scale + GUARD + 8;
+    let weight = x.weight().0;
+    if !(-1..=1).contains(&weight) {
+        // ln x = ln (x / 10ⁿ) + n ln 10, so that no long number is left.
+        let tens = weight * 4;
+        let small = if tens > 0 { x.div_to(&power_of_ten(tens)?, within)? } else { x.mul(&power_of_ten(tens)?)?.round(within as i64) };
+        let rest = ln_to(&Decimal::of_int(10), within)?.mul(&Decimal::of_int(tens.into()))?;
+        return Ok(ln_to(&small, within)?.add(&rest)?.round(scale as i64));
+    }
     let (mut x, mut doublings) = (x.clone(), 0u32);
-    if x.weight().0 < 0 {
-        within += (-x.weight().0 * 4) as usize;
+    if weight < 0 {
+        within += 4;
     }
     // ln x = 2 ln √x, until x is near 1.
     while x.compare(&Decimal::of_units(9, 1)) != Ordering::Greater || x.compare(&Decimal::of_units(11, 1)) != Ordering::Less {
