@@ -4,6 +4,7 @@ use super::functions::{self, Wrong};
 use super::module::{Kind, World};
 use super::source::Source;
 use super::template::{self, Style};
+use super::types;
 use super::value::{Thing, Value};
 use crate::error::did_you_mean;
 use crate::yaml::error_at;
@@ -124,10 +125,16 @@ impl<'w> Evaluator<'w> {
             Expression::Parenthesis(p) => self.expr(frame, p.inner())?,
             Expression::Variable(name) => self.variable(frame, name.as_str(), expr.span())?,
             Expression::Conditional(c) => {
-                if self.boolean(frame, &c.cond_expr, "a condition")? {
-                    self.expr(frame, &c.true_expr)?
-                } else {
-                    self.expr(frame, &c.false_expr)?
+                let holds = self.boolean(frame, &c.cond_expr, "a condition")?;
+                let (taken, other) = if holds { (&c.true_expr, &c.false_expr) } else { (&c.false_expr, &c.true_expr) };
+                let value = self.expr(frame, taken)?;
+                // Both sides become one type, so that `x ? 1 : "a"` is text. A side that cannot be evaluated does not count.
+                match self.expr(frame, other) {
+                    Ok(other) if other.kind() != value.kind() || matches!(value, Value::List(_) | Value::Map(_)) => {
+                        let both = types::unified(vec![value, other]).unwrap_or_else(|as_they_are| as_they_are);
+                        both.into_iter().next().unwrap_or(Value::Null)
+                    }
+                    _ => value,
                 }
             }
             Expression::FuncCall(call) => self.call(frame, call, expr.span())?,
@@ -182,9 +189,16 @@ impl<'w> Evaluator<'w> {
     fn object(&self, frame: &Frame<'_>, object: &Object) -> Result<Value, ContentError> {
         let mut map = BTreeMap::new();
         for (key, value) in object {
-            let key = match key {
-                ObjectKey::Ident(ident) => ident.as_str().to_owned(),
-                ObjectKey::Expression(e) => self.text(frame, e, "a key")?.to_string(),
+            let repeated = &frame.source.repeated;
+            let span = match key {
+                ObjectKey::Ident(ident) => ident.span(),
+                ObjectKey::Expression(e) => e.span(),
+            };
+            let original = if repeated.is_empty() { None } else { span.and_then(|s| repeated.get(&s.start)) };
+            let key = match (original, key) {
+                (Some(name), _) => name.clone(),
+                (None, ObjectKey::Ident(ident)) => ident.as_str().to_owned(),
+                (None, ObjectKey::Expression(e)) => self.text(frame, e, "a key")?.to_string(),
             };
             map.insert(key, self.expr(frame, value.expr())?);
         }
@@ -448,7 +462,7 @@ impl<'w> Evaluator<'w> {
             Some(done) => done,
             None => functions::call(name, args).unwrap_or_else(|| {
                 let mut wrong = Wrong::from(format!("there is no function '{name}'"));
-                wrong.hint = did_you_mean(name, functions::names());
+                wrong.hint = functions::refused(name).map(str::to_owned).or_else(|| did_you_mean(name, functions::names()));
                 Err(wrong)
             }),
         };

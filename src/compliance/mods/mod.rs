@@ -19,4 +19,6 @@ pub(crate) use module::Kind;
 #[cfg(test)]
 mod expression_tests;
 #[cfg(test)]
+mod hcl_tests;
+#[cfg(test)]
 mod mod_tests;

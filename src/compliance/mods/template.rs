@@ -38,7 +38,7 @@ enum Part<'a> {
 
 /// Evaluates a template to text.
 pub(crate) fn evaluate(ev: &Evaluator<'_>, frame: &Frame<'_>, template: &Template, style: Style) -> Result<Value, ContentError> {
-    let mut flat = Flat { frame, style, parts: Vec::new(), trim_next: false };
+    let mut flat = Flat { frame, depth: 0, style, parts: Vec::new(), trim_next: false };
     flat.template(template);
     let mut parts = flat.parts;
     if style == Style::Flush {
@@ -52,6 +52,8 @@ pub(crate) fn evaluate(ev: &Evaluator<'_>, frame: &Frame<'_>, template: &Templat
 
 struct Flat<'a, 'f> {
     frame: &'f Frame<'f>,
+    /// Directives around.
+    depth: usize,
     style: Style,
     parts: Vec<Part<'a>>,
     trim_next: bool,
@@ -63,24 +65,32 @@ impl<'a> Flat<'a, '_> {
             match element {
                 Element::Literal(literal) => self.literal(literal.as_str(), literal.span()),
                 Element::Interpolation(i) => self.mark(Part::Value(&i.expr), i.strip),
-                Element::Directive(d) => match d.as_ref() {
-                    Directive::If(d) => {
-                        self.mark(Part::If(&d.if_expr.cond_expr), d.if_expr.strip);
-                        self.template(&d.if_expr.template);
-                        if let Some(e) = &d.else_expr {
-                            self.mark(Part::Else, e.strip);
-                            self.template(&e.template);
-                        }
-                        self.mark(Part::EndIf, d.endif_expr.strip);
-                    }
-                    Directive::For(d) => {
-                        let key = d.for_expr.key_var.as_ref().map(|k| k.as_str());
-                        let start = Part::For { key, value: d.for_expr.value_var.as_str(), of: &d.for_expr.collection_expr };
-                        self.mark(start, d.for_expr.strip);
-                        self.template(&d.for_expr.template);
-                        self.mark(Part::EndFor, d.endfor_expr.strip);
-                    }
-                },
+                Element::Directive(d) => {
+                    self.depth += 1;
+                    self.directive(d);
+                    self.depth -= 1;
+                }
+            }
+        }
+    }
+
+    fn directive(&mut self, d: &'a Directive) {
+        match d {
+            Directive::If(d) => {
+                self.mark(Part::If(&d.if_expr.cond_expr), d.if_expr.strip);
+                self.template(&d.if_expr.template);
+                if let Some(e) = &d.else_expr {
+                    self.mark(Part::Else, e.strip);
+                    self.template(&e.template);
+                }
+                self.mark(Part::EndIf, d.endif_expr.strip);
+            }
+            Directive::For(d) => {
+                let key = d.for_expr.key_var.as_ref().map(|k| k.as_str());
+                let start = Part::For { key, value: d.for_expr.value_var.as_str(), of: &d.for_expr.collection_expr };
+                self.mark(start, d.for_expr.strip);
+                self.template(&d.for_expr.template);
+                self.mark(Part::EndFor, d.endfor_expr.strip);
             }
         }
     }
@@ -98,7 +108,9 @@ impl<'a> Flat<'a, '_> {
 
     fn literal(&mut self, text: &str, span: Option<Range<usize>>) {
         if self.style == Style::Quoted {
-            self.text(text.to_owned());
+            // What stands between directives the parser leaves as it is written.
+            let raw = span.filter(|_| self.depth > 0).and_then(|s| self.frame.source.text.get(s));
+            self.text(raw.map_or_else(|| text.to_owned(), unescaped));
             return;
         }
         // The parser has taken indentation off already, by another rule; the file still has it.
@@ -112,6 +124,36 @@ impl<'a> Flat<'a, '_> {
         let text = if std::mem::take(&mut self.trim_next) { text.trim_start().to_owned() } else { text };
         self.parts.push(Part::Text(text));
     }
+}
+
+/// A literal of a quoted template, its escapes done.
+fn unescaped(raw: &str) -> String {
+    let mut out = String::with_capacity(raw.len());
+    let mut rest = raw;
+    while let Some(at) = rest.find('\\') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at + 1..];
+        let Some(kind) = rest.chars().next() else { break };
+        rest = &rest[kind.len_utf8()..];
+        let digits = match kind {
+            'u' => 4,
+            'U' => 8,
+            _ => 0,
+        };
+        let code = rest.get(..digits).filter(|d| !d.is_empty()).and_then(|d| u32::from_str_radix(d, 16).ok()).and_then(char::from_u32);
+        match (kind, code) {
+            (_, Some(c)) => {
+                out.push(c);
+                rest = &rest[digits..];
+            }
+            ('n', _) => out.push('\n'),
+            ('r', _) => out.push('\r'),
+            ('t', _) => out.push('\t'),
+            (other, _) => out.push(other),
+        }
+    }
+    out.push_str(rest);
+    out.replace("$${", "${").replace("%%{", "%{")
 }
 
 /// Takes off the indentation that all lines share; blank lines do not count.

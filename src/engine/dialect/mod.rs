@@ -7,6 +7,7 @@ mod args;
 mod ast;
 mod casts;
 mod dependent;
+mod lazy;
 mod names;
 mod numbers;
 mod numerics;
@@ -21,6 +22,7 @@ mod secrets;
 mod srf;
 mod subquery;
 mod types;
+mod whole_rows;
 
 #[cfg(test)]
 mod control_answers;
@@ -51,7 +53,7 @@ pub(crate) fn builder(mut builder: SessionStateBuilder) -> SessionStateBuilder {
     // Tags of fields travel through planning; a node that drops one must not fail the plan.
     options.execution.skip_physical_aggregate_schema_check = true;
     builder.expr_planners().get_or_insert_with(Vec::new).insert(0, Arc::new(operators::Operators));
-    builder.with_type_planner(Arc::new(types::Types))
+    builder.with_type_planner(Arc::new(types::Types)).with_physical_optimizer_rule(Arc::new(lazy::LazyLogic))
 }
 
 /// Registers what needs the finished context (relation planner, functions).
@@ -62,6 +64,7 @@ pub(crate) fn install(ctx: &SessionContext) {
     for udaf in functions::aggregates::all() {
         ctx.register_udaf(udaf);
     }
+    ctx.register_udaf(functions::array_agg::udaf());
     // Registration fails only where planners are compiled out, and then the relations say so.
     let registered = ctx.register_relation_planner(Arc::new(relation::Relations));
     debug_assert!(registered.is_ok(), "relation planners are part of DataFusion's sql feature");
@@ -71,7 +74,7 @@ pub(crate) fn install(ctx: &SessionContext) {
 pub(crate) fn functions(state: &SessionState) -> Vec<String> {
     let internal = |name: &str| {
         const PREFIXES: [&str; 7] = ["cast_", "any_", "all_", "jsonb_get", "jsonb_delete", "timestamp_", "timestamptz_"];
-        const NAMES: [&str; 16] = [
+        const NAMES: [&str; 17] = [
             "array_or_empty",
             "date_add_days",
             "date_diff_days",
@@ -88,6 +91,7 @@ pub(crate) fn functions(state: &SessionState) -> Vec<String> {
             "jsonb_path_exists_opr",
             "jsonb_path_match_opr",
             "jsonb_tag",
+            "whole_row",
         ];
         PREFIXES.iter().any(|prefix| name.starts_with(prefix))
             || NAMES.contains(&name)
@@ -137,7 +141,7 @@ pub(crate) async fn plan(state: &SessionState, sql: &str, args: &[Arg]) -> Resul
         state.statement_to_plan(statement).await
     };
     let plan = plan.map_err(|error| of_planning(error, state))?;
-    let plan = subquery::rewrite(relation::retag(numerics::rewrite(plan)?)?, state)?;
+    let plan = subquery::rewrite(relation::retag(whole_rows::resolve(numerics::rewrite(plan)?)?)?, state)?;
     Ok(names::restore(plan)?)
 }
 

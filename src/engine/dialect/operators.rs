@@ -2,12 +2,13 @@
 
 use super::numbers;
 use super::types::{PgType, of_expr};
+use super::whole_rows;
 use crate::functions;
 use crate::functions::cast::{Target, scalar};
 use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue};
-use datafusion::functions_nested::expr_fn::{array_has_all, array_has_any};
+use datafusion::functions_nested::expr_fn::{array_element, array_has_all, array_has_any};
 use datafusion::logical_expr::expr::{Like, ScalarFunction};
-use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr, RawFieldAccessExpr};
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawAggregateExpr, RawBinaryExpr, RawFieldAccessExpr};
 use datafusion::logical_expr::{BinaryExpr, Expr, GetFieldAccess, Operator, lit, not};
 use datafusion::sql::sqlparser::ast::BinaryOperator as Op;
 
@@ -37,9 +38,18 @@ impl ExprPlanner for Operators {
         Ok(PlannerResult::Original(exprs.into_iter().zip(&types).map(|(expr, ty)| numbers::as_type(expr, ty, &common)).collect()))
     }
 
+    fn plan_aggregate(&self, expr: RawAggregateExpr) -> Result<PlannerResult<RawAggregateExpr>> {
+        whole_rows::mark(expr).map(PlannerResult::Original)
+    }
+
     fn plan_field_access(&self, expr: RawFieldAccessExpr, schema: &DFSchema) -> Result<PlannerResult<RawFieldAccessExpr>> {
-        if of_expr(&expr.expr, schema) != PgType::Jsonb {
-            return Ok(PlannerResult::Original(expr));
+        match (of_expr(&expr.expr, schema), &expr.field_access) {
+            (PgType::Jsonb, _) => {}
+            (PgType::List(item), GetFieldAccess::ListIndex { key }) if *item == PgType::Jsonb => {
+                let item = array_element(expr.expr, key.as_ref().clone());
+                return Ok(PlannerResult::Planned(call("jsonb_tag", vec![item])?));
+            }
+            _ => return Ok(PlannerResult::Original(expr)),
         }
         match expr.field_access {
             GetFieldAccess::NamedStructField { name } => {

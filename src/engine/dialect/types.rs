@@ -1,6 +1,7 @@
 //! Which PostgreSQL type an expression has, as far as operators need to know, and SQL type names for DataFusion.
 
 use super::casts;
+use crate::functions::array_agg::DOCUMENTS;
 use crate::functions::cast::Target;
 use crate::functions::row::tag;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
@@ -105,6 +106,7 @@ impl PgType {
 pub(super) fn of_field(field: &Field) -> PgType {
     match tag(field) {
         Some("jsonb") => return PgType::Jsonb,
+        Some(DOCUMENTS) => return PgType::List(Box::new(PgType::Jsonb)),
         Some(other) if matches!(field.data_type(), DataType::Utf8) => return PgType::Tagged(other.to_string()),
         _ => {}
     }

@@ -1,5 +1,6 @@
 //! Making jsonb: `to_jsonb`, builders, aggregates' last step, editing.
 
+use super::array_agg::DOCUMENTS;
 use super::jsonb_test::{compare, node};
 use super::row::{Def, Kind, Ret, Row, Value, fail, tag, timestamp_type};
 use super::text_out;
@@ -53,6 +54,8 @@ pub(crate) const ALL: &[Def] = &[
         }
         Ok(Node::object(members).to_text().into())
     }),
+    // Stands for a row until the plan says what columns it has.
+    Def::new("whole_row", &[Kind::Text], Ret::Int, |_| fail("a whole row is no value here")),
     // Gives a text that is canonical jsonb already its tag.
     Def::new("jsonb_tag", &[Kind::Text], Ret::Jsonb, |row| Ok(row.text(0).into())),
     Def::new("jsonb_strip_nulls", &[Kind::Jsonb], Ret::Jsonb, |row| Ok(strip_nulls(node(row.text(0))?).to_text().into())),
@@ -122,6 +125,10 @@ fn value(array: &ArrayRef, field: &Field, at: usize) -> Result<Node> {
             let mut shown = String::new();
             text_out::timestamp(micros, false, &mut shown);
             Node::String(shown.replacen(' ', "T", 1) + if zone.is_some() { "+00:00" } else { "" })
+        }
+        DataType::List(_) if tag(field) == Some(DOCUMENTS) => {
+            let values = text_out::texts(&array.as_list::<i32>().value(at))?;
+            Node::Array(values.iter().map(|text| text.map_or(Ok(Node::Null), node)).collect::<Result<_>>()?)
         }
         DataType::List(item) => {
             let values = array.as_list::<i32>().value(at);

@@ -3,6 +3,7 @@
 //! They override DataFusion's of the same name where PostgreSQL's answer differs.
 
 pub(crate) mod aggregates;
+pub(crate) mod array_agg;
 pub(crate) mod arrays;
 mod bytes;
 pub(crate) mod cast;
