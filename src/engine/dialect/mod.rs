@@ -7,6 +7,7 @@ mod args;
 mod ast;
 mod casts;
 mod dependent;
+pub(crate) mod depth;
 mod lazy;
 mod names;
 mod operators;
@@ -24,6 +25,8 @@ mod whole_rows;
 
 #[cfg(test)]
 mod control_answers;
+#[cfg(test)]
+mod fuzz;
 #[cfg(test)]
 mod oracle;
 #[cfg(test)]
