@@ -1,5 +1,6 @@
 //! Evaluates expressions: operators, traversals, `for`, and the names they use. Every error has the place of its expression.
 
+use super::check::NEEDS;
 use super::functions::{self, Wrong};
 use super::module::{Kind, World};
 use super::source::Source;
@@ -9,6 +10,7 @@ use super::value::{Thing, Value};
 use crate::error::did_you_mean;
 use crate::yaml::error_at;
 use crate::{ContentError, Place};
+use bigdecimal::ToPrimitive as _;
 use hcl_edit::Span;
 use hcl_edit::expr::{
     BinaryOp, BinaryOperator, Expression, ForExpr, FuncCall, Object, ObjectKey, Traversal, TraversalOperator, UnaryOperator,
@@ -277,14 +279,22 @@ impl<'w> Evaluator<'w> {
                         return Ok(Value::Int(whole));
                     }
                 }
-                let (a, b) = (a.as_f64().unwrap_or_default(), b.as_f64().unwrap_or_default());
-                Value::number(match operator {
-                    B::Plus => a + b,
-                    B::Minus => a - b,
-                    B::Mul => a * b,
-                    B::Div => a / b,
-                    _ => a % b,
-                })
+                // As decimals, so that 0.1 + 0.2 is 0.3.
+                let number = match (a.as_decimal(), b.as_decimal()) {
+                    (Some(a), Some(b)) => match operator {
+                        B::Plus => a + b,
+                        B::Minus => a - b,
+                        B::Mul => a * b,
+                        B::Div => a / b,
+                        _ => a % b,
+                    }
+                    .to_f64(),
+                    _ => None,
+                };
+                number
+                    .filter(|n| n.is_finite())
+                    .map(Value::number)
+                    .ok_or_else(|| self.error(frame, r.span(), "the number is too large", None))?
             }
         })
     }
@@ -359,8 +369,7 @@ impl<'w> Evaluator<'w> {
         known.extend(Kind::WORDS);
         known.extend(self.world.modules.iter().map(|m| m.name.as_str()));
         known.extend(frame.names.map(Names::all).unwrap_or_default());
-        let hint =
-            did_you_mean(root, known).or_else(|| missing.map(|source| format!("the mod needs another one: `assay mod install {source}`")));
+        let hint = did_you_mean(root, known).or_else(|| missing.map(|source| format!("{NEEDS}`assay mod install {source}`")));
         self.error(frame, t.expr.span(), format!("there is no '{root}'"), hint)
     }
 

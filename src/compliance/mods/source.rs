@@ -138,7 +138,16 @@ pub(crate) fn read_all(folder: &Path) -> Result<Vec<Source>, LoadError> {
         let text = std::fs::read_to_string(path).map_err(|source| LoadError::Io { path: path.display().to_string(), source })?;
         Ok(Source::parse(&path.display().to_string(), text)?)
     };
-    in_parallel(&paths, read).into_iter().collect()
+    let (mut sources, mut bad) = (Vec::new(), Vec::new());
+    for source in in_parallel(&paths, read) {
+        match source {
+            Ok(source) => sources.push(source),
+            Err(LoadError::Content(e)) => bad.push(e),
+            Err(other) => return Err(other),
+        }
+    }
+    // What is in a bad file is not known, so there is no use in looking for what else is wrong.
+    LoadError::of(bad).map_or(Ok(sources), Err)
 }
 
 /// Does `work` for each item on a few threads; results come in the order of the items.

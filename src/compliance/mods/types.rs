@@ -180,6 +180,19 @@ impl Type {
         }
     }
 
+    /// A value that stands in where there is none.
+    pub(crate) fn empty(&self) -> Value {
+        match self {
+            Type::Any | Type::Text => Value::text(""),
+            Type::Number => Value::Int(0),
+            Type::Bool => Value::Bool(false),
+            Type::List(_) | Type::Set(_) => Value::List(Vec::new()),
+            Type::Map(_) => Value::Map(BTreeMap::new()),
+            Type::Tuple(types) => Value::List(types.iter().map(Type::empty).collect()),
+            Type::Object(members) => Value::Map(members.iter().map(|(k, m)| (k.clone(), m.kind.empty())).collect()),
+        }
+    }
+
     fn name(&self) -> String {
         match self {
             Type::Any => "any".to_owned(),

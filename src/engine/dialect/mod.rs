@@ -6,8 +6,10 @@
 mod args;
 mod ast;
 mod casts;
+mod counted_rows;
 mod dependent;
 pub(crate) mod depth;
+mod documents;
 mod lazy;
 mod names;
 mod operators;
@@ -27,6 +29,8 @@ mod whole_rows;
 mod control_answers;
 #[cfg(test)]
 mod fuzz;
+#[cfg(test)]
+mod jsonb_speed;
 #[cfg(test)]
 mod oracle;
 #[cfg(test)]
@@ -71,8 +75,20 @@ pub(crate) fn install(ctx: &SessionContext) {
 /// Names of all functions a statement may call, sorted, without those that only the dialect itself plans.
 pub(crate) fn functions(state: &SessionState) -> Vec<String> {
     let internal = |name: &str| {
-        const PREFIXES: [&str; 7] = ["cast_", "any_", "all_", "jsonb_get", "jsonb_delete", "timestamp_", "timestamptz_"];
-        const NAMES: [&str; 17] = [
+        const PREFIXES: [&str; 11] = [
+            "cast_",
+            "any_",
+            "all_",
+            "json_record",
+            "json_row",
+            "jsonb_get",
+            "jsonb_delete",
+            "jsonb_record",
+            "jsonb_row",
+            "timestamp_",
+            "timestamptz_",
+        ];
+        const NAMES: [&str; 30] = [
             "array_or_empty",
             "date_add_days",
             "date_diff_days",
@@ -82,9 +98,22 @@ pub(crate) fn functions(state: &SessionState) -> Vec<String> {
             "interval_key",
             "interval_mul",
             "interval_sub",
+            "json_array_of",
+            "json_item",
+            "json_list_of",
+            "json_object_of",
+            "json_pair",
+            "json_tag",
             "jsonb_array_of",
             "jsonb_cmp",
+            "jsonb_greatest",
+            "jsonb_least",
+            "jsonb_sort_key",
+            "jsonb_sort_keys",
+            "jsonb_sorted_array_of",
             "jsonb_object_of",
+            "jsonb_normal",
+            "jsonb_nullif",
             "jsonb_pair",
             "jsonb_path_exists_opr",
             "jsonb_path_match_opr",
@@ -118,6 +147,17 @@ pub(crate) fn split(sql: &str) -> Result<Vec<String>, EngineError> {
     parse::split(sql)
 }
 
+/// Looks at the syntax of a text with statements; whether its tables and functions exist is not asked.
+///
+/// # Errors
+/// [`EngineError::Sql`] with the place, where the text is one statement.
+pub fn check_syntax(sql: &str) -> Result<(), EngineError> {
+    match parse::split(sql)?.as_slice() {
+        [_, _, ..] => Err(EngineError::Sql { message: "cannot run more than one statement at once".into(), hint: None, at: None }),
+        _ => parse::statement(sql).map(drop),
+    }
+}
+
 /// Parses one statement, rewrites it, binds the arguments, and plans it.
 ///
 /// The clock of `now()` is the state's `query_execution_start_time`. Take the output schema from the plan (or the physical plan made of it):
@@ -137,7 +177,7 @@ pub(crate) async fn plan(state: &SessionState, sql: &str, args: &[Arg]) -> Resul
         state.statement_to_plan(statement).await
     };
     let plan = plan.map_err(|error| of_planning(error, state))?;
-    let plan = subquery::rewrite(relation::retag(whole_rows::resolve(plan)?)?, state)?;
+    let plan = subquery::rewrite(documents::rewrite(relation::retag(counted_rows::resolve(plan)?)?)?, state)?;
     Ok(names::restore(plan)?)
 }
 
@@ -150,6 +190,7 @@ fn rewrite(
     match statement {
         Statement::Statement(inner) => {
             args::bind(inner, args)?;
+            whole_rows::name(inner);
             if let Some(secrets) = state.config().get_extension::<Secrets>() {
                 secrets::prepare(inner, &secrets)?;
             }

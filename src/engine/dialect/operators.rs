@@ -4,6 +4,7 @@ use super::types::{PgType, of_expr};
 use super::whole_rows;
 use crate::functions;
 use crate::functions::cast::{Target, scalar};
+use crate::functions::jsonb_equal::has_numbers;
 use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue};
 use datafusion::functions_nested::expr_fn::{array_element, array_has_all, array_has_any};
 use datafusion::logical_expr::expr::{Like, ScalarFunction};
@@ -25,7 +26,7 @@ impl ExprPlanner for Operators {
     }
 
     fn plan_aggregate(&self, expr: RawAggregateExpr) -> Result<PlannerResult<RawAggregateExpr>> {
-        whole_rows::mark(expr).map(PlannerResult::Original)
+        counted_rows::mark(expr).map(PlannerResult::Original)
     }
 
     fn plan_field_access(&self, expr: RawFieldAccessExpr, schema: &DFSchema) -> Result<PlannerResult<RawFieldAccessExpr>> {
@@ -39,7 +40,7 @@ impl ExprPlanner for Operators {
         }
         match expr.field_access {
             GetFieldAccess::NamedStructField { name } => {
-                Ok(PlannerResult::Planned(call("jsonb_get", vec![expr.expr, Expr::Literal(name, None)])?))
+                Ok(PlannerResult::Planned(call("jsonb_get_element", vec![expr.expr, Expr::Literal(name, None)])?))
             }
             GetFieldAccess::ListIndex { key } => Ok(PlannerResult::Planned(call("jsonb_get_element", vec![expr.expr, *key])?)),
             GetFieldAccess::ListRange { .. } => Err(DataFusionError::Plan("jsonb subscript does not support slices".into())),
@@ -67,9 +68,7 @@ fn plan(expr: &RawBinaryExpr, types: &(PgType, PgType)) -> Result<Option<Expr>> 
         return address(expr, types);
     }
     Ok(Some(match &expr.op {
-        Op::Arrow if types.1 == PgType::Int => call("jsonb_get_index", both())?,
         Op::Arrow => call("jsonb_get", both())?,
-        Op::LongArrow if types.1 == PgType::Int => call("jsonb_get_index_text", both())?,
         Op::LongArrow => call("jsonb_get_text", both())?,
         Op::HashArrow => call("jsonb_get_path", both())?,
         Op::HashLongArrow => call("jsonb_get_path_text", both())?,
@@ -148,7 +147,7 @@ fn like(expr: Expr, pattern: Expr, negated: bool, insensitive: bool) -> Expr {
 }
 
 /// An untyped literal as a literal of a type.
-fn typed(expr: Expr, ty: &PgType) -> Result<Expr> {
+pub(super) fn typed(expr: Expr, ty: &PgType) -> Result<Expr> {
     let Some((target, array)) = ty.target() else { return Ok(expr) };
     match &expr {
         Expr::Literal(ScalarValue::Utf8(Some(text)), _) if !array => {
@@ -177,12 +176,23 @@ fn typed_list(expr: Expr, types: &(PgType, PgType), side: usize) -> Result<Expr>
 }
 
 /// jsonb from whatever it is; text without a tag is parsed.
-fn jsonb(expr: Expr, ty: &PgType) -> Result<Expr> {
+pub(super) fn jsonb(expr: Expr, ty: &PgType) -> Result<Expr> {
     match ty {
         PgType::Jsonb => Ok(expr),
         PgType::Unknown => typed(expr, &PgType::Jsonb),
         _ => Ok(Target::Jsonb.call(expr, false)),
     }
+}
+
+/// A document in the form that decides whether it equals another.
+pub(super) fn compared(expr: Expr) -> Result<Expr> {
+    call("jsonb_normal", vec![expr])
+}
+
+/// `=` or `<>` of documents. Without numbers only the same text is equal.
+fn equal(left: Expr, op: Operator, right: Expr) -> Result<Expr> {
+    let plain = |expr: &Expr| matches!(expr, Expr::Literal(ScalarValue::Utf8(Some(text)), _) if !has_numbers(text));
+    if plain(&left) || plain(&right) { Ok(binary(left, op, right)) } else { Ok(binary(compared(left)?, op, compared(right)?)) }
 }
 
 /// A literal path is checked at planning.
@@ -240,13 +250,13 @@ fn compare(expr: &RawBinaryExpr, types: &(PgType, PgType)) -> Result<Option<Expr
     let (left, right) = (expr.left.clone(), expr.right.clone());
     let equality = matches!(op, Operator::Eq | Operator::NotEq);
     Ok(Some(match types {
-        (PgType::Jsonb, _) | (_, PgType::Jsonb) => {
-            if matches!(types.0, PgType::Text) || matches!(types.1, PgType::Text) {
+        (PgType::Json, _) | (_, PgType::Json) => return missing(types, &expr.op),
+        (PgType::Jsonb, other) | (other, PgType::Jsonb) => {
+            if !matches!(other, PgType::Jsonb | PgType::Unknown | PgType::Other) {
                 return missing(types, &expr.op);
             }
             let (left, right) = (jsonb(left, &types.0)?, jsonb(right, &types.1)?);
-            // Canonical texts are equal if the documents are.
-            if equality { binary(left, op, right) } else { binary(call("jsonb_cmp", vec![left, right])?, op, lit(0i64)) }
+            if equality { equal(left, op, right)? } else { binary(call("jsonb_cmp", vec![left, right])?, op, lit(0i64)) }
         }
         (PgType::Interval, PgType::Interval | PgType::Unknown) | (PgType::Unknown, PgType::Interval) => {
             let key = |expr: Expr, ty: &PgType| {
@@ -268,7 +278,7 @@ fn compare(expr: &RawBinaryExpr, types: &(PgType, PgType)) -> Result<Option<Expr
 }
 
 fn arithmetic(expr: &RawBinaryExpr, types: &(PgType, PgType)) -> Result<Option<Expr>> {
-    use PgType::{Date, Float, Int, Interval, Jsonb, List, Numeric, Text, Timestamp, Timestamptz, Unknown};
+    use PgType::{Date, Float, Int, Interval, Json, Jsonb, List, Numeric, Text, Timestamp, Timestamptz, Unknown};
     let (left, right) = (expr.left.clone(), expr.right.clone());
     let both = || vec![expr.left.clone(), expr.right.clone()];
     let swapped = || vec![expr.right.clone(), expr.left.clone()];
@@ -277,7 +287,7 @@ fn arithmetic(expr: &RawBinaryExpr, types: &(PgType, PgType)) -> Result<Option<E
         (Jsonb, Op::Minus, Int) => call("jsonb_delete_index", both())?,
         (Jsonb, Op::Minus, List(_)) => call("jsonb_delete_keys", both())?,
         (Jsonb, Op::Minus, Text | Unknown) => call("jsonb_delete", both())?,
-        (Jsonb, ..) | (_, _, Jsonb) => return missing(types, &expr.op),
+        (Jsonb | Json, ..) | (_, _, Jsonb | Json) => return missing(types, &expr.op),
         (Date, Op::Minus, Date) => call("date_diff_days", both())?,
         (Date, Op::Minus, Unknown) => call("date_diff_days", vec![left, typed(right, &Date)?])?,
         (Unknown, Op::Minus, Date) => call("date_diff_days", vec![typed(left, &Date)?, right])?,

@@ -147,7 +147,11 @@ fn unnest_in(expr: &mut Expr) {
             if let Some(srf) = srf::named(&name).filter(|srf| !srf.single && srf.lists.len() == 1) {
                 function.name = datafusion::sql::sqlparser::ast::ObjectName::from(vec![Ident::new(srf.lists[0])]);
                 let list = call("unnest", vec![expr.clone()]);
-                *expr = if srf.tags == [Some("jsonb")] { call("jsonb_tag", vec![list]) } else { list };
+                *expr = match srf.tags {
+                    [Some("jsonb")] => call("jsonb_tag", vec![list]),
+                    [Some("json")] => call("json_tag", vec![list]),
+                    _ => list,
+                };
             } else if let FunctionArguments::List(list) = &mut function.args {
                 for arg in &mut list.args {
                     if let FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)) = arg {
@@ -314,20 +318,24 @@ impl Prepass {
                 map_args(function, |args| args.into_iter().map(|arg| call("to_jsonb", vec![arg])).collect());
                 rename(function, "array_agg");
                 clear_order(function);
-                Some(call("jsonb_sorted_array_of", vec![Expr::Function(function.clone()), literal(Value::Boolean(descending))]))
+                let array = call("jsonb_sorted_array_of", vec![Expr::Function(function.clone()), literal(Value::Boolean(descending))]);
+                Some(if name == "json_agg" { call("json_tag", vec![array]) } else { array })
             }
             "jsonb_agg" | "json_agg" => {
+                let (item, all) = if name == "json_agg" { ("json_item", "json_array_of") } else { ("to_jsonb", "jsonb_array_of") };
                 map_args(function, |args| match args.as_slice() {
-                    [value] => vec![call("to_jsonb", vec![value.clone()])],
+                    [value] => vec![call(item, vec![value.clone()])],
                     _ => args,
                 });
                 rename(function, "array_agg");
-                Some(call("jsonb_array_of", vec![Expr::Function(function.clone())]))
+                Some(call(all, vec![Expr::Function(function.clone())]))
             }
             "jsonb_object_agg" | "json_object_agg" => {
-                map_args(function, |args| vec![call("jsonb_pair", args)]);
+                let (pair, all) =
+                    if name == "json_object_agg" { ("json_pair", "json_object_of") } else { ("jsonb_pair", "jsonb_object_of") };
+                map_args(function, |args| vec![call(pair, args)]);
                 rename(function, "array_agg");
-                Some(call("jsonb_object_of", vec![Expr::Function(function.clone())]))
+                Some(call(all, vec![Expr::Function(function.clone())]))
             }
             "make_interval" => {
                 let zero = literal(Value::Number("0".into(), false));

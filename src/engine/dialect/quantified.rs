@@ -161,7 +161,7 @@ fn argument_of(expr: &Expr, name: &str) -> Option<Expr> {
     let args = super::ast::positional(&function.args)?;
     match args.as_slice() {
         [arg] if called == name => Some(arg.clone()),
-        [arg] if called == "jsonb_tag" => argument_of(arg, name),
+        [arg] if called == "jsonb_tag" || called == "json_tag" => argument_of(arg, name),
         _ => None,
     }
 }

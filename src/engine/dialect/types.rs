@@ -17,6 +17,8 @@ pub(super) enum PgType {
     /// An untyped literal or NULL: takes the type of what it meets.
     Unknown,
     Text,
+    /// Its text as it was spelled; no operator but `->` and its like.
+    Json,
     Jsonb,
     Bool,
     Int,
@@ -61,6 +63,7 @@ impl PgType {
             PgType::Timestamp => (Target::Timestamp, false),
             PgType::Timestamptz => (Target::Timestamptz, false),
             PgType::Interval => (Target::Interval, false),
+            PgType::Json => (Target::Json, false),
             PgType::Jsonb => (Target::Jsonb, false),
             PgType::Tagged(name) => match name.as_str() {
                 "inet" => (Target::Inet, false),
@@ -82,6 +85,7 @@ impl PgType {
         match self {
             PgType::Unknown => "unknown".into(),
             PgType::Text => "text".into(),
+            PgType::Json => "json".into(),
             PgType::Jsonb => "jsonb".into(),
             PgType::Bool => "boolean".into(),
             PgType::Int => "bigint".into(),
@@ -104,6 +108,7 @@ pub(super) fn of_field(field: &Field) -> PgType {
     match tag(field) {
         Some("jsonb") => return PgType::Jsonb,
         Some(DOCUMENTS) => return PgType::List(Box::new(PgType::Jsonb)),
+        Some("json") => return PgType::Json,
         Some(other) if matches!(field.data_type(), DataType::Utf8) => return PgType::Tagged(other.to_string()),
         _ => {}
     }
@@ -137,6 +142,16 @@ pub(super) fn of_expr(expr: &Expr, schema: &DFSchema) -> PgType {
         Expr::ScalarFunction(call) if matches!(call.func.name(), "coalesce" | "nullif" | "greatest" | "least") => {
             known(call.args.iter().map(|arg| of_expr(arg, schema)))
         }
+        // Lists lose the tags of their items.
+        Expr::ScalarFunction(call) if call.func.name() == "make_array" => {
+            PgType::List(Box::new(known(call.args.iter().map(|arg| of_expr(arg, schema)))))
+        }
+        Expr::ScalarFunction(call) if matches!(call.func.name(), "cast_jsonb_array" | "cast_json_array") => {
+            PgType::List(Box::new(if call.func.name() == "cast_jsonb_array" { PgType::Jsonb } else { PgType::Json }))
+        }
+        Expr::AggregateFunction(call) if call.func.name() == "array_agg" && call.params.args.len() == 1 => {
+            PgType::List(Box::new(of_expr(&call.params.args[0], schema)))
+        }
         Expr::AggregateFunction(call) if matches!(call.func.name(), "min" | "max" | "first_value" | "last_value") => {
             known(call.params.args.iter().map(|arg| of_expr(arg, schema)))
         }
@@ -151,6 +166,7 @@ fn known(mut types: impl Iterator<Item = PgType>) -> PgType {
 /// The extension tag of a type.
 pub(super) fn tag_of(ty: &PgType) -> Option<&str> {
     match ty {
+        PgType::Json => Some("json"),
         PgType::Jsonb => Some("jsonb"),
         PgType::Tagged(name) => Some(name),
         _ => None,

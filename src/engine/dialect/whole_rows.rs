@@ -1,65 +1,151 @@
-//! `count(t.*)`: how many rows of `t` there are, which an outer join leaves out.
+//! Whole rows as arguments: `to_jsonb(t)`, `json_agg(t.*)`.
 //!
-//! An expression planner sees no columns, so the argument is a mark first, and the finished plan gets the test. A row without any value
-//! counts as none; PostgreSQL can tell it from the missing row of a join.
+//! In the AST the relation's name becomes `t.*`, and in the plan an object of the relation's columns. A column of that name comes first.
 
+use super::ast::last_name;
+use super::names::normal;
 use super::operators::call;
-use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, Result, ScalarValue};
-use datafusion::logical_expr::expr::ScalarFunction;
-use datafusion::logical_expr::planner::RawAggregateExpr;
-use datafusion::logical_expr::{Aggregate, Case, Expr, LogicalPlan, LogicalPlanBuilder, lit};
+use super::srf::Call;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{Column, DFSchema, Result, TableReference};
+use datafusion::logical_expr::{Expr as Planned, LogicalPlan, lit};
+use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
+use datafusion::sql::sqlparser::ast::{
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, Select, Statement, TableFactor, TableWithJoins, VisitMut,
+    VisitorMut,
+};
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 
-const MARK: &str = "whole_row";
+/// Functions that take a whole row.
+const TAKING: [&str; 11] = [
+    "json_agg",
+    "json_build_array",
+    "json_build_object",
+    "json_object_agg",
+    "jsonb_agg",
+    "jsonb_build_array",
+    "jsonb_build_object",
+    "jsonb_object_agg",
+    "row_to_json",
+    "to_json",
+    "to_jsonb",
+];
 
-/// Marks `count(t.*)`; the mark names the relation.
-pub(super) fn mark(mut call_of: RawAggregateExpr) -> Result<RawAggregateExpr> {
-    #[expect(deprecated, reason = "DataFusion's planner still makes it for t.* as an argument")]
-    let relation = match call_of.args.as_slice() {
-        [Expr::Wildcard { qualifier: Some(relation), .. }] if call_of.func.name() == "count" => relation.to_string(),
-        _ => return Ok(call_of),
-    };
-    call_of.args = vec![call(MARK, vec![lit(relation)])?];
-    Ok(call_of)
+/// Finds the names of relations among the arguments of functions that take rows.
+pub(super) fn name(statement: &mut Statement) {
+    // It never breaks.
+    let _ = statement.visit(&mut Scopes(Vec::new()));
 }
 
-/// Replaces the marks of a plan: 1 where the row has a value.
-pub(super) fn resolve(plan: LogicalPlan) -> Result<LogicalPlan> {
-    let resolved = plan.transform_up_with_subqueries(|plan| {
-        let LogicalPlan::Aggregate(aggregate) = &plan else { return Ok(Transformed::no(plan)) };
-        if !aggregate.aggr_expr.iter().any(is_marked) {
-            return Ok(Transformed::no(plan));
+/// Of each SELECT around, the names of its relations.
+struct Scopes(Vec<BTreeSet<String>>);
+
+impl VisitorMut for Scopes {
+    type Break = ();
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        let mut names = BTreeSet::new();
+        select.from.iter().for_each(|item| relations(item, &mut names));
+        self.0.push(names);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_select(&mut self, _: &mut Select) -> ControlFlow<()> {
+        self.0.pop();
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Function(function) = expr
+            && let FunctionArguments::List(list) = &mut function.args
+            && last_name(&function.name).is_some_and(|name| TAKING.contains(&name.as_str()))
+        {
+            for arg in &mut list.args {
+                let FunctionArg::Unnamed(arg) = arg else { continue };
+                let row = match arg {
+                    FunctionArgExpr::QualifiedWildcard(relation) => relation.clone(),
+                    FunctionArgExpr::Expr(Expr::Identifier(ident)) if self.names(ident) => ObjectName::from(vec![ident.clone()]),
+                    _ => continue,
+                };
+                *arg = FunctionArgExpr::Expr(Expr::QualifiedWildcard(row, AttachedToken::empty()));
+            }
         }
-        let Aggregate { input, group_expr, aggr_expr, .. } = aggregate.clone();
-        let calls = aggr_expr.into_iter().map(|expr| of_aggregate(expr, &input)).collect::<Result<Vec<_>>>()?;
-        Ok(Transformed::yes(LogicalPlanBuilder::from(input.as_ref().clone()).aggregate(group_expr, calls)?.build()?))
-    })?;
-    Ok(resolved.data)
-}
-
-fn is_marked(expr: &Expr) -> bool {
-    expr.exists(|part| Ok(marked(part).is_some())).unwrap_or(false)
-}
-
-fn marked(expr: &Expr) -> Option<&str> {
-    match expr {
-        Expr::ScalarFunction(ScalarFunction { func, args }) if func.name() == MARK => match args.as_slice() {
-            [Expr::Literal(ScalarValue::Utf8(Some(relation)), _)] => Some(relation),
-            _ => None,
-        },
-        _ => None,
+        ControlFlow::Continue(())
     }
 }
 
-/// The aggregate with its test, under the name that the plan above knows.
-fn of_aggregate(expr: Expr, input: &LogicalPlan) -> Result<Expr> {
-    let name = expr.schema_name().to_string();
-    let made = expr.transform_up(|part| {
-        let Some(relation) = marked(&part) else { return Ok(Transformed::no(part)) };
-        let columns = input.schema().iter().filter(|(qualifier, _)| qualifier.is_some_and(|qualifier| qualifier.to_string() == relation));
-        let any = columns.map(|column| Expr::Column(Column::from(column)).is_not_null()).reduce(Expr::or);
-        let when = (Box::new(any.unwrap_or_else(|| lit(false))), Box::new(lit(1i64)));
-        Ok(Transformed::yes(Expr::Case(Case::new(None, vec![when], None))))
+impl Scopes {
+    fn names(&self, ident: &Ident) -> bool {
+        self.0.last().is_some_and(|names| names.contains(&normal(ident)))
+    }
+}
+
+fn relations(item: &TableWithJoins, names: &mut BTreeSet<String>) {
+    for relation in std::iter::once(&item.relation).chain(item.joins.iter().map(|join| &join.relation)) {
+        // The alias of a function stands for its value.
+        if let Some(call) = Call::of(relation) {
+            if call.srf.record || call.srf.columns.len() > 1 {
+                names.insert(normal(&call.qualifier()));
+            }
+            continue;
+        }
+        match relation {
+            TableFactor::NestedJoin { table_with_joins, alias: None } => relations(table_with_joins, names),
+            TableFactor::Table { alias: Some(alias), .. }
+            | TableFactor::Derived { alias: Some(alias), .. }
+            | TableFactor::Function { alias: Some(alias), .. } => {
+                names.insert(normal(&alias.name));
+            }
+            TableFactor::Table { name, args: None, .. } => names.extend(last_name(name)),
+            _ => {}
+        }
+    }
+}
+
+/// The row behind `t.*` in the arguments of a function: an object of its columns. After an outer join a row may be missing.
+#[expect(deprecated, reason = "DataFusion's planner makes this of a qualified wildcard in an argument")]
+pub(super) fn expand(function: &str, args: Vec<Planned>, schema: &DFSchema, outer: bool) -> Result<Vec<Planned>> {
+    let one = |arg| match arg {
+        Planned::Wildcard { qualifier: Some(relation), .. } => row(function, &relation, schema, outer),
+        other => Ok(other),
+    };
+    args.into_iter().map(one).collect()
+}
+
+/// True if an expression of a node has a row among its arguments.
+pub(super) fn uses(node: &LogicalPlan) -> Result<bool> {
+    let mut found = false;
+    node.apply_expressions(|expr| {
+        found |= expr.exists(|expr| Ok(matches!(expr, Planned::ScalarFunction(call) if has_row(&call.args))))?;
+        Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     })?;
-    Ok(if made.transformed { made.data.alias(name) } else { made.data })
+    Ok(found)
+}
+
+/// True if an argument is a row.
+#[expect(deprecated, reason = "DataFusion's planner makes this of a qualified wildcard in an argument")]
+pub(super) fn has_row(args: &[Planned]) -> bool {
+    args.iter().any(|arg| matches!(arg, Planned::Wildcard { qualifier: Some(_), .. }))
+}
+
+fn row(function: &str, relation: &TableReference, schema: &DFSchema, outer: bool) -> Result<Planned> {
+    if let [(qualifier, field)] = schema.qualified_fields_with_unqualified_name(relation.table()).as_slice() {
+        return Ok(Planned::Column(Column::from((*qualifier, *field))));
+    }
+    let mut members = Vec::new();
+    for at in schema.fields_indices_with_qualified(relation) {
+        let (qualifier, field) = schema.qualified_field(at);
+        // A name that is there twice has a mark.
+        let name = field.name().split('\u{1}').next().unwrap_or_default();
+        members.extend([lit(name), Planned::Column(Column::from((qualifier, field)))]);
+    }
+    let json = function.starts_with("json_") || matches!(function, "row_to_json" | "to_json");
+    let name = match (json, outer) {
+        (true, false) => "json_row",
+        (true, true) => "json_row_outer",
+        (false, false) => "jsonb_row",
+        (false, true) => "jsonb_row_outer",
+    };
+    call(name, members)
 }

@@ -33,6 +33,7 @@ pub(crate) enum Target {
     Timestamp,
     Timestamptz,
     Interval,
+    Json,
     Jsonb,
     Jsonpath,
     Inet,
@@ -59,7 +60,7 @@ impl Target {
             Target::Timestamp => "timestamp",
             Target::Timestamptz => "timestamp with time zone",
             Target::Interval => "interval",
-            Target::Jsonb => "json",
+            Target::Json | Target::Jsonb => "json",
             Target::Jsonpath => "jsonpath",
             Target::Inet => "inet",
             Target::Cidr => "cidr",
@@ -85,6 +86,7 @@ impl Target {
             Target::Timestamp => plain(timestamp_type(false)),
             Target::Timestamptz => plain(timestamp_type(true)),
             Target::Interval => plain(DataType::Interval(IntervalUnit::MonthDayNano)),
+            Target::Json => tagged(name, DataType::Utf8, "json"),
             Target::Jsonb => tagged(name, DataType::Utf8, "jsonb"),
             Target::Jsonpath => tagged(name, DataType::Utf8, "jsonpath"),
             Target::Inet => tagged(name, DataType::Utf8, "inet"),
@@ -136,11 +138,13 @@ impl Target {
             return Ok(Arc::clone(array));
         }
         let json = tag(field) == Some("jsonb");
+        let spelled = tag(field) == Some("json");
         let text = matches!(from, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
         match self {
             Target::Cidr if tag(field) == Some("inet") => return Ok(Arc::new(networks(&text_out::texts(array)?))),
             Target::Text if tag(field) == Some("inet") => return Ok(Arc::new(inet_texts(&text_out::texts(array)?))),
             Target::Text => return Ok(Arc::new(text_out::texts(array)?)),
+            Target::Json if json => return Ok(Arc::new(text_out::texts(array)?)),
             Target::Bytea if *from == DataType::Binary => return Ok(Arc::clone(array)),
             Target::Bytea if text => return bytes(&text_out::texts(array)?),
             Target::Numeric if !text => {
@@ -163,8 +167,10 @@ impl Target {
             }
             _ => {}
         }
-        if !text && !json && !matches!(self, Target::Varchar(_) | Target::Jsonb | Target::Decimal(..)) {
-            return fail(format!("cannot cast type {} to {}", text_out::type_name(field), self.sql_name()));
+        let refused = if spelled { !matches!(self, Target::Varchar(_) | Target::Jsonb) } else { !text && !json };
+        if refused && !matches!(self, Target::Varchar(_) | Target::Decimal(..)) {
+            let name = if self == Target::Jsonb { "jsonb" } else { self.sql_name() };
+            return fail(format!("cannot cast type {} to {name}", text_out::type_name(field)));
         }
         if json && !matches!(self, Target::Varchar(_)) {
             return self.of_jsonb(array);
@@ -226,6 +232,10 @@ impl Target {
             Target::Timestamp => row::Value::Micros(time_in::timestamp(text, false)?),
             Target::Timestamptz => row::Value::Micros(time_in::timestamp(text, true)?),
             Target::Interval => row::Value::Interval(interval::parse(text)?),
+            Target::Json => {
+                row::check_json(text)?;
+                row::Value::from(text.to_string())
+            }
             Target::Jsonb => row::Value::from(row::canonical_json(text)?),
             Target::Jsonpath => row::Value::from(super::jsonpath::canonical(text)?),
             Target::Inet | Target::Cidr => row::Value::from(address(text, self)?),
@@ -308,7 +318,7 @@ impl Target {
 
 /// The casts that need no parameter.
 pub(crate) fn all() -> impl Iterator<Item = ScalarUDF> {
-    const PLAIN: [Target; 19] = [
+    const PLAIN: [Target; 20] = [
         Target::Bool,
         Target::Int2,
         Target::Int4,
@@ -322,6 +332,7 @@ pub(crate) fn all() -> impl Iterator<Item = ScalarUDF> {
         Target::Timestamp,
         Target::Timestamptz,
         Target::Interval,
+        Target::Json,
         Target::Jsonb,
         Target::Jsonpath,
         Target::Inet,
@@ -556,13 +567,15 @@ impl ScalarUDFImpl for Cast {
 fn numeric_field(name: &str, args: &ReturnFieldArgs<'_>) -> Result<FieldRef> {
     let ty = match (args.arg_fields.first().map(|field| field.data_type()), args.scalar_arguments.first()) {
         (Some(ty @ DataType::Decimal128(..)), _) => ty.clone(),
-        (_, Some(Some(ScalarValue::Utf8(Some(text))))) => match assay_tables::jsonb::canonical_number(text.trim()) {
-            Some(digits) if parse_float(text.trim()).is_some_and(f64::is_finite) && digits.len() <= 36 => {
-                let scale = digits.split_once('.').map_or(0, |(_, fraction)| fraction.len());
-                DataType::Decimal128(38, i8::try_from(scale).unwrap_or(0))
+        (_, Some(Some(ScalarValue::Utf8(Some(text))))) if args.arg_fields.iter().all(|field| tag(field).is_none()) => {
+            match assay_tables::jsonb::canonical_number(text.trim()) {
+                Some(digits) if parse_float(text.trim()).is_some_and(f64::is_finite) && digits.len() <= 36 => {
+                    let scale = digits.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+                    DataType::Decimal128(38, i8::try_from(scale).unwrap_or(0))
+                }
+                _ => DataType::Float64,
             }
-            _ => DataType::Float64,
-        },
+        }
         _ => DataType::Float64,
     };
     Ok(Arc::new(Field::new(name, ty, true)))

@@ -11,8 +11,13 @@ mod inet;
 pub(crate) mod interval;
 mod jsonb_access;
 mod jsonb_build;
+mod jsonb_edit;
+pub(crate) mod jsonb_equal;
+mod jsonb_make;
 pub(crate) mod jsonb_scan;
 mod jsonb_test;
+mod jsonb_walk;
+mod jsonb_write;
 pub(crate) mod jsonpath;
 mod numbers;
 mod regex;
@@ -35,6 +40,8 @@ static FUNCTIONS: LazyLock<HashMap<String, Arc<ScalarUDF>>> = LazyLock::new(|| {
         interval::ALL,
         jsonb_access::ALL,
         jsonb_build::ALL,
+        jsonb_edit::ALL,
+        jsonb_equal::ALL,
         jsonb_test::ALL,
         jsonpath::ALL,
         numbers::ALL,
@@ -43,7 +50,12 @@ static FUNCTIONS: LazyLock<HashMap<String, Arc<ScalarUDF>>> = LazyLock::new(|| {
         to_char::ALL,
     ];
     let rows = families.into_iter().flatten().map(|def| def.udf());
-    rows.chain(arrays::typed()).chain(cast::all()).map(|udf| (udf.name().to_string(), Arc::new(udf))).collect()
+    rows.chain(arrays::typed())
+        .chain(cast::all())
+        .chain(jsonb_walk::all())
+        .chain(jsonb_make::all())
+        .map(|udf| (udf.name().to_string(), Arc::new(udf)))
+        .collect()
 });
 
 /// Every scalar function of ours.

@@ -24,6 +24,8 @@ pub(crate) enum Kind {
     Text,
     /// Canonical jsonb text; text without the tag is parsed.
     Jsonb,
+    /// A valid document as it is spelled; text without a tag is checked.
+    Json,
     /// `bigint`.
     Int,
     /// `double precision`.
@@ -41,6 +43,7 @@ pub(crate) enum Kind {
 pub(crate) enum Ret {
     Text,
     Jsonb,
+    Json,
     Bool,
     Int,
     Float,
@@ -270,6 +273,7 @@ impl Ret {
             Ret::Of(choose) => return choose(args)?.field(name, args),
             Ret::Text => plain(DataType::Utf8),
             Ret::Jsonb => tagged(name, DataType::Utf8, "jsonb"),
+            Ret::Json => tagged(name, DataType::Utf8, "json"),
             Ret::Inet => tagged(name, DataType::Utf8, "inet"),
             Ret::Cidr => tagged(name, DataType::Utf8, "cidr"),
             Ret::Bool => plain(DataType::Boolean),
@@ -342,6 +346,13 @@ fn convert(kind: Kind, array: ArrayRef, field: &Field) -> Result<ArrayRef> {
                 Arc::new(canonical.collect::<Result<StringArray>>()?)
             }
         }
+        Kind::Json => {
+            let texts = text_out::texts(&array)?;
+            if !matches!(tag(field), Some("json" | "jsonb")) {
+                texts.iter().flatten().try_for_each(check_json)?;
+            }
+            Arc::new(texts)
+        }
         Kind::Int => super::cast::to_int(&array)?,
         Kind::Float => cast(&array, &DataType::Float64)?,
         Kind::Bool => match array.data_type() {
@@ -360,6 +371,11 @@ fn convert(kind: Kind, array: ArrayRef, field: &Field) -> Result<ArrayRef> {
 /// Canonical jsonb of a text.
 pub(crate) fn canonical_json(text: &str) -> Result<String> {
     jsonb::parse(text).map(|node| node.to_text()).map_err(|e| json_error(&e))
+}
+
+/// Refuses a text that is not JSON.
+pub(crate) fn check_json(text: &str) -> Result<()> {
+    jsonb::check(text).map_err(|e| json_error(&e))
 }
 
 /// PostgreSQL's message for a text that is not JSON.

@@ -128,15 +128,12 @@ fn one(spec: &Spec, verb: char, value: &Value) -> Result<String, String> {
     })
 }
 
-/// As Go's `%g`: with an exponent beyond 21 digits or below four zeros.
+/// As Go's `%g`: with an exponent from the millions on, and below four zeros.
 fn general(n: f64) -> String {
     let text = format!("{n:e}");
     let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
     let e: i32 = exponent.parse().unwrap_or(0);
-    let digits = mantissa.bytes().filter(u8::is_ascii_digit).count();
-    let most =
-        if digits > 6 || usize::try_from(e + 1).is_ok_and(|whole| whole > digits) { 6 } else { i32::try_from(digits).unwrap_or(6).max(6) };
-    if n != 0.0 && (e < -4 || e >= most) {
+    if n != 0.0 && !(-4..6).contains(&e) {
         let (sign, exponent) = if e < 0 { ('-', -e) } else { ('+', e) };
         return format!("{mantissa}e{sign}{exponent:02}");
     }

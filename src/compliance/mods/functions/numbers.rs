@@ -3,6 +3,7 @@
 use super::{Args, Done, Entry, MANY, Wrong, bad};
 use crate::mods::types::Type;
 use crate::mods::value::Value;
+use bigdecimal::{BigDecimal, ToPrimitive as _};
 
 pub(super) const TABLE: &[Entry] = &[
     Entry("abs", 1, 1, |a| match a.at(0).as_number() {
@@ -27,7 +28,9 @@ pub(super) const TABLE: &[Entry] = &[
         if numbers.0.is_empty() {
             return Err(bad(0, "the list is empty"));
         }
-        Ok(Value::number(numbers.floats().map_err(|w| bad(0, w.message))?.into_iter().sum()))
+        numbers.floats().map_err(|w| bad(0, w.message))?;
+        let sum: BigDecimal = numbers.0.iter().filter_map(Value::as_decimal).sum();
+        finite(sum.to_f64().unwrap_or(f64::NAN))
     }),
     Entry("tobool", 1, 1, |a| convert(a, &Type::Bool)),
     Entry("tolist", 1, 1, |a| convert(a, &Type::List(Box::new(Type::Any)))),

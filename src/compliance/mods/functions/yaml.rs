@@ -9,7 +9,7 @@ use std::sync::Arc;
 pub(super) fn decode(a: &Args) -> Done {
     let text = a.text(0)?;
     if text.trim().is_empty() {
-        return Ok(Value::Null);
+        return Err(bad(0, "not YAML: there is nothing"));
     }
     let node = parse(&Arc::from("the argument"), &text).map_err(|e| bad(0, format!("not YAML: {e}")))?;
     Ok(value(&node))
@@ -30,7 +30,7 @@ fn plain(text: &str) -> Option<Value> {
         "no" | "No" | "NO" | "off" | "Off" | "OFF" => return Some(Value::Bool(false)),
         _ => {}
     }
-    let (digits, base) = [("0x", 16), ("0b", 2), ("0o", 8)].into_iter().find_map(|(p, base)| Some((text.strip_prefix(p)?, base)))?;
+    let (digits, base) = [("0x", 16), ("0o", 8)].into_iter().find_map(|(p, base)| Some((text.strip_prefix(p)?, base)))?;
     i64::from_str_radix(digits, base).ok().map(Value::Int)
 }
 
