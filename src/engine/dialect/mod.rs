@@ -8,6 +8,7 @@ mod ast;
 mod casts;
 mod counted_rows;
 mod dependent;
+pub(crate) mod depth;
 mod documents;
 mod lazy;
 mod names;
@@ -28,6 +29,8 @@ mod whole_rows;
 
 #[cfg(test)]
 mod control_answers;
+#[cfg(test)]
+mod fuzz;
 #[cfg(test)]
 mod jsonb_speed;
 #[cfg(test)]
