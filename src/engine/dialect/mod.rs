@@ -14,6 +14,7 @@ mod lazy;
 mod names;
 mod operators;
 mod parse;
+mod postgresql;
 mod prepass;
 mod quantified;
 mod query;
