@@ -2,7 +2,7 @@
 //!
 //! Owns: the limits, and the stack that statements within them need. Refuses: what is deeper, before anything walks it.
 
-use super::parse::PostgreSql;
+use super::postgresql::PostgreSql;
 use crate::EngineError;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{Expr, Query, Select, SetExpr, Visit, Visitor};
@@ -37,7 +37,7 @@ pub(super) fn too_deep() -> EngineError {
 
 /// Refuses a text with more operators in a row than could be parsed.
 pub(super) fn check_text(sql: &str) -> Result<(), EngineError> {
-    let Ok(tokens) = Tokenizer::new(&PostgreSql::new(), sql).tokenize() else { return Ok(()) };
+    let Ok(tokens) = Tokenizer::new(&PostgreSql, sql).tokenize() else { return Ok(()) };
     // Operators since the last comma, of each open parenthesis.
     let mut counts = vec![0usize];
     for token in &tokens {
