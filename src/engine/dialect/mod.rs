@@ -6,9 +6,14 @@
 mod args;
 mod ast;
 mod casts;
+mod counted_rows;
 mod dependent;
+pub(crate) mod depth;
 mod documents;
+mod lazy;
 mod names;
+mod numbers;
+mod numerics;
 mod operators;
 mod parse;
 mod prepass;
@@ -24,6 +29,8 @@ mod whole_rows;
 
 #[cfg(test)]
 mod control_answers;
+#[cfg(test)]
+mod fuzz;
 #[cfg(test)]
 mod jsonb_speed;
 #[cfg(test)]
@@ -53,7 +60,7 @@ pub(crate) fn builder(mut builder: SessionStateBuilder) -> SessionStateBuilder {
     // Tags of fields travel through planning; a node that drops one must not fail the plan.
     options.execution.skip_physical_aggregate_schema_check = true;
     builder.expr_planners().get_or_insert_with(Vec::new).insert(0, Arc::new(operators::Operators));
-    builder.with_type_planner(Arc::new(types::Types))
+    builder.with_type_planner(Arc::new(types::Types)).with_physical_optimizer_rule(Arc::new(lazy::LazyLogic))
 }
 
 /// Registers what needs the finished context (relation planner, functions).
@@ -61,6 +68,10 @@ pub(crate) fn install(ctx: &SessionContext) {
     for udf in functions::all() {
         ctx.register_udf(udf.as_ref().clone());
     }
+    for udaf in functions::aggregates::all() {
+        ctx.register_udaf(udaf);
+    }
+    ctx.register_udaf(functions::array_agg::udaf());
     // Registration fails only where planners are compiled out, and then the relations say so.
     let registered = ctx.register_relation_planner(Arc::new(relation::Relations));
     debug_assert!(registered.is_ok(), "relation planners are part of DataFusion's sql feature");
@@ -82,7 +93,7 @@ pub(crate) fn functions(state: &SessionState) -> Vec<String> {
             "timestamp_",
             "timestamptz_",
         ];
-        const NAMES: [&str; 29] = [
+        const NAMES: [&str; 30] = [
             "array_or_empty",
             "date_add_days",
             "date_diff_days",
@@ -112,9 +123,12 @@ pub(crate) fn functions(state: &SessionState) -> Vec<String> {
             "jsonb_path_exists_opr",
             "jsonb_path_match_opr",
             "jsonb_tag",
+            "whole_row",
         ];
         PREFIXES.iter().any(|prefix| name.starts_with(prefix))
             || NAMES.contains(&name)
+            // Operators have a space in their function's name.
+            || name.contains(' ')
             || name.contains("_each_") && !name.ends_with("each_text")
     };
     let mut names: Vec<String> = state
@@ -140,6 +154,17 @@ pub(crate) fn split(sql: &str) -> Result<Vec<String>, EngineError> {
     parse::split(sql)
 }
 
+/// Looks at the syntax of a text with statements; whether its tables and functions exist is not asked.
+///
+/// # Errors
+/// [`EngineError::Sql`] with the place, where the text is one statement.
+pub fn check_syntax(sql: &str) -> Result<(), EngineError> {
+    match parse::split(sql)?.as_slice() {
+        [_, _, ..] => Err(EngineError::Sql { message: "cannot run more than one statement at once".into(), hint: None, at: None }),
+        _ => parse::statement(sql).map(drop),
+    }
+}
+
 /// Parses one statement, rewrites it, binds the arguments, and plans it.
 ///
 /// The clock of `now()` is the state's `query_execution_start_time`. Take the output schema from the plan (or the physical plan made of it):
@@ -159,7 +184,8 @@ pub(crate) async fn plan(state: &SessionState, sql: &str, args: &[Arg]) -> Resul
         state.statement_to_plan(statement).await
     };
     let plan = plan.map_err(|error| of_planning(error, state))?;
-    let plan = subquery::rewrite(documents::rewrite(relation::retag(plan)?)?, state)?;
+    let plan = relation::retag(counted_rows::resolve(numerics::rewrite(plan)?)?)?;
+    let plan = subquery::rewrite(documents::rewrite(plan)?, state)?;
     Ok(names::restore(plan)?)
 }
 

@@ -1,16 +1,22 @@
 //! Text to statements: splitting, PostgreSQL-like syntax errors with their place, and the refusal of everything that writes.
 
+use super::depth;
 use crate::EngineError;
 use datafusion::common::DataFusionError;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{Query, Select, SetExpr, Statement as SqlStatement, Visit, Visitor};
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, Tokenizer};
+use datafusion::sql::sqlparser::{self, dialect::PostgreSqlDialect};
 use std::ops::ControlFlow;
 
 /// How deep expressions and subqueries may nest.
 const RECURSION: usize = 200;
+
+sqlparser::derive_dialect!(PostgreSql, PostgreSqlDialect, preserve_type_id = true, overrides = {
+    // With it an argument is parsed twice, once as a name, and so nested calls 2ⁿ times; names are identifiers.
+    supports_named_fn_args_with_expr_name = false,
+});
 
 fn syntax(message: impl Into<String>, at: Option<(usize, usize)>) -> EngineError {
     EngineError::Sql { message: message.into(), hint: None, at }
@@ -21,7 +27,7 @@ fn syntax(message: impl Into<String>, at: Option<(usize, usize)>) -> EngineError
 /// # Errors
 /// A quote or comment is not closed.
 pub(super) fn split(sql: &str) -> Result<Vec<String>, EngineError> {
-    let tokens = Tokenizer::new(&PostgreSqlDialect {}, sql).tokenize_with_location().map_err(|error| {
+    let tokens = Tokenizer::new(&PostgreSql::new(), sql).tokenize_with_location().map_err(|error| {
         let (line, column) = (error.location.line as usize, error.location.column as usize);
         syntax(token_message(&error.message), (line > 0).then_some((line, column)))
     })?;
@@ -92,8 +98,9 @@ pub(super) fn statement(sql: &str) -> Result<Statement, EngineError> {
     if split(sql)?.is_empty() {
         return Err(syntax("there is no statement", None));
     }
+    depth::check_text(sql)?;
     let parsed = DFParserBuilder::new(sql)
-        .with_dialect(&PostgreSqlDialect {})
+        .with_dialect(&PostgreSql::new())
         .with_recursion_limit(RECURSION)
         .build()
         .and_then(|mut parser| parser.parse_statements())
@@ -102,6 +109,7 @@ pub(super) fn statement(sql: &str) -> Result<Statement, EngineError> {
     match (statements.next(), statements.next()) {
         (Some(statement), None) => {
             reads(&statement)?;
+            depth::check(&statement)?;
             Ok(statement)
         }
         (Some(_), Some(_)) => Err(syntax("cannot run more than one statement at once", None)),
@@ -114,7 +122,7 @@ fn of_parser(error: DataFusionError, sql: &str) -> EngineError {
     let text = match error.find_root() {
         DataFusionError::SQL(error, _) => match error.as_ref() {
             ParserError::TokenizerError(text) | ParserError::ParserError(text) => text.clone(),
-            ParserError::RecursionLimitExceeded => return syntax("the statement is nested too deeply", None),
+            ParserError::RecursionLimitExceeded => return depth::too_deep(),
         },
         _ => return EngineError::from(error),
     };

@@ -1,12 +1,12 @@
 //! `op ANY (…)`, `op ALL (…)`, `[I]LIKE ANY (…)` and `ARRAY(SELECT …)` in terms DataFusion has.
 
 use super::ast::{binary, call, negate, text};
+use super::parse::PostgreSql;
 use crate::functions::arrays::{Op, quantified_name};
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, Function, FunctionArgumentClause, FunctionArguments, LimitClause, OrderByExpr, OrderByKind, Query, Select,
     SelectItem, SetExpr, Statement, TableFactor, Value, ValueWithSpan,
 };
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 /// Rewrites a quantified comparison.
@@ -109,7 +109,7 @@ fn chain(items: impl Iterator<Item = Expr>, all: bool) -> Option<Expr> {
 
 /// A query from a constant text, to be filled in.
 fn template(sql: &str) -> Option<Query> {
-    match Parser::parse_sql(&PostgreSqlDialect {}, sql).ok()?.pop()? {
+    match Parser::parse_sql(&PostgreSql::new(), sql).ok()?.pop()? {
         Statement::Query(query) => Some(*query),
         _ => None,
     }

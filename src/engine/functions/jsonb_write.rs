@@ -1,7 +1,9 @@
 //! Values as JSON text, a column at a time: canonical for jsonb, in PostgreSQL's spelling for json.
 
+use super::array_agg::DOCUMENTS;
 use super::row::{Value, fail, tag, timestamp_type};
 use super::text_out;
+use assay_tables::EXTENSION;
 use assay_tables::jsonb::{canonical_number, cmp_keys, parse, unquote, write_string};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::compute::cast;
@@ -96,9 +98,11 @@ fn present(array: &ArrayRef, field: &Field, style: Style) -> Result<Write> {
                 Ok(())
             })
         }
-        (DataType::List(item), _) => {
+        (DataType::List(item), list_tag) => {
             let list = array.as_list::<i32>().clone();
-            let write = writer(list.values(), item, style)?;
+            let documents = list_tag == Some(DOCUMENTS);
+            let document = || item.as_ref().clone().with_metadata([(EXTENSION.to_string(), "jsonb".to_string())].into());
+            let write = if documents { writer(list.values(), &document(), style)? } else { writer(list.values(), item, style)? };
             Box::new(move |at, out| {
                 let offsets = list.value_offsets();
                 out.push('[');
