@@ -25,7 +25,9 @@ pub(crate) fn type_name(field: &Field) -> String {
         DataType::UInt32 | DataType::Int64 | DataType::UInt64 => "int8",
         DataType::Float16 | DataType::Float32 => "float4",
         DataType::Float64 => "float8",
-        DataType::Decimal32(..) | DataType::Decimal64(..) | DataType::Decimal128(..) | DataType::Decimal256(..) => "numeric",
+        DataType::Decimal32(..) | DataType::Decimal64(..) | DataType::Decimal128(..) | DataType::Decimal256(..) | DataType::LargeUtf8 => {
+            "numeric"
+        }
         DataType::Timestamp(_, Some(_)) => "timestamptz",
         DataType::Timestamp(_, None) => "timestamp",
         DataType::Date32 | DataType::Date64 => "date",
@@ -48,7 +50,8 @@ pub(crate) fn is_json(field: &Field) -> bool {
 
 /// Numbers stand at the right of their column.
 pub(crate) fn is_numeric(field: &Field) -> bool {
-    field.data_type().is_numeric()
+    // The engine's numerics of any length are texts.
+    field.data_type().is_numeric() || *field.data_type() == DataType::LargeUtf8
 }
 
 fn extension(field: &Field) -> Option<&str> {
@@ -149,7 +152,7 @@ pub(crate) fn json(field: &Field, array: &dyn Array, row: usize) -> Value {
         DataType::Boolean => Value::Bool(array.as_boolean().value(row)),
         DataType::UInt64 => Value::from(array.as_primitive::<UInt64Type>().value(row)),
         kind if kind.is_integer() => text_of(array, row).parse::<i64>().map_or(Value::Null, Value::from),
-        kind if kind.is_numeric() => {
+        kind if kind.is_numeric() || *kind == DataType::LargeUtf8 => {
             let text = text_of(array, row);
             match serde_json::from_str(&text) {
                 Ok(number @ Value::Number(_)) => number,

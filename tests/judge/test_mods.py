@@ -176,13 +176,15 @@ def test_a_mod_says_what_hashicorps_hcl_says(kind, mods, judge):
         for name, said in blocks.items():
             mine = ours[of][name]
             for attribute, value in said.items():
-                if attribute.startswith("search_path"):
+                if attribute.startswith("search_path") or (of == "control" and attribute == "params" and "args" in said):
                     continue
+                if of == "control" and attribute == "params":
+                    attribute = "args"
                 if attribute == "tags":
                     value = {k: v if isinstance(v, str) else json.dumps(v) for k, v in value.items()}
-                if attribute == "args":
+                if attribute == "args" and isinstance(value, dict):
                     # by name they stand in the order of the parameters
-                    value = list(value.values()) if isinstance(value, dict) else value
+                    value = list(value.values())
                 assert mine[attribute] == value, f"{of}.{name}: {attribute}"
                 compared[attribute] += 1
     assert min(compared[a] for a in ("sql", "title", "tags", "children", "documentation", "params", "args")) > 50, compared

@@ -305,7 +305,7 @@ locals {{
         when settings -> 'Rules' @> '[{{"Name": "a"}}]' then 'ok'
         else 'alarm'
       end as status,
-      $${{literal}} || e'\\n' || 'a''b' || "Quoted" || '%%{{ not a directive }}' as reason
+      '$${{literal}}' || e'\\n' || 'a''b' || "Quoted" || '%%{{ not a directive }}' as reason
       ${{join("", [for d in var.common_dimensions : ", ${{d}}"])}}
     from
       {table}

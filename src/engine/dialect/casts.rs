@@ -27,9 +27,9 @@ fn scalar(ty: &DataType) -> Option<Target> {
         DataType::Float(_) => Target::Float8,
         DataType::Numeric(info) | DataType::Decimal(info) | DataType::Dec(info) => match info {
             ExactNumberInfo::None => Target::Numeric,
-            ExactNumberInfo::Precision(precision) => Target::Decimal(u8::try_from(*precision).ok().filter(|p| *p <= 38)?, 0),
+            ExactNumberInfo::Precision(precision) => Target::Decimal(precision_of(*precision)?, 0),
             ExactNumberInfo::PrecisionAndScale(precision, scale) => {
-                Target::Decimal(u8::try_from(*precision).ok().filter(|p| *p <= 38)?, i8::try_from(*scale).ok().filter(|s| *s >= 0)?)
+                Target::Decimal(precision_of(*precision)?, i32::try_from(*scale).ok().filter(|scale| (-1000..=1000).contains(scale))?)
             }
         },
         DataType::Text | DataType::String(_) => Target::Text,
@@ -53,6 +53,11 @@ fn scalar(ty: &DataType) -> Option<Target> {
         DataType::Custom(name, _) => return custom(name),
         _ => return None,
     })
+}
+
+/// PostgreSQL's numerics have one to a thousand digits where they say how many.
+fn precision_of(digits: u64) -> Option<u32> {
+    u32::try_from(digits).ok().filter(|digits| (1..=1000).contains(digits))
 }
 
 fn custom(name: &ObjectName) -> Option<Target> {
@@ -90,6 +95,7 @@ pub(super) fn column_name(ty: &DataType) -> String {
             (Target::Varchar(_), _) => "varchar",
             (Target::Jsonb, _) => "jsonb",
             (Target::Text, DataType::Text) => "text",
+            (Target::Text, DataType::Custom(name, _)) if super::ast::last_name(name).is_some_and(|name| name == "name") => "name",
             (Target::Text, _) => "varchar",
             (target, _) => target.sql_name(),
         }

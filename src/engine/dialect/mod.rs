@@ -12,6 +12,8 @@ pub(crate) mod depth;
 mod documents;
 mod lazy;
 mod names;
+mod numbers;
+mod numerics;
 mod operators;
 mod parse;
 mod postgresql;
@@ -66,6 +68,9 @@ pub(crate) fn builder(mut builder: SessionStateBuilder) -> SessionStateBuilder {
 pub(crate) fn install(ctx: &SessionContext) {
     for udf in functions::all() {
         ctx.register_udf(udf.as_ref().clone());
+    }
+    for udaf in functions::aggregates::all() {
+        ctx.register_udaf(udaf);
     }
     ctx.register_udaf(functions::array_agg::udaf());
     // Registration fails only where planners are compiled out, and then the relations say so.
@@ -123,6 +128,8 @@ pub(crate) fn functions(state: &SessionState) -> Vec<String> {
         ];
         PREFIXES.iter().any(|prefix| name.starts_with(prefix))
             || NAMES.contains(&name)
+            // Operators have a space in their function's name.
+            || name.contains(' ')
             || name.contains("_each_") && !name.ends_with("each_text")
     };
     let mut names: Vec<String> = state
@@ -178,7 +185,8 @@ pub(crate) async fn plan(state: &SessionState, sql: &str, args: &[Arg]) -> Resul
         state.statement_to_plan(statement).await
     };
     let plan = plan.map_err(|error| of_planning(error, state))?;
-    let plan = subquery::rewrite(documents::rewrite(relation::retag(counted_rows::resolve(plan)?)?)?, state)?;
+    let plan = relation::retag(counted_rows::resolve(numerics::rewrite(plan)?)?)?;
+    let plan = subquery::rewrite(documents::rewrite(plan)?, state)?;
     Ok(names::restore(plan)?)
 }
 

@@ -1,7 +1,8 @@
 //! Operators, planned by the types of their operands: jsonb, dates and intervals, `||`, regular expressions, untyped literals.
 
+use super::numbers;
 use super::types::{PgType, of_expr};
-use super::whole_rows;
+use super::counted_rows;
 use crate::functions;
 use crate::functions::cast::{Target, scalar};
 use crate::functions::jsonb_equal::has_numbers;
@@ -19,10 +20,23 @@ pub(super) struct Operators;
 impl ExprPlanner for Operators {
     fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
         let types = (of_expr(&expr.left, schema), of_expr(&expr.right, schema));
-        match plan(&expr, &types)? {
+        let planned = match numbers::plan(&expr, &types, schema)? {
+            Some(planned) => Some(planned),
+            None => plan(&expr, &types)?,
+        };
+        match planned {
             Some(planned) => Ok(PlannerResult::Planned(planned)),
             None => Ok(PlannerResult::Original(expr)),
         }
+    }
+
+    fn plan_array_literal(&self, exprs: Vec<Expr>, schema: &DFSchema) -> Result<PlannerResult<Vec<Expr>>> {
+        let types: Vec<PgType> = exprs.iter().map(|expr| of_expr(expr, schema)).collect();
+        if !types.contains(&PgType::Numeric) || !types.iter().all(|ty| ty.is_number() || *ty == PgType::Unknown) {
+            return Ok(PlannerResult::Original(exprs));
+        }
+        let common = if types.contains(&PgType::Float) { PgType::Float } else { PgType::Numeric };
+        Ok(PlannerResult::Original(exprs.into_iter().zip(&types).map(|(expr, ty)| numbers::as_type(expr, ty, &common)).collect()))
     }
 
     fn plan_aggregate(&self, expr: RawAggregateExpr) -> Result<PlannerResult<RawAggregateExpr>> {
@@ -56,7 +70,7 @@ pub(super) fn call(name: &str, args: Vec<Expr>) -> Result<Expr> {
     }
 }
 
-fn binary(left: Expr, op: Operator, right: Expr) -> Expr {
+pub(super) fn binary(left: Expr, op: Operator, right: Expr) -> Expr {
     Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right)))
 }
 
@@ -91,6 +105,7 @@ fn plan(expr: &RawBinaryExpr, types: &(PgType, PgType)) -> Result<Option<Expr>> 
         Op::PGILikeMatch => like(left(), right(), false, true),
         Op::PGNotLikeMatch => like(left(), right(), true, false),
         Op::PGNotILikeMatch => like(left(), right(), true, true),
+        Op::PGStartsWith => call("text ^@", both())?,
         Op::StringConcat => return concat(expr, types),
         Op::Plus | Op::Minus | Op::Multiply | Op::Divide | Op::Modulo => return arithmetic(expr, types),
         Op::Eq | Op::NotEq | Op::Lt | Op::LtEq | Op::Gt | Op::GtEq => return compare(expr, types),
@@ -215,11 +230,12 @@ fn concat(expr: &RawBinaryExpr, types: &(PgType, PgType)) -> Result<Option<Expr>
             Some(call("jsonb_concat", vec![jsonb(left, &types.0)?, jsonb(right, &types.1)?])?)
         }
         (PgType::List(_), _) | (_, PgType::List(_)) => None,
+        (PgType::Bytes, PgType::Bytes | PgType::Unknown) | (PgType::Unknown, PgType::Bytes) => Some(call("bytes ||", vec![left, right])?),
         _ => Some(binary(text(left, &types.0), Operator::StringConcat, text(right, &types.1))),
     })
 }
 
-fn operator(op: &Op) -> Option<Operator> {
+pub(super) fn operator(op: &Op) -> Option<Operator> {
     Some(match op {
         Op::Eq => Operator::Eq,
         Op::NotEq => Operator::NotEq,
@@ -278,7 +294,7 @@ fn compare(expr: &RawBinaryExpr, types: &(PgType, PgType)) -> Result<Option<Expr
 }
 
 fn arithmetic(expr: &RawBinaryExpr, types: &(PgType, PgType)) -> Result<Option<Expr>> {
-    use PgType::{Date, Float, Int, Interval, Json, Jsonb, List, Numeric, Text, Timestamp, Timestamptz, Unknown};
+    use PgType::{Date, Float, Int, Interval, Json, Jsonb, List, Numeric, Text, Time, Timestamp, Timestamptz, Unknown};
     let (left, right) = (expr.left.clone(), expr.right.clone());
     let both = || vec![expr.left.clone(), expr.right.clone()];
     let swapped = || vec![expr.right.clone(), expr.left.clone()];
@@ -294,6 +310,11 @@ fn arithmetic(expr: &RawBinaryExpr, types: &(PgType, PgType)) -> Result<Option<E
         (Date, Op::Plus, Int) => call("date_add_days", both())?,
         (Int, Op::Plus, Date) => call("date_add_days", swapped())?,
         (Date, Op::Minus, Int) => call("date_sub_days", both())?,
+        (Date, Op::Plus, Time) => call("timestamp_add_interval", vec![left, Target::Interval.call(right, false)])?,
+        (Time, Op::Plus, Date) => call("timestamp_add_interval", vec![right, Target::Interval.call(left, false)])?,
+        (Time, Op::Plus | Op::Minus, Interval) => call(if expr.op == Op::Plus { "time + interval" } else { "time - interval" }, both())?,
+        (Interval, Op::Plus, Time) => call("time + interval", swapped())?,
+        (Time, Op::Minus, Time) => call("time - time", both())?,
         (Timestamp | Timestamptz | Date, Op::Minus, Timestamp | Timestamptz | Date) => call("timestamp_diff", both())?,
         (Timestamp | Timestamptz, Op::Minus, Unknown) => call("timestamp_diff", vec![left, typed(right, &types.0)?])?,
         (Unknown, Op::Minus, Timestamp | Timestamptz) => call("timestamp_diff", vec![typed(left, &types.1)?, right])?,
@@ -308,13 +329,7 @@ fn arithmetic(expr: &RawBinaryExpr, types: &(PgType, PgType)) -> Result<Option<E
         (Interval, Op::Multiply, Int | Float | Numeric | Unknown) => call("interval_mul", both())?,
         (Int | Float | Numeric | Unknown, Op::Multiply, Interval) => call("interval_mul", swapped())?,
         (Interval, Op::Divide, Int | Float | Numeric | Unknown) => call("interval_div", both())?,
-        (Unknown, _, number) if number.is_number() => binary(typed(left, number)?, arithmetic_op(&expr.op)?, right),
-        (number, _, Unknown) if number.is_number() => binary(left, arithmetic_op(&expr.op)?, typed(right, number)?),
         (Text, _, number) | (number, _, Text) if number.is_number() || number.is_moment() => return missing(types, &expr.op),
         _ => return Ok(None),
     }))
-}
-
-fn arithmetic_op(op: &Op) -> Result<Operator> {
-    operator(op).ok_or_else(|| DataFusionError::Internal(format!("{op} is no arithmetic operator")))
 }

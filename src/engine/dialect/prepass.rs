@@ -13,7 +13,7 @@ use datafusion::logical_expr::ScalarUDF;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, DataType, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments,
     Ident, Interval, Join, JoinConstraint, JoinOperator, OrderByExpr, OrderByOptions, Query, Select, SelectItem, Statement,
-    TableAliasColumnDef, TableFactor, TableWithJoins, Value, VisitMut, VisitorMut,
+    TableAliasColumnDef, TableFactor, TableWithJoins, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -200,6 +200,12 @@ impl Prepass {
             Expr::Extract { field, expr: inner, .. } => {
                 Some(call("extract", vec![text(field.to_string().to_lowercase()), inner.as_ref().clone()]))
             }
+            Expr::BinaryOp { left, op: BinaryOperator::Overlaps, right } => match (left.as_ref(), right.as_ref()) {
+                (Expr::Tuple(left), Expr::Tuple(right)) if left.len() == 2 && right.len() == 2 => {
+                    Some(call("overlaps", left.iter().chain(right).cloned().collect()))
+                }
+                _ => None,
+            },
             Expr::AtTimeZone { timestamp, time_zone } => {
                 Some(call("timezone", vec![time_zone.as_ref().clone(), timestamp.as_ref().clone()]))
             }
@@ -236,11 +242,18 @@ impl Prepass {
                 args.extend(escape_char.clone().map(Expr::Value));
                 Some(negate(call("similar_to", args), *negated))
             }
+            Expr::Substring { expr: inner, substring_from: Some(from), substring_for: Some(escape), .. }
+                if string_of(from).is_some() && string_of(escape).is_some() =>
+            {
+                Some(call("substring_similar", vec![inner.as_ref().clone(), from.as_ref().clone(), escape.as_ref().clone()]))
+            }
             Expr::Substring { expr: inner, substring_from: Some(from), substring_for: None, .. } if string_of(from).is_some() => {
                 Some(call("substring_regex", vec![inner.as_ref().clone(), from.as_ref().clone()]))
             }
             Expr::Collate { expr: inner, .. } => Some(inner.as_ref().clone()),
+            Expr::UnaryOp { op, expr: inner } => unary(*op, inner),
             Expr::Value(value) => match &value.value {
+                Value::Number(digits, _) if digits.parse::<i64>().is_err() => Some(numeric(digits)),
                 Value::EscapedStringLiteral(string) | Value::UnicodeStringLiteral(string) => Some(text(string.clone())),
                 Value::DollarQuotedString(string) => Some(text(string.value.clone())),
                 _ => None,
@@ -305,7 +318,23 @@ impl Prepass {
                 Some([left, right]) => Some(Expr::Nested(Box::new(binary(left.clone(), BinaryOperator::Modulo, right.clone())))),
                 _ => None,
             },
-            "sign" => renamed(function, "signum"),
+            name if name.starts_with("percentile_") || name.starts_with("approx_") => {
+                plain_numbers(function);
+                None
+            }
+            "pg_typeof" => positional(&function.args).as_deref().and_then(literal_type).map(text),
+            "to_hex" => {
+                map_args(function, |args| match args.as_slice() {
+                    [arg] if is_int4(arg) => vec![call(&Target::Int4.function(false), args)],
+                    _ => args,
+                });
+                None
+            }
+            "localtime" | "current_time" => {
+                self.now.map(|now| call(&Target::Time.function(false), vec![text(now.format("%H:%M:%S%.6f").to_string())]))
+            }
+            "stddev_samp" => renamed(function, "stddev"),
+            "variance" | "var_samp" => renamed(function, "var"),
             "ceiling" => renamed(function, "ceil"),
             "array_remove" => renamed(function, "array_remove_all"),
             // DISTINCT sorts.
@@ -356,6 +385,80 @@ impl Prepass {
             _ => None,
         })
     }
+}
+
+/// True for what is `integer` in PostgreSQL, where integers are bigint here: literals and arithmetic of them.
+fn is_int4(expr: &Expr) -> bool {
+    match expr {
+        Expr::Value(value) => matches!(&value.value, Value::Number(digits, _) if digits.parse::<i32>().is_ok()),
+        Expr::UnaryOp { op: UnaryOperator::Minus | UnaryOperator::Plus, expr } | Expr::Nested(expr) => is_int4(expr),
+        Expr::BinaryOp { left, op, right } => {
+            use BinaryOperator::{Divide, Minus, Modulo, Multiply, Plus};
+            matches!(op, Plus | Minus | Multiply | Divide | Modulo) && is_int4(left) && is_int4(right)
+        }
+        _ => false,
+    }
+}
+
+/// The type of a literal, which an expression of ours would not tell.
+fn literal_type(args: &[Expr]) -> Option<&'static str> {
+    match args {
+        [arg] if is_int4(arg) => Some("integer"),
+        [Expr::Array(array)] if !array.elem.is_empty() && array.elem.iter().all(is_int4) => Some("integer[]"),
+        [arg] if string_of(arg).is_some() => Some("unknown"),
+        _ => None,
+    }
+}
+
+/// A literal that is no bigint.
+fn numeric(digits: &str) -> Expr {
+    call(&Target::Numeric.function(false), vec![text(digits)])
+}
+
+/// The operators before their operand.
+fn unary(op: UnaryOperator, inner: &Expr) -> Option<Expr> {
+    let function = match op {
+        UnaryOperator::Minus => match inner {
+            Expr::Value(value) if matches!(&value.value, Value::Number(..)) => return None,
+            Expr::Function(function) if last_name(&function.name).is_some_and(|name| name == Target::Numeric.function(false)) => {
+                match positional(&function.args)?.as_slice() {
+                    // -9223372036854775808 is a bigint, its digits alone are none.
+                    [digits] if string_of(digits).is_some_and(|digits| !digits.starts_with('-')) => {
+                        let negative = format!("-{}", string_of(digits)?);
+                        return Some(match negative.parse::<i64>() {
+                            Ok(_) => call(&Target::Int8.function(false), vec![text(negative)]),
+                            Err(_) => numeric(&negative),
+                        });
+                    }
+                    _ => "negate",
+                }
+            }
+            _ => "negate",
+        },
+        UnaryOperator::Plus => return Some(inner.clone()),
+        UnaryOperator::BitwiseNot => "bit not",
+        UnaryOperator::PGAbs => "abs",
+        UnaryOperator::PGCubeRoot => "cbrt",
+        UnaryOperator::PGSquareRoot => {
+            return Some(call("sqrt", vec![call(&Target::Float8.function(false), vec![inner.clone()])]));
+        }
+        _ => return None,
+    };
+    Some(call(function, vec![inner.clone()]))
+}
+
+/// DataFusion's functions that want a literal of its own kind.
+fn plain_numbers(function: &mut Function) {
+    map_args(function, |args| {
+        args.into_iter().map(|arg| digits_of(&arg).map_or(arg, |digits| literal(Value::Number(digits, false)))).collect()
+    });
+}
+
+fn digits_of(expr: &Expr) -> Option<String> {
+    let Expr::Function(function) = expr else { return None };
+    let name = last_name(&function.name).filter(|name| *name == Target::Numeric.function(false))?;
+    let args = positional(&function.args).filter(|_| !name.is_empty())?;
+    args.first().and_then(string_of).map(str::to_string)
 }
 
 fn renamed(function: &mut Function, name: &str) -> Option<Expr> {

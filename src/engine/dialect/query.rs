@@ -2,7 +2,8 @@
 
 use super::ast::literal;
 use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType, Expr, Fetch, LimitClause, OrderByKind, Query, Select, SelectItem, SetExpr, Value, Values,
+    CastKind, DataType, ExactNumberInfo, Expr, Fetch, LimitClause, OrderByKind, Query, Select, SelectItem, SetExpr, UnaryOperator, Value,
+    Values,
 };
 
 /// Rewrites one query, before its parts are visited.
@@ -39,14 +40,30 @@ fn body(set: &mut SetExpr) {
 fn same_types(values: &mut Values) {
     let width = values.rows.iter().map(|row| row.content.len()).max().unwrap_or(0);
     for column in 0..width {
-        let Some(ty) = values.rows.iter().filter_map(|row| row.content.get(column)).find_map(cast_type) else { continue };
+        let cells = || values.rows.iter().filter_map(|row| row.content.get(column));
+        // Numbers of a column with a decimal are decimals, each with the digits it has.
+        let decimal = || cells().any(|cell| number(cell).is_some_and(|text| !text.bytes().all(|b| b.is_ascii_digit())));
+        let numeric = || decimal().then(|| DataType::Numeric(ExactNumberInfo::None));
+        let Some(ty) = cells().find_map(cast_type).or_else(numeric) else { continue };
         for row in &mut values.rows {
-            if let Some(expr @ Expr::Value(_)) = row.content.get_mut(column) {
+            if let Some(expr) = row.content.get_mut(column).filter(|cell| matches!(cell, Expr::Value(_)) || number(cell).is_some()) {
                 let inner = std::mem::replace(expr, literal(Value::Null));
                 *expr =
                     Expr::Cast { kind: CastKind::DoubleColon, expr: Box::new(inner), data_type: ty.clone(), array: false, format: None };
             }
         }
+    }
+}
+
+/// The digits of a literal number, without its sign.
+fn number(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::UnaryOp { op: UnaryOperator::Minus | UnaryOperator::Plus, expr } | Expr::Nested(expr) => number(expr),
+        Expr::Value(value) => match &value.value {
+            Value::Number(text, _) => Some(text),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

@@ -43,6 +43,7 @@ const ALL: &[Srf] = &[
     list("jsonb_path_query", &["jsonb_path_query"], &[], &[Some("jsonb")]),
     list("jsonb_path_query_tz", &["jsonb_path_query_tz"], &[], &[Some("jsonb")]),
     list("regexp_split_to_table", &["regexp_split_to_array"], &[], &[None]),
+    list("regexp_matches", &["regexp_matches"], &[], &[None]),
     list("string_to_table", &["string_to_array"], &[], &[None]),
     list("generate_series", &["generate_series"], &[], &[None]),
     Srf { single: true, ..list("string_to_array", &["string_to_array"], &[], &[None]) },

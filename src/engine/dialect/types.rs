@@ -29,6 +29,7 @@ pub(super) enum PgType {
     Timestamp,
     Timestamptz,
     Interval,
+    Bytes,
     List(Box<PgType>),
     /// inet, cidr, uuid …: compared as text.
     Tagged(String),
@@ -63,6 +64,7 @@ impl PgType {
             PgType::Timestamp => (Target::Timestamp, false),
             PgType::Timestamptz => (Target::Timestamptz, false),
             PgType::Interval => (Target::Interval, false),
+            PgType::Bytes => (Target::Bytea, false),
             PgType::Json => (Target::Json, false),
             PgType::Jsonb => (Target::Jsonb, false),
             PgType::Tagged(name) => match name.as_str() {
@@ -96,6 +98,7 @@ impl PgType {
             PgType::Timestamp => "timestamp without time zone".into(),
             PgType::Timestamptz => "timestamp with time zone".into(),
             PgType::Interval => "interval".into(),
+            PgType::Bytes => "bytea".into(),
             PgType::List(item) => format!("{}[]", item.name()),
             PgType::Tagged(name) => name.clone(),
             PgType::Other => "record".into(),
@@ -114,7 +117,8 @@ pub(super) fn of_field(field: &Field) -> PgType {
     }
     match field.data_type() {
         DataType::Null => PgType::Unknown,
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => PgType::Text,
+        DataType::LargeUtf8 => PgType::Numeric,
+        DataType::Utf8 | DataType::Utf8View => PgType::Text,
         DataType::Boolean => PgType::Bool,
         ty if ty.is_integer() => PgType::Int,
         ty if ty.is_floating() => PgType::Float,
@@ -124,6 +128,7 @@ pub(super) fn of_field(field: &Field) -> PgType {
         DataType::Timestamp(_, None) => PgType::Timestamp,
         DataType::Timestamp(_, Some(_)) => PgType::Timestamptz,
         DataType::Interval(_) | DataType::Duration(_) => PgType::Interval,
+        DataType::Binary => PgType::Bytes,
         DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => PgType::List(Box::new(of_field(item))),
         _ => PgType::Other,
     }
@@ -159,8 +164,16 @@ pub(super) fn of_expr(expr: &Expr, schema: &DFSchema) -> PgType {
     }
 }
 
-fn known(mut types: impl Iterator<Item = PgType>) -> PgType {
-    types.find(|ty| *ty != PgType::Unknown).unwrap_or(PgType::Text)
+/// The first type that is known; of several numbers, the widest.
+fn known(types: impl Iterator<Item = PgType>) -> PgType {
+    let rank = |ty: &PgType| match ty {
+        PgType::Int => 1,
+        PgType::Numeric => 2,
+        PgType::Float => 3,
+        _ => 4,
+    };
+    let widest = |a: PgType, b: PgType| if rank(&a) < 4 && rank(&b) < 4 && rank(&b) > rank(&a) { b } else { a };
+    types.filter(|ty| *ty != PgType::Unknown).reduce(widest).unwrap_or(PgType::Text)
 }
 
 /// The extension tag of a type.

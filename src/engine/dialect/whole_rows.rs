@@ -6,6 +6,7 @@ use super::ast::last_name;
 use super::names::normal;
 use super::operators::call;
 use super::srf::Call;
+use crate::functions::row::tag;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, Result, TableReference};
 use datafusion::logical_expr::{Expr as Planned, LogicalPlan, lit};
@@ -138,7 +139,14 @@ fn row(function: &str, relation: &TableReference, schema: &DFSchema, outer: bool
         let (qualifier, field) = schema.qualified_field(at);
         // A name that is there twice has a mark.
         let name = field.name().split('\u{1}').next().unwrap_or_default();
-        members.extend([lit(name), Planned::Column(Column::from((qualifier, field)))]);
+        let column = Planned::Column(Column::from((qualifier, field)));
+        // The optimizer may lose the tag of a column that comes from a list.
+        let value = match tag(field) {
+            Some("jsonb") => call("jsonb_tag", vec![column])?,
+            Some("json") => call("json_tag", vec![column])?,
+            _ => column,
+        };
+        members.extend([lit(name), value]);
     }
     let json = function.starts_with("json_") || matches!(function, "row_to_json" | "to_json");
     let name = match (json, outer) {

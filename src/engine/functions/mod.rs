@@ -2,9 +2,13 @@
 //!
 //! They override DataFusion's of the same name where PostgreSQL's answer differs.
 
+pub(crate) mod aggregates;
 pub(crate) mod array_agg;
 pub(crate) mod arrays;
+mod bytes;
 pub(crate) mod cast;
+pub(crate) mod checked;
+mod choose;
 mod dates;
 mod decimal;
 mod inet;
@@ -19,14 +23,19 @@ mod jsonb_test;
 mod jsonb_walk;
 mod jsonb_write;
 pub(crate) mod jsonpath;
+mod math;
 mod numbers;
+pub(crate) mod numeric;
 mod regex;
+mod regex_more;
 pub(crate) mod row;
 mod strings;
 pub(crate) mod text_out;
 pub(crate) mod time_in;
 mod to_char;
 mod to_char_number;
+mod transcendental;
+mod zones;
 
 use datafusion::logical_expr::ScalarUDF;
 use std::collections::HashMap;
@@ -35,6 +44,8 @@ use std::sync::{Arc, LazyLock};
 static FUNCTIONS: LazyLock<HashMap<String, Arc<ScalarUDF>>> = LazyLock::new(|| {
     let families = [
         arrays::ALL,
+        bytes::ALL,
+        checked::ALL,
         dates::ALL,
         inet::ALL,
         interval::ALL,
@@ -44,13 +55,18 @@ static FUNCTIONS: LazyLock<HashMap<String, Arc<ScalarUDF>>> = LazyLock::new(|| {
         jsonb_equal::ALL,
         jsonb_test::ALL,
         jsonpath::ALL,
+        math::ALL,
         numbers::ALL,
+        numeric::ALL,
         regex::ALL,
+        regex_more::ALL,
         strings::ALL,
         to_char::ALL,
     ];
     let rows = families.into_iter().flatten().map(|def| def.udf());
     rows.chain(arrays::typed())
+        .chain(checked::typed())
+        .chain(choose::all())
         .chain(cast::all())
         .chain(jsonb_walk::all())
         .chain(jsonb_make::all())
