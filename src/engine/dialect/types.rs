@@ -161,7 +161,7 @@ pub(super) fn of_expr(expr: &Expr, schema: &DFSchema) -> PgType {
             known(call.params.args.iter().map(|arg| of_expr(arg, schema)))
         }
         // A field has a name, which is the expression as text: of a long chain of conditions none is made.
-        Expr::BinaryExpr(binary) if binary.op.is_logic_operator() || binary.op.is_comparison_operator() => PgType::Bool,
+        Expr::BinaryExpr(binary) if binary.op.is_logic_operator() || binary.op.supports_propagation() => PgType::Bool,
         Expr::Not(_)
         | Expr::Like(_)
         | Expr::SimilarTo(_)
