@@ -106,8 +106,7 @@ mod tests {
         // Twice at each level would be a thousand years.
         let sql = format!("select {}'A'{}", "lower(".repeat(60), ")".repeat(60));
         super::super::depth::deep(|| statement(&sql)).unwrap();
-        for sql in ["select make_interval(days => 3)", "select f(a := 1)"]
-        {
+        for sql in ["select make_interval(days => 3)", "select f(a := 1)"] {
             statement(sql).unwrap();
         }
     }
