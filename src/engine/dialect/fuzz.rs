@@ -325,8 +325,8 @@ impl Maker {
                 'o'
             };
             let joined = quote.is_some() || this == kind && this != 'o';
-            match (&mut tokens.last_mut(), joined) {
-                (Some(last), true) => last.push(c),
+            match tokens.last_mut() {
+                Some(last) if joined => last.push(c),
                 _ => tokens.push(c.to_string()),
             }
             quote = match quote {

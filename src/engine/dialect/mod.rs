@@ -16,6 +16,7 @@ mod numbers;
 mod numerics;
 mod operators;
 mod parse;
+mod postgresql;
 mod prepass;
 mod quantified;
 mod query;

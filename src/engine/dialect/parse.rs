@@ -1,22 +1,17 @@
 //! Text to statements: splitting, PostgreSQL-like syntax errors with their place, and the refusal of everything that writes.
 
 use super::depth;
+use super::postgresql::PostgreSql;
 use crate::EngineError;
 use datafusion::common::DataFusionError;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{Query, Select, SetExpr, Statement as SqlStatement, Visit, Visitor};
 use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, Tokenizer};
-use datafusion::sql::sqlparser::{self, dialect::PostgreSqlDialect};
 use std::ops::ControlFlow;
 
 /// How deep expressions and subqueries may nest.
 const RECURSION: usize = 200;
-
-sqlparser::derive_dialect!(PostgreSql, PostgreSqlDialect, preserve_type_id = true, overrides = {
-    // With it an argument is parsed twice, once as a name, and so nested calls 2ⁿ times; names are identifiers.
-    supports_named_fn_args_with_expr_name = false,
-});
 
 fn syntax(message: impl Into<String>, at: Option<(usize, usize)>) -> EngineError {
     EngineError::Sql { message: message.into(), hint: None, at }
@@ -27,7 +22,7 @@ fn syntax(message: impl Into<String>, at: Option<(usize, usize)>) -> EngineError
 /// # Errors
 /// A quote or comment is not closed.
 pub(super) fn split(sql: &str) -> Result<Vec<String>, EngineError> {
-    let tokens = Tokenizer::new(&PostgreSql::new(), sql).tokenize_with_location().map_err(|error| {
+    let tokens = Tokenizer::new(&PostgreSql, sql).tokenize_with_location().map_err(|error| {
         let (line, column) = (error.location.line as usize, error.location.column as usize);
         syntax(token_message(&error.message), (line > 0).then_some((line, column)))
     })?;
@@ -100,7 +95,7 @@ pub(super) fn statement(sql: &str) -> Result<Statement, EngineError> {
     }
     depth::check_text(sql)?;
     let parsed = DFParserBuilder::new(sql)
-        .with_dialect(&PostgreSql::new())
+        .with_dialect(&PostgreSql)
         .with_recursion_limit(RECURSION)
         .build()
         .and_then(|mut parser| parser.parse_statements())

@@ -1,7 +1,7 @@
 //! `op ANY (…)`, `op ALL (…)`, `[I]LIKE ANY (…)` and `ARRAY(SELECT …)` in terms DataFusion has.
 
 use super::ast::{binary, call, negate, text};
-use super::parse::PostgreSql;
+use super::postgresql::PostgreSql;
 use crate::functions::arrays::{Op, quantified_name};
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, Function, FunctionArgumentClause, FunctionArguments, LimitClause, OrderByExpr, OrderByKind, Query, Select,
@@ -109,7 +109,7 @@ fn chain(items: impl Iterator<Item = Expr>, all: bool) -> Option<Expr> {
 
 /// A query from a constant text, to be filled in.
 fn template(sql: &str) -> Option<Query> {
-    match Parser::parse_sql(&PostgreSql::new(), sql).ok()?.pop()? {
+    match Parser::parse_sql(&PostgreSql, sql).ok()?.pop()? {
         Statement::Query(query) => Some(*query),
         _ => None,
     }
