@@ -9,15 +9,18 @@ mod casts;
 mod dependent;
 mod names;
 mod operators;
+mod ordering;
 mod parse;
 mod prepass;
 mod quantified;
 mod query;
 mod relation;
 mod row_subquery;
+mod rows;
 mod secrets;
 mod srf;
 mod subquery;
+mod tokens;
 mod types;
 
 #[cfg(test)]
@@ -86,6 +89,7 @@ pub(crate) fn functions(state: &SessionState) -> Vec<String> {
         ];
         PREFIXES.iter().any(|prefix| name.starts_with(prefix))
             || NAMES.contains(&name)
+            || name.contains([' ', '~'])
             || name.contains("_each_") && !name.ends_with("each_text")
     };
     let mut names: Vec<String> = state

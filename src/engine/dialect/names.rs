@@ -56,7 +56,7 @@ fn column_name(expr: &Expr) -> Option<String> {
         Expr::Collate { expr, .. } => column_name(expr),
         Expr::Function(function) => match &function.args {
             FunctionArguments::Subquery(_) => Some("array".into()),
-            _ => last_name(&function.name),
+            _ => last_name(&function.name).map(|name| if name == "substring_similar" { "substring".into() } else { name }),
         },
         Expr::Cast { expr, data_type, .. } => strong_name(expr).or_else(|| Some(casts::column_name(data_type))),
         Expr::TypedString(typed) => Some(casts::column_name(&typed.data_type)),

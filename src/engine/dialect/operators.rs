@@ -4,7 +4,7 @@ use super::types::{PgType, of_expr};
 use crate::functions;
 use crate::functions::cast::{Target, scalar};
 use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue};
-use datafusion::functions_nested::expr_fn::{array_has_all, array_has_any};
+use datafusion::functions::string::expr_fn::starts_with;
 use datafusion::logical_expr::expr::{Like, ScalarFunction};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr, RawFieldAccessExpr};
 use datafusion::logical_expr::{BinaryExpr, Expr, GetFieldAccess, Operator, lit, not};
@@ -24,7 +24,12 @@ impl ExprPlanner for Operators {
     }
 
     fn plan_field_access(&self, expr: RawFieldAccessExpr, schema: &DFSchema) -> Result<PlannerResult<RawFieldAccessExpr>> {
-        if of_expr(&expr.expr, schema) != PgType::Jsonb {
+        let ty = of_expr(&expr.expr, schema);
+        if matches!(ty, PgType::List(_)) && matches!(expr.field_access, GetFieldAccess::ListIndex { .. }) {
+            let GetFieldAccess::ListIndex { key } = expr.field_access else { return Ok(PlannerResult::Original(expr)) };
+            return Ok(PlannerResult::Planned(call("array []", vec![expr.expr, *key])?));
+        }
+        if ty != PgType::Jsonb {
             return Ok(PlannerResult::Original(expr));
         }
         match expr.field_access {
@@ -69,9 +74,10 @@ fn plan(expr: &RawBinaryExpr, types: &(PgType, PgType)) -> Result<Option<Expr>> 
         Op::QuestionAnd => call("jsonb_exists_all", both())?,
         Op::AtArrow if !lists => call("jsonb_contains", both())?,
         Op::ArrowAt if !lists => call("jsonb_contains", vec![right(), left()])?,
-        Op::PGOverlap if lists => array_has_any(typed_list(left(), types, 0)?, typed_list(right(), types, 1)?),
-        Op::AtArrow => array_has_all(typed_list(left(), types, 0)?, typed_list(right(), types, 1)?),
-        Op::ArrowAt => array_has_all(typed_list(right(), types, 1)?, typed_list(left(), types, 0)?),
+        Op::PGOverlap if lists => call("array &&", vec![typed_list(left(), types, 0)?, typed_list(right(), types, 1)?])?,
+        Op::AtArrow => call("array @>", vec![typed_list(left(), types, 0)?, typed_list(right(), types, 1)?])?,
+        Op::ArrowAt => call("array @>", vec![typed_list(right(), types, 1)?, typed_list(left(), types, 0)?])?,
+        Op::PGStartsWith => starts_with(left(), right()),
         Op::AtQuestion => call("jsonb_path_exists_opr", vec![left(), jsonpath(right(), &types.1)?])?,
         Op::AtAt => call("jsonb_path_match_opr", vec![left(), jsonpath(right(), &types.1)?])?,
         Op::PGRegexMatch => call("regex_is_match", both())?,
@@ -194,7 +200,11 @@ fn concat(expr: &RawBinaryExpr, types: &(PgType, PgType)) -> Result<Option<Expr>
         (PgType::Jsonb, PgType::Jsonb | PgType::Unknown) | (PgType::Unknown, PgType::Jsonb) => {
             Some(call("jsonb_concat", vec![jsonb(left, &types.0)?, jsonb(right, &types.1)?])?)
         }
-        (PgType::List(_), _) | (_, PgType::List(_)) => None,
+        (PgType::List(_), PgType::List(_) | PgType::Unknown) | (PgType::Unknown, PgType::List(_)) => {
+            Some(call("array_cat", vec![typed_list(left, types, 0)?, typed_list(right, types, 1)?])?)
+        }
+        (PgType::List(_), _) => Some(call("array_append", vec![left, right])?),
+        (_, PgType::List(_)) => Some(call("array_prepend", vec![left, right])?),
         _ => Some(binary(text(left, &types.0), Operator::StringConcat, text(right, &types.1))),
     })
 }

@@ -1,12 +1,13 @@
 //! Text to statements: splitting, PostgreSQL-like syntax errors with their place, and the refusal of everything that writes.
 
+use super::tokens;
 use crate::EngineError;
 use datafusion::common::DataFusionError;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{Query, Select, SetExpr, Statement as SqlStatement, Visit, Visitor};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::ParserError;
-use datafusion::sql::sqlparser::tokenizer::{Location, Token, Tokenizer};
+use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 use std::ops::ControlFlow;
 
 /// How deep expressions and subqueries may nest.
@@ -21,10 +22,7 @@ fn syntax(message: impl Into<String>, at: Option<(usize, usize)>) -> EngineError
 /// # Errors
 /// A quote or comment is not closed.
 pub(super) fn split(sql: &str) -> Result<Vec<String>, EngineError> {
-    let tokens = Tokenizer::new(&PostgreSqlDialect {}, sql).tokenize_with_location().map_err(|error| {
-        let (line, column) = (error.location.line as usize, error.location.column as usize);
-        syntax(token_message(&error.message), (line > 0).then_some((line, column)))
-    })?;
+    let tokens = tokenize(sql)?;
     let offsets = Lines::new(sql);
     let mut statements = Vec::new();
     let mut start = 0;
@@ -48,6 +46,13 @@ pub(super) fn split(sql: &str) -> Result<Vec<String>, EngineError> {
     }
     push(start, sql.len(), empty);
     Ok(statements)
+}
+
+fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, EngineError> {
+    Tokenizer::new(&PostgreSqlDialect {}, sql).tokenize_with_location().map_err(|error| {
+        let (line, column) = (error.location.line as usize, error.location.column as usize);
+        syntax(token_message(&error.message), (line > 0).then_some((line, column)))
+    })
 }
 
 /// Byte offsets of lines and columns (in characters, from 1).
@@ -92,7 +97,7 @@ pub(super) fn statement(sql: &str) -> Result<Statement, EngineError> {
     if split(sql)?.is_empty() {
         return Err(syntax("there is no statement", None));
     }
-    let parsed = DFParserBuilder::new(sql)
+    let parsed = DFParserBuilder::new(tokens::prepare(tokenize(sql)?)?)
         .with_dialect(&PostgreSqlDialect {})
         .with_recursion_limit(RECURSION)
         .build()

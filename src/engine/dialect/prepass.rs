@@ -5,15 +5,16 @@
 use super::ast::{binary, call, last_name, literal, negate, positional, string_of, text};
 use super::relation::has_srf;
 use super::srf::{self, Call};
-use super::{casts, names, quantified, query};
+use super::{casts, names, quantified, query, rows};
 use crate::EngineError;
 use crate::functions::cast::Target;
 use chrono::{DateTime, Utc};
 use datafusion::logical_expr::ScalarUDF;
+use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, DataType, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments,
-    Ident, Interval, Join, JoinConstraint, JoinOperator, OrderByExpr, OrderByOptions, Query, Select, SelectItem, Statement,
-    TableAliasColumnDef, TableFactor, TableWithJoins, Value, VisitMut, VisitorMut,
+    AccessExpr, BinaryOperator, CaseWhen, DataType, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
+    FunctionArguments, Ident, Interval, Join, JoinConstraint, JoinOperator, OrderByExpr, OrderByOptions, Query, Select, SelectItem,
+    Statement, Subscript, TableAliasColumnDef, TableFactor, TableWithJoins, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -144,7 +145,9 @@ fn unnest_in(expr: &mut Expr) {
     match expr {
         Expr::Function(function) => {
             let name = last_name(&function.name).unwrap_or_default();
-            if let Some(srf) = srf::named(&name).filter(|srf| !srf.single && srf.lists.len() == 1) {
+            if name == "unnest" {
+                map_args(function, |args| args.into_iter().map(|arg| call("array flat", vec![arg])).collect());
+            } else if let Some(srf) = srf::named(&name).filter(|srf| !srf.single && srf.lists.len() == 1) {
                 function.name = datafusion::sql::sqlparser::ast::ObjectName::from(vec![Ident::new(srf.lists[0])]);
                 let list = call("unnest", vec![expr.clone()]);
                 *expr = if srf.tags == [Some("jsonb")] { call("jsonb_tag", vec![list]) } else { list };
@@ -199,6 +202,8 @@ impl Prepass {
             Expr::AtTimeZone { timestamp, time_zone } => {
                 Some(call("timezone", vec![time_zone.as_ref().clone(), timestamp.as_ref().clone()]))
             }
+            Expr::Between { low, .. } if is_symmetric(low) => None,
+            Expr::BinaryOp { left, op: BinaryOperator::And, right } => symmetric(left, right),
             Expr::Between { expr: inner, negated, low, high } => {
                 let low = binary(inner.as_ref().clone(), BinaryOperator::GtEq, low.as_ref().clone());
                 let high = binary(inner.as_ref().clone(), BinaryOperator::LtEq, high.as_ref().clone());
@@ -236,6 +241,16 @@ impl Prepass {
                 Some(call("substring_regex", vec![inner.as_ref().clone(), from.as_ref().clone()]))
             }
             Expr::Collate { expr: inner, .. } => Some(inner.as_ref().clone()),
+            Expr::UnaryOp { op, expr: inner } => unary(op).map(|name| call(name, vec![inner.as_ref().clone()])),
+            Expr::CompoundFieldAccess { root, access_chain } => sliced(root, access_chain),
+            Expr::InSubquery { expr: inner, subquery, negated } => {
+                rows::fields(inner).and_then(|fields| rows::within(fields, subquery)).map(|found| negate(found, *negated))
+            }
+            Expr::BinaryOp { left, op, right } => rows::compared(left, op, right),
+            Expr::InList { expr: inner, list, negated } => {
+                rows::values_of(list).map(|query| Expr::InSubquery { expr: inner.clone(), subquery: Box::new(query), negated: *negated })
+            }
+            Expr::Nested(inner) => rows::values_of(std::slice::from_ref(inner)).map(|query| Expr::Subquery(Box::new(query))),
             Expr::Value(value) => match &value.value {
                 Value::EscapedStringLiteral(string) | Value::UnicodeStringLiteral(string) => Some(text(string.clone())),
                 Value::DollarQuotedString(string) => Some(text(string.value.clone())),
@@ -303,7 +318,21 @@ impl Prepass {
             },
             "sign" => renamed(function, "signum"),
             "ceiling" => renamed(function, "ceil"),
-            "array_remove" => renamed(function, "array_remove_all"),
+            "text" => positional(&function.args).filter(|args| args.len() == 1).map(|args| call(&Target::Text.function(false), args)),
+            "variance" => renamed(function, "var_samp"),
+            "string_agg" if is_distinct(function) && function.over.is_none() => {
+                let Some([value, separator]) = positional(&function.args).and_then(|args| <[Expr; 2]>::try_from(args).ok()) else {
+                    return Ok(None);
+                };
+                map_args(function, |_| vec![value.clone()]);
+                rename(function, "array_agg");
+                sort_distinct(function);
+                let joined = call("array_to_string", vec![Expr::Function(function.clone()), separator]);
+                let mut counted = super::ast::function("count", vec![value]);
+                counted.filter = function.filter.clone();
+                let any = binary(Expr::Function(counted), BinaryOperator::Gt, literal(Value::Number("0".into(), false)));
+                Some(case(any, joined))
+            }
             // DISTINCT sorts.
             "array_agg" | "string_agg" => {
                 sort_distinct(function);
@@ -348,6 +377,60 @@ impl Prepass {
             _ => None,
         })
     }
+}
+
+/// `CASE WHEN condition THEN result END`.
+fn case(condition: Expr, result: Expr) -> Expr {
+    Expr::Case {
+        case_token: AttachedToken::empty(),
+        end_token: AttachedToken::empty(),
+        operand: None,
+        conditions: vec![CaseWhen { condition, result }],
+        else_result: None,
+    }
+}
+
+/// The function behind a prefix operator that DataFusion does not plan.
+fn unary(op: &UnaryOperator) -> Option<&'static str> {
+    Some(match op {
+        UnaryOperator::BitwiseNot => "bitwise not",
+        UnaryOperator::PGAbs => "abs",
+        UnaryOperator::PGSquareRoot => "sqrt",
+        UnaryOperator::PGCubeRoot => "cbrt",
+        UnaryOperator::PGPrefixFactorial => "factorial",
+        _ => return None,
+    })
+}
+
+fn is_symmetric(low: &Expr) -> bool {
+    matches!(low, Expr::Identifier(ident) if ident.value == super::tokens::SYMMETRIC)
+}
+
+/// `x between symmetric a and b`, whose tokens have become `x between <mark> and a and b`.
+fn symmetric(left: &Expr, other: &Expr) -> Option<Expr> {
+    match left {
+        Expr::UnaryOp { op: UnaryOperator::Not, expr } => symmetric(expr, other).map(|found| negate(found, true)),
+        // AND is read from left to right: `p and x between <mark> and a`, and then `and b`.
+        Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
+            symmetric(right, other).map(|found| binary(left.as_ref().clone(), BinaryOperator::And, found))
+        }
+        Expr::Between { expr, negated, low, high } if is_symmetric(low) => {
+            let within = |low: &Expr, high: &Expr| {
+                let least = binary(expr.as_ref().clone(), BinaryOperator::GtEq, low.clone());
+                Expr::Nested(Box::new(binary(least, BinaryOperator::And, binary(expr.as_ref().clone(), BinaryOperator::LtEq, high.clone()))))
+            };
+            let either = binary(within(high, other), BinaryOperator::Or, within(other, high));
+            Some(negate(Expr::Nested(Box::new(either)), *negated))
+        }
+        _ => None,
+    }
+}
+
+/// `a[l:u]`, whose bounds may be missing.
+fn sliced(root: &Expr, chain: &[AccessExpr]) -> Option<Expr> {
+    let [AccessExpr::Subscript(Subscript::Slice { lower_bound, upper_bound, stride: None })] = chain else { return None };
+    let bound = |bound: &Option<Expr>, missing: &str| bound.clone().unwrap_or_else(|| literal(Value::Number(missing.into(), false)));
+    Some(call("array [:]", vec![root.clone(), bound(lower_bound, "1"), bound(upper_bound, "2147483647")]))
 }
 
 fn renamed(function: &mut Function, name: &str) -> Option<Expr> {

@@ -108,7 +108,7 @@ fn chain(items: impl Iterator<Item = Expr>, all: bool) -> Option<Expr> {
 }
 
 /// A query from a constant text, to be filled in.
-fn template(sql: &str) -> Option<Query> {
+pub(super) fn template(sql: &str) -> Option<Query> {
     match Parser::parse_sql(&PostgreSqlDialect {}, sql).ok()?.pop()? {
         Statement::Query(query) => Some(*query),
         _ => None,
@@ -135,7 +135,7 @@ pub(super) fn array_of(query: &Query) -> Option<Expr> {
     Some(call("array_or_empty", vec![Expr::Subquery(Box::new(aggregated))]))
 }
 
-fn select_of(query: &mut Query) -> Option<&mut Select> {
+pub(super) fn select_of(query: &mut Query) -> Option<&mut Select> {
     match query.body.as_mut() {
         SetExpr::Select(select) => Some(select),
         _ => None,

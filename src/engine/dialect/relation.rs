@@ -257,6 +257,7 @@ fn lists(call: &Call, schema: &DFSchema, cx: &mut dyn RelationPlannerContext) ->
             _ => None,
         });
         let tags = tags.collect();
+        let args = args.into_iter().map(|arg| super::operators::call("array flat", vec![arg])).collect::<Result<_>>()?;
         return Ok((args, tags));
     }
     let apply = |name: &str, args: Vec<Expr>| -> Result<Expr> {

@@ -5,8 +5,9 @@
 
 use super::dependent;
 use super::operators::call;
+use super::ordering;
 use super::row_subquery::{self, Kind, row_local};
-use super::types::{PgType, of_expr, of_field, tag_of};
+use super::types::{of_field, tag_of};
 use crate::functions::arrays::{Op, quantified};
 use assay_tables::EXTENSION;
 use datafusion::arrow::datatypes::DataType;
@@ -50,7 +51,7 @@ impl Rewriter<'_> {
     fn plan(&mut self, plan: LogicalPlan) -> Result<LogicalPlan> {
         let lateral = matches!(&plan, LogicalPlan::Join(join) if is_lateral(&join.right));
         let plan = plan.map_children(|child| Ok(Transformed::yes(self.plan(child)?)))?.data;
-        match sort_keys(plan)? {
+        match ordering::rewrite(plan)? {
             // Whose columns it refers to, the join above or the query around knows.
             LogicalPlan::Subquery(subquery) => Ok(Arc::unwrap_or_clone(subquery.subquery)),
             LogicalPlan::Join(join) if lateral => self.lateral(join),
@@ -237,20 +238,6 @@ fn has_subquery(expr: &Expr) -> bool {
 /// True if a plan is, or reads from, a LATERAL subquery.
 fn is_lateral(plan: &LogicalPlan) -> bool {
     plan.exists(|node| Ok(matches!(node, LogicalPlan::Subquery(_)))).unwrap_or(false)
-}
-
-/// jsonb and addresses sort by their own order, not by that of their text.
-fn sort_keys(node: LogicalPlan) -> Result<LogicalPlan> {
-    let LogicalPlan::Sort(mut sort) = node else { return Ok(node) };
-    for by in &mut sort.expr {
-        let key = match of_expr(&by.expr, sort.input.schema()) {
-            PgType::Jsonb => "jsonb_sort_key",
-            ty if ty.is_address() => "inet key",
-            _ => continue,
-        };
-        by.expr = call(key, vec![by.expr.clone()])?;
-    }
-    Ok(LogicalPlan::Sort(sort))
 }
 
 /// A scalar subquery that may give many rows: an aggregate that refuses them.

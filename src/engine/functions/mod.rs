@@ -2,6 +2,7 @@
 //!
 //! They override DataFusion's of the same name where PostgreSQL's answer differs.
 
+mod array_ops;
 pub(crate) mod arrays;
 pub(crate) mod cast;
 mod dates;
@@ -16,6 +17,7 @@ pub(crate) mod jsonpath;
 mod numbers;
 mod regex;
 pub(crate) mod row;
+mod series;
 mod strings;
 pub(crate) mod text_out;
 pub(crate) mod time_in;
@@ -28,6 +30,7 @@ use std::sync::{Arc, LazyLock};
 
 static FUNCTIONS: LazyLock<HashMap<String, Arc<ScalarUDF>>> = LazyLock::new(|| {
     let families = [
+        array_ops::ALL,
         arrays::ALL,
         dates::ALL,
         inet::ALL,
@@ -42,7 +45,12 @@ static FUNCTIONS: LazyLock<HashMap<String, Arc<ScalarUDF>>> = LazyLock::new(|| {
         to_char::ALL,
     ];
     let rows = families.into_iter().flatten().map(|def| def.udf());
-    rows.chain(arrays::typed()).chain(cast::all()).map(|udf| (udf.name().to_string(), Arc::new(udf))).collect()
+    rows.chain(arrays::typed())
+        .chain(array_ops::typed())
+        .chain(series::all())
+        .chain(cast::all())
+        .map(|udf| (udf.name().to_string(), Arc::new(udf)))
+        .collect()
 });
 
 /// Every scalar function of ours.

@@ -33,6 +33,12 @@ pub(crate) const ALL: &[Def] = &[
         Ok(found.map_or(Value::Null, |captures| Value::Texts(groups(&captures))))
     })
     .required(2),
+    Def::new("substring_similar", &[Kind::Text, Kind::Text, Kind::Text], Ret::Text, |row| {
+        let pattern = similar_parts(row.text(1), if row.len() > 2 { row.text(2) } else { "\\" })?;
+        let found = compiled(&pattern, "")?.captures(row.text(0)).map_err(broken)?;
+        Ok(found.and_then(|captures| captures.get(1).or_else(|| captures.get(0))).map(|found| found.as_str()).into())
+    })
+    .required(2),
     Def::new("regexp_substr", &[Kind::Text, Kind::Text], Ret::Text, |row| {
         let regex = compiled(row.text(1), "")?;
         Ok(regex.find(row.text(0)).map_err(broken)?.map(|found| found.as_str()).into())
@@ -316,6 +322,21 @@ fn similar(pattern: &str, escape: &str) -> Result<String> {
     }
     out.push_str(")$");
     Ok(out)
+}
+
+/// A SIMILAR pattern of three parts, set apart by escaped quotes, of which the middle one is wanted.
+fn similar_parts(pattern: &str, escape: &str) -> Result<String> {
+    let mark = format!("{escape}\"");
+    let parts: Vec<&str> = pattern.split(mark.as_str()).collect();
+    let inner = |part: &str| -> Result<String> {
+        let whole = similar(part, escape)?;
+        Ok(whole.trim_start_matches('^').trim_end_matches('$').to_string())
+    };
+    match parts.as_slice() {
+        [first, wanted, last] => Ok(format!("^(?:{})({})(?:{})$", inner(first)?, inner(wanted)?, inner(last)?)),
+        [whole] => similar(whole, escape),
+        _ => fail("SQL regular expression may not contain more than two escape-double-quote separators"),
+    }
 }
 
 fn replace(row: Row<'_>) -> Result<Value<'_>> {
