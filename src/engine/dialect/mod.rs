@@ -6,8 +6,14 @@
 mod args;
 mod ast;
 mod casts;
+mod ctes;
 mod dependent;
+mod from;
+mod grouping;
+mod grouping_sets;
+mod limits;
 mod names;
+mod null_keys;
 mod operators;
 mod ordering;
 mod parse;
@@ -18,10 +24,13 @@ mod relation;
 mod row_subquery;
 mod rows;
 mod secrets;
+mod set_ops;
 mod srf;
 mod subquery;
 mod tokens;
 mod types;
+mod unions;
+mod using;
 
 #[cfg(test)]
 mod control_answers;
@@ -52,7 +61,7 @@ pub(crate) fn builder(mut builder: SessionStateBuilder) -> SessionStateBuilder {
     // Tags of fields travel through planning; a node that drops one must not fail the plan.
     options.execution.skip_physical_aggregate_schema_check = true;
     builder.expr_planners().get_or_insert_with(Vec::new).insert(0, Arc::new(operators::Operators));
-    builder.with_type_planner(Arc::new(types::Types))
+    builder.with_type_planner(Arc::new(types::Types)).with_optimizer_rules(null_keys::rules())
 }
 
 /// Registers what needs the finished context (relation planner, functions).
@@ -134,7 +143,8 @@ pub(crate) async fn plan(state: &SessionState, sql: &str, args: &[Arg]) -> Resul
         state.statement_to_plan(statement).await
     };
     let plan = plan.map_err(|error| of_planning(error, state))?;
-    let plan = subquery::rewrite(relation::retag(plan)?, state)?;
+    let plan = relation::retag(unions::typed(plan)?)?;
+    let plan = subquery::rewrite(plan, state)?;
     Ok(names::restore(plan)?)
 }
 

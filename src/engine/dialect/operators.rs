@@ -144,7 +144,7 @@ fn like(expr: Expr, pattern: Expr, negated: bool, insensitive: bool) -> Expr {
 }
 
 /// An untyped literal as a literal of a type.
-fn typed(expr: Expr, ty: &PgType) -> Result<Expr> {
+pub(super) fn typed(expr: Expr, ty: &PgType) -> Result<Expr> {
     let Some((target, array)) = ty.target() else { return Ok(expr) };
     match &expr {
         Expr::Literal(ScalarValue::Utf8(Some(text)), _) if !array => {

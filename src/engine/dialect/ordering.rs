@@ -6,7 +6,7 @@ use assay_tables::EXTENSION;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, Result};
 use datafusion::logical_expr::expr::FieldMetadata;
-use datafusion::logical_expr::logical_plan::{Aggregate, Distinct};
+use datafusion::logical_expr::logical_plan::{Aggregate, Distinct, Window};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, SortExpr};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,15 +28,25 @@ pub(super) fn rewrite(node: LogicalPlan) -> Result<LogicalPlan> {
         }
         LogicalPlan::Window(window) => {
             let schema = Arc::clone(window.input.schema());
-            let done = LogicalPlan::Window(window).map_expressions(|expr| {
-                expr.transform_up(|expr| {
+            let mut exprs = Vec::with_capacity(window.window_expr.len());
+            let mut any = false;
+            for expr in window.window_expr {
+                let name = expr.schema_name().to_string();
+                let done = expr.transform_up(|expr| {
                     let Expr::WindowFunction(mut call) = expr else { return Ok(Transformed::no(expr)) };
                     let changed = keys(&mut call.params.order_by, &schema)?;
                     let call = Expr::WindowFunction(call);
                     Ok(if changed { Transformed::yes(call) } else { Transformed::no(call) })
-                })
-            })?;
-            Ok(done.data)
+                })?;
+                any |= done.transformed;
+                // What stands above knows the function by its name.
+                exprs.push(if done.transformed { done.data.unalias().alias(name) } else { done.data });
+            }
+            Ok(LogicalPlan::Window(if any {
+                Window::try_new(exprs, window.input)?
+            } else {
+                Window { window_expr: exprs, input: window.input, schema: window.schema }
+            }))
         }
         LogicalPlan::Aggregate(aggregate) => addresses(aggregate),
         other => Ok(other),

@@ -32,6 +32,24 @@ pub(super) fn within(fields: Vec<Expr>, query: &Query) -> Option<Expr> {
     })
 }
 
+/// `(a, b) in (query)` as a condition, where NULL is as good as false: a row that is equal exists.
+pub(super) fn filters(expr: &mut Expr) {
+    match expr {
+        Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
+            filters(left);
+            filters(right);
+        }
+        Expr::Nested(inner) => filters(inner),
+        Expr::InSubquery { expr: inner, subquery, negated: false } => {
+            let found = fields(inner).and_then(|fields| exists(&fields, subquery, equality(&fields)?));
+            if let Some(found) = found {
+                *expr = found;
+            }
+        }
+        _ => {}
+    }
+}
+
 /// `row(a, b) = (query)`: the comparison moves into the query, which gives one row or none.
 pub(super) fn compared(left: &Expr, op: &BinaryOperator, right: &Expr) -> Option<Expr> {
     let negated = match op {
@@ -84,6 +102,16 @@ fn exists(fields: &[Expr], query: &Query, condition: Expr) -> Option<Expr> {
     let mut outer = over(fields, query)?;
     select_of(&mut outer)?.selection = Some(condition);
     Some(Expr::Exists { subquery: Box::new(outer), negated: false })
+}
+
+/// `(a, b) is null`, `(a, b) is not null`: so are all of its fields.
+pub(super) fn of_nulls(row: &Expr, null: bool) -> Option<Expr> {
+    let test = |field: Expr| {
+        let field = Box::new(Expr::Nested(Box::new(field)));
+        if null { Expr::IsNull(field) } else { Expr::IsNotNull(field) }
+    };
+    let tests = fields(row)?.into_iter().map(test).reduce(|all, one| binary(all, BinaryOperator::And, one))?;
+    Some(Expr::Nested(Box::new(tests)))
 }
 
 /// `values (1), (2)` where an expression list was expected: it is parsed as a function and rows.
