@@ -2,9 +2,7 @@
 
 use super::names::{MARK, normal};
 use super::quantified::{select_of, template};
-use datafusion::sql::sqlparser::ast::{
-    Cte, Ident, ObjectName, Query, SetExpr, TableAlias, TableFactor, VisitMut, VisitorMut,
-};
+use datafusion::sql::sqlparser::ast::{Cte, Ident, ObjectName, Query, SetExpr, TableAlias, TableFactor, VisitMut, VisitorMut};
 use std::ops::ControlFlow;
 
 /// The names that the queries around have in WITH.

@@ -3,10 +3,10 @@
 //! The plan is not run row by row. The distinct values of the outer columns it refers to (its domain) are joined in at its leaves and carried
 //! upwards through every operator, so that each row knows for which outer values it holds; then one join brings it and the outer plan together.
 
+use super::{grouping_sets, limits};
 use datafusion::arrow::datatypes::FieldRef;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, NullEquality, Result, ScalarValue, TableReference, not_impl_err};
-use super::{grouping_sets, limits};
 use datafusion::functions::core::expr_fn::coalesce;
 use datafusion::functions_window::row_number::row_number_udwf;
 use datafusion::logical_expr::expr::WindowFunction;

@@ -27,8 +27,7 @@ pub(super) fn name_values(select: &mut Select) -> BTreeMap<String, Ident> {
         let Some(call) = Call::of(relation) else { continue };
         let Some(column) = call.value_column() else { continue };
         values.insert(call.qualifier().value.to_lowercase(), column.clone());
-        if let TableFactor::Table { alias: Some(alias), .. } | TableFactor::Function { alias: Some(alias), .. } = relation
-        {
+        if let TableFactor::Table { alias: Some(alias), .. } | TableFactor::Function { alias: Some(alias), .. } = relation {
             if alias.columns.is_empty() {
                 alias.columns.push(TableAliasColumnDef { name: column, data_type: None });
             }

@@ -8,16 +8,26 @@ use datafusion::logical_expr::utils::{enumerate_grouping_sets, grouping_set_to_e
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, lit};
 use std::sync::Arc;
 
+/// PostgreSQL, too, takes no CUBE of more.
+const WIDEST: usize = 12;
+
 /// The same rows out of an aggregate for each set.
 pub(super) fn as_union(aggregate: Aggregate) -> Result<LogicalPlan> {
     let Aggregate { input, group_expr, aggr_expr, schema, .. } = aggregate;
     let sets = enumerate_grouping_sets(group_expr)?;
     let all: Vec<Expr> = grouping_set_to_exprlist(&sets)?.into_iter().cloned().collect();
-    let [Expr::GroupingSet(GroupingSet::GroupingSets(sets))] = sets.as_slice() else {
-        return not_impl_err!("this kind of grouping sets in a correlated subquery");
+    let sets: Vec<Vec<Expr>> = match sets.as_slice() {
+        [Expr::GroupingSet(GroupingSet::GroupingSets(sets))] => sets.clone(),
+        [Expr::GroupingSet(GroupingSet::Rollup(exprs))] => (0..=exprs.len()).rev().map(|width| exprs[..width].to_vec()).collect(),
+        [Expr::GroupingSet(GroupingSet::Cube(exprs))] if exprs.len() <= WIDEST => {
+            let subset =
+                |bits: usize| exprs.iter().enumerate().filter(|(at, _)| (bits >> at) & 1 == 1).map(|(_, expr)| expr.clone()).collect();
+            (0..1 << exprs.len()).map(subset).collect()
+        }
+        _ => return not_impl_err!("this kind of grouping sets in a correlated subquery"),
     };
     let mut branches = Vec::with_capacity(sets.len());
-    for set in sets {
+    for set in &sets {
         let (asked, counted): (Vec<Expr>, Vec<Expr>) = aggr_expr.iter().cloned().partition(is_grouping);
         let plain = LogicalPlanBuilder::from(input.as_ref().clone()).aggregate(set.clone(), counted)?.build()?;
         let mut exprs = Vec::with_capacity(schema.fields().len());
@@ -60,7 +70,7 @@ fn level(expr: &Expr, set: &[Expr]) -> Expr {
     let done = expr.clone().transform_up(|expr| {
         Ok(match expr {
             Expr::AggregateFunction(call) if call.func.name() == "grouping" => {
-                let bits = call.params.args.iter().fold(0i32, |bits, arg| bits << 1 | i32::from(!set.contains(arg)));
+                let bits = call.params.args.iter().fold(0i32, |bits, arg| (bits << 1) | i32::from(!set.contains(arg)));
                 Transformed::yes(lit(bits))
             }
             other => Transformed::no(other),

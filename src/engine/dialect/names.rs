@@ -5,13 +5,14 @@
 
 use super::ast::last_name;
 use super::casts;
+use datafusion::arrow::datatypes::Field;
 use datafusion::common::{Column, Result, TableReference};
 use datafusion::logical_expr::expr::Alias;
 use datafusion::logical_expr::{Distinct as LogicalDistinct, Expr as LogicalExpr, LogicalPlan, LogicalPlanBuilder, Projection};
 use datafusion::sql::sqlparser::ast::{
-    Distinct, Expr, FunctionArguments, GroupByExpr, Ident, OrderByExpr, Query, Select, SelectItem, SetExpr, TrimWhereField, Value, Visit, Visitor,
+    Distinct, Expr, FunctionArguments, GroupByExpr, Ident, OrderByExpr, Query, Select, SelectItem, SetExpr, TrimWhereField, Value, Visit,
+    Visitor,
 };
-use datafusion::arrow::datatypes::Field;
 use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
 use std::sync::Arc;

@@ -13,9 +13,9 @@ use chrono::{DateTime, Utc};
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, BinaryOperator, CaseWhen, DataType, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
-    FunctionArguments, Ident, Interval, NamedWindowDefinition, OrderByExpr, OrderByOptions, Query, Select, SelectItem, Statement, Subscript,
-    TableFactor, TableWithJoins, UnaryOperator, Value, VisitMut, VisitorMut,
+    AccessExpr, BinaryOperator, CaseWhen, DataType, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentClause, FunctionArguments, Ident, Interval, NamedWindowDefinition, OrderByExpr, OrderByOptions, Query, Select,
+    SelectItem, Statement, Subscript, TableFactor, TableWithJoins, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -401,7 +401,11 @@ fn symmetric(left: &Expr, other: &Expr) -> Option<Expr> {
         Expr::Between { expr, negated, low, high } if is_symmetric(low) => {
             let within = |low: &Expr, high: &Expr| {
                 let least = binary(expr.as_ref().clone(), BinaryOperator::GtEq, low.clone());
-                Expr::Nested(Box::new(binary(least, BinaryOperator::And, binary(expr.as_ref().clone(), BinaryOperator::LtEq, high.clone()))))
+                Expr::Nested(Box::new(binary(
+                    least,
+                    BinaryOperator::And,
+                    binary(expr.as_ref().clone(), BinaryOperator::LtEq, high.clone()),
+                )))
             };
             let either = binary(within(high, other), BinaryOperator::Or, within(other, high));
             Some(negate(Expr::Nested(Box::new(either)), *negated))

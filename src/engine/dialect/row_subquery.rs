@@ -35,12 +35,16 @@ pub(super) enum Kind {
 /// The subquery as a function of its outer columns; `id` is its own.
 pub(super) fn function(id: usize, kind: Kind, subquery: &Subquery, schema: &DFSchema, state: &SessionState) -> Result<Expr> {
     let mut outer: Vec<(FieldRef, Column)> = Vec::new();
+    // VALUES are computed when they are planned.
     let plan = subquery.subquery.as_ref().clone().transform_up_with_subqueries(|node| {
-        // VALUES are computed when they are planned.
-        let node = match node {
-            LogicalPlan::Values(values) if values.values.iter().flatten().any(Expr::contains_outer) => values_as_union(values)?,
-            other => other,
-        };
+        Ok(match node {
+            LogicalPlan::Values(values) if values.values.iter().flatten().any(Expr::contains_outer) => {
+                Transformed::yes(values_as_union(values)?)
+            }
+            other => Transformed::no(other),
+        })
+    })?;
+    let plan = plan.data.transform_up_with_subqueries(|node| {
         node.map_expressions(|expr| {
             expr.transform_up(|expr| match expr {
                 Expr::OuterReferenceColumn(field, column) => {
@@ -86,9 +90,10 @@ pub(super) fn function(id: usize, kind: Kind, subquery: &Subquery, schema: &DFSc
 fn values_as_union(values: Values) -> Result<LogicalPlan> {
     let mut rows = Vec::with_capacity(values.values.len());
     for row in values.values {
-        let exprs = row.into_iter().zip(values.schema.fields()).map(|(value, field)| {
-            datafusion::logical_expr::cast(value, field.data_type().clone()).alias(field.name())
-        });
+        let exprs = row
+            .into_iter()
+            .zip(values.schema.fields())
+            .map(|(value, field)| datafusion::logical_expr::cast(value, field.data_type().clone()).alias(field.name()));
         rows.push(Arc::new(LogicalPlanBuilder::empty(true).project(exprs.collect::<Vec<_>>())?.build()?));
     }
     if rows.len() == 1

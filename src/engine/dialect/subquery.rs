@@ -19,7 +19,7 @@ use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::logical_plan::{Filter, Join, Limit};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
-    BinaryExpr, Expr, ExprFunctionExt, FetchType, JoinType, LogicalPlan, LogicalPlanBuilder, Operator, SkipType, Subquery, lit, not, when,
+    BinaryExpr, Expr, ExprFunctionExt, FetchType, JoinType, LogicalPlan, LogicalPlanBuilder, Operator, SkipType, Subquery, lit, not,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -67,28 +67,15 @@ impl Rewriter<'_> {
         }
     }
 
-    /// Conditions without subqueries come first, as PostgreSQL has it: what a subquery is not asked for it cannot fail at.
+    /// Conditions without subqueries come first, as PostgreSQL has it: the subqueries are asked for fewer rows.
     fn filter(&mut self, filter: Filter) -> Result<LogicalPlan> {
         let (asking, plain): (Vec<Expr>, Vec<Expr>) = split_conjunction_owned(filter.predicate).into_iter().partition(has_subquery);
-        let first = conjunction(plain);
-        let input = match first.clone() {
+        let input = match conjunction(plain) {
             Some(first) => Arc::new(LogicalPlan::Filter(Filter::try_new(first, filter.input)?)),
             None => filter.input,
         };
         let Some(asking) = conjunction(asking) else { return Ok(Arc::unwrap_or_clone(input)) };
-        let done = self.expressions(LogicalPlan::Filter(Filter::try_new(asking, input)?))?;
-        match (done, first) {
-            (LogicalPlan::Filter(filter), Some(first)) => {
-                // The optimizer may make one filter of both, whose parts are computed for all rows.
-                let guarded = split_conjunction_owned(filter.predicate).into_iter().map(|part| {
-                    let calls = part.exists(|expr| Ok(row_subquery::is_call(expr)))?;
-                    if calls { when(first.clone(), part).otherwise(lit(false)) } else { Ok(part) }
-                });
-                let guarded = conjunction(guarded.collect::<Result<Vec<_>>>()?).unwrap_or_else(|| lit(true));
-                Ok(LogicalPlan::Filter(Filter::try_new(guarded, filter.input)?))
-            }
-            (done, _) => Ok(done),
-        }
+        self.expressions(LogicalPlan::Filter(Filter::try_new(asking, input)?))
     }
 
     /// A join whose right side refers to the left one.
@@ -265,7 +252,8 @@ fn sink(filter: Filter) -> Result<LogicalPlan> {
         _ => return Ok(LogicalPlan::Filter(filter)),
     };
     let schema = Arc::clone(join.left.schema());
-    let ours = |expr: &Expr| !has_subquery(expr) && !expr.is_volatile() && expr.column_refs().into_iter().all(|column| schema.has_column(column));
+    let ours =
+        |expr: &Expr| !has_subquery(expr) && !expr.is_volatile() && expr.column_refs().into_iter().all(|column| schema.has_column(column));
     let (below, above): (Vec<Expr>, Vec<Expr>) = split_conjunction_owned(filter.predicate).into_iter().partition(ours);
     if let Some(below) = conjunction(below) {
         join.left = Arc::new(LogicalPlan::Filter(Filter::try_new(below, join.left)?));

@@ -109,7 +109,8 @@ fn literals(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, EngineErro
                 if !newline {
                     return Err(syntax(format!("'{}'", more.replace('\'', "''")), token.span));
                 }
-                if let Some(TokenWithSpan { token: Token::SingleQuotedString(text) | Token::EscapedStringLiteral(text), .. }) = out.last_mut()
+                if let Some(TokenWithSpan { token: Token::SingleQuotedString(text) | Token::EscapedStringLiteral(text), .. }) =
+                    out.last_mut()
                 {
                     text.push_str(more);
                 }
@@ -234,7 +235,9 @@ fn similar(tokens: &[TokenWithSpan], open: usize) -> Vec<usize> {
             Token::LParen => depth += 1,
             Token::RParen if depth == 1 => break,
             Token::RParen => depth -= 1,
-            Token::Word(word) if depth == 1 && word.keyword == Keyword::SIMILAR && !is_word(tokens.get(at + 1).map(|t| &t.token), &[Keyword::TO]) => {
+            Token::Word(word)
+                if depth == 1 && word.keyword == Keyword::SIMILAR && !is_word(tokens.get(at + 1).map(|t| &t.token), &[Keyword::TO]) =>
+            {
                 found.push(at);
             }
             Token::Word(word) if depth == 1 && word.keyword == Keyword::ESCAPE && !found.is_empty() => found.push(at),

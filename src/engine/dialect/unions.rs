@@ -59,7 +59,8 @@ fn resolved(union: &Union) -> Result<Option<Union>> {
     }
     let first = inputs.first().map(|input| Arc::clone(input.schema()));
     let alike = inputs.iter().all(|input| {
-        let types = |schema: &datafusion::common::DFSchema| schema.fields().iter().map(|field| field.data_type().clone()).collect::<Vec<_>>();
+        let types =
+            |schema: &datafusion::common::DFSchema| schema.fields().iter().map(|field| field.data_type().clone()).collect::<Vec<_>>();
         first.as_ref().is_some_and(|first| types(first) == types(input.schema()))
     });
     if !alike {

@@ -6,11 +6,11 @@
 use super::names::MARK;
 use super::relation::tagged;
 use super::types::{of_expr, tag_of};
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, NullEquality, Result, TableReference, plan_err};
 use datafusion::functions::core::expr_fn::coalesce;
 use datafusion::logical_expr::logical_plan::{Join, JoinConstraint};
 use datafusion::logical_expr::{Expr, JoinType, LogicalPlan, LogicalPlanBuilder, lit};
-use datafusion::common::tree_node::{Transformed, TreeNode};
 use std::sync::Arc;
 
 /// `left JOIN right USING (names)`.
