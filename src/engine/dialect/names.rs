@@ -248,18 +248,20 @@ pub(super) fn restore(plan: LogicalPlan) -> Result<LogicalPlan> {
     LogicalPlanBuilder::from(plan).project(columns)?.build()
 }
 
-/// The columns of a subquery under the names by which the query around may call them: of several of one name the first.
+/// The columns of a subquery under the names by which the query around may call them; several of one name it may not call at all.
 pub(super) fn settle(plan: LogicalPlan) -> Result<LogicalPlan> {
     let names = given(&plan);
-    if names.iter().eq(plan.schema().fields().iter().map(|field| field.name())) && !names.iter().any(|name| name.contains(MARK)) {
-        return Ok(plan);
-    }
     let mut used: HashMap<&str, usize> = HashMap::new();
-    let mut settled = Vec::with_capacity(names.len());
     for name in &names {
-        let count = used.entry(base(name)).or_default();
-        *count += 1;
-        settled.push(if *count == 1 { base(name).to_string() } else { format!("{}{MARK}{count}", base(name)) });
+        *used.entry(base(name)).or_default() += 1;
+    }
+    let settled = names.iter().enumerate().map(|(at, name)| match used.get(base(name)) {
+        Some(1) => base(name).to_string(),
+        _ => format!("{}{MARK}{at}", base(name)),
+    });
+    let settled: Vec<String> = settled.collect();
+    if settled.iter().eq(plan.schema().fields().iter().map(|field| field.name())) {
+        return Ok(plan);
     }
     let columns: Vec<LogicalExpr> = plan
         .schema()
