@@ -2,7 +2,7 @@
 //!
 //! A statement goes text → AST ([`parse`]) → arguments as literals ([`args`]) → secret columns ([`secrets`]) → rewritten AST ([`prepass`]) →
 //! logical plan, during which DataFusion asks [`operators`], [`types`] and [`relation`] → plan with correlated subqueries made executable ([`subquery`])
-//! → DataFusion's optimizer, two of its rules held back ([`null_keys`]) → conditions in PostgreSQL's order ([`lazy`]) → physical plan.
+//! → DataFusion's optimizer, two of its rules held back ([`null_keys`]).
 
 mod args;
 mod ast;
@@ -12,7 +12,6 @@ mod dependent;
 mod from;
 mod grouping;
 mod grouping_sets;
-mod lazy;
 mod limits;
 mod names;
 mod null_keys;
@@ -63,7 +62,7 @@ pub(crate) fn builder(mut builder: SessionStateBuilder) -> SessionStateBuilder {
     // Tags of fields travel through planning; a node that drops one must not fail the plan.
     options.execution.skip_physical_aggregate_schema_check = true;
     builder.expr_planners().get_or_insert_with(Vec::new).insert(0, Arc::new(operators::Operators));
-    builder.with_type_planner(Arc::new(types::Types)).with_optimizer_rules(null_keys::rules()).with_query_planner(Arc::new(lazy::Planner))
+    builder.with_type_planner(Arc::new(types::Types)).with_optimizer_rules(null_keys::rules())
 }
 
 /// Registers what needs the finished context (relation planner, functions).
