@@ -1,13 +1,13 @@
-//! FROM in the AST: the fold into one join, aliases that stand for a function's value, columns merged by USING.
+//! FROM in the AST: the fold into one join, aliases that stand for a function's value, columns merged by USING; and such functions in the select list.
 
-use super::ast::last_name;
+use super::ast::{call, last_name};
 use super::names::{MARK, normal};
 use super::relation::{RESOLVED, joined};
-use super::srf::Call;
+use super::srf::{self, Call};
 use datafusion::logical_expr::JoinType;
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, Join, JoinConstraint, JoinOperator, Query, Select, SelectItem, TableAliasColumnDef, TableFactor, TableWithJoins, VisitMut,
-    VisitorMut,
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Join, JoinConstraint, JoinOperator, Query, Select, SelectItem,
+    TableAliasColumnDef, TableFactor, TableWithJoins, VisitMut, VisitorMut,
 };
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -131,5 +131,43 @@ impl VisitorMut for Merged {
             *expr = Expr::CompoundIdentifier(vec![table, ident.clone()]);
         }
         ControlFlow::Continue(())
+    }
+}
+
+/// Set-returning functions of a select list become `unnest` of their lists.
+pub(super) fn unnest_in(expr: &mut Expr) {
+    match expr {
+        Expr::Function(function) => {
+            let name = last_name(&function.name).unwrap_or_default();
+            if name == "unnest" {
+                if let FunctionArguments::List(list) = &mut function.args {
+                    for arg in &mut list.args {
+                        if let FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)) = arg {
+                            *arg = call("array flat", vec![arg.clone()]);
+                        }
+                    }
+                }
+            } else if let Some(srf) = srf::named(&name).filter(|srf| !srf.single && srf.lists.len() == 1) {
+                function.name = datafusion::sql::sqlparser::ast::ObjectName::from(vec![Ident::new(srf.lists[0])]);
+                let list = call("unnest", vec![expr.clone()]);
+                *expr = match srf.tags {
+                    [Some("jsonb")] => call("jsonb_tag", vec![list]),
+                    [Some("json")] => call("json_tag", vec![list]),
+                    _ => list,
+                };
+            } else if let FunctionArguments::List(list) = &mut function.args {
+                for arg in &mut list.args {
+                    if let FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)) = arg {
+                        unnest_in(arg);
+                    }
+                }
+            }
+        }
+        Expr::BinaryOp { left, right, .. } => {
+            unnest_in(left);
+            unnest_in(right);
+        }
+        Expr::Nested(inner) | Expr::Cast { expr: inner, .. } | Expr::UnaryOp { expr: inner, .. } => unnest_in(inner),
+        _ => {}
     }
 }

@@ -300,7 +300,9 @@ fn numbered(projection: &Projection) -> Vec<String> {
         _ => false,
     });
     let name = |(expr, field): (&LogicalExpr, &Arc<Field>)| match expr {
-        LogicalExpr::Alias(alias) if plain => match alias.expr.as_ref() {
+        LogicalExpr::Alias(alias) => match alias.expr.as_ref() {
+            LogicalExpr::Column(column) if column.name.contains(MARK) && alias.name.starts_with(base(&column.name)) => column.name.clone(),
+            _ if !plain => field.name().clone(),
             LogicalExpr::Column(column) => column.name.clone(),
             _ => field.name().clone(),
         },

@@ -1,11 +1,12 @@
 //! Text to statements: splitting, PostgreSQL-like syntax errors with their place, and the refusal of everything that writes.
 
+use super::depth;
+use super::postgresql::PostgreSql;
 use super::tokens;
 use crate::EngineError;
 use datafusion::common::DataFusionError;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{Query, Select, SetExpr, Statement as SqlStatement, Visit, Visitor};
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 use std::ops::ControlFlow;
@@ -97,8 +98,9 @@ pub(super) fn statement(sql: &str) -> Result<Statement, EngineError> {
     if split(sql)?.is_empty() {
         return Err(syntax("there is no statement", None));
     }
+    depth::check_text(sql)?;
     let parsed = DFParserBuilder::new(tokens::prepare(tokenize(sql)?)?)
-        .with_dialect(&PostgreSqlDialect {})
+        .with_dialect(&PostgreSql)
         .with_recursion_limit(RECURSION)
         .build()
         .and_then(|mut parser| parser.parse_statements())
@@ -107,6 +109,7 @@ pub(super) fn statement(sql: &str) -> Result<Statement, EngineError> {
     match (statements.next(), statements.next()) {
         (Some(statement), None) => {
             reads(&statement)?;
+            depth::check(&statement)?;
             Ok(statement)
         }
         (Some(_), Some(_)) => Err(syntax("cannot run more than one statement at once", None)),
@@ -119,7 +122,7 @@ fn of_parser(error: DataFusionError, sql: &str) -> EngineError {
     let text = match error.find_root() {
         DataFusionError::SQL(error, _) => match error.as_ref() {
             ParserError::TokenizerError(text) | ParserError::ParserError(text) => text.clone(),
-            ParserError::RecursionLimitExceeded => return syntax("the statement is nested too deeply", None),
+            ParserError::RecursionLimitExceeded => return depth::too_deep(),
         },
         _ => return EngineError::from(error),
     };

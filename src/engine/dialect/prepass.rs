@@ -2,20 +2,21 @@
 //!
 //! Top-down at each SELECT: column names, set-returning functions, the fold of FROM. Bottom-up at each expression: casts, ANY/ALL, dates.
 
-use super::ast::{binary, call, last_name, literal, negate, positional, string_of, text};
+use super::ast::{binary, call, case, last_name, literal, negate, positional, string_of, text};
 use super::ctes::{self, Scopes};
-use super::from::{fold, is_wildcard, name_merged, name_values, nested};
+use super::from::{fold, is_wildcard, name_merged, name_values, nested, unnest_in};
+use super::quantified::sliced;
 use super::relation::sideways;
-use super::{casts, grouping, names, quantified, query, rows, srf};
+use super::tokens::{distinct, is_symmetric, symmetric};
+use super::{casts, grouping, names, quantified, query, rows};
 use crate::EngineError;
 use crate::functions::cast::Target;
 use chrono::{DateTime, Utc};
 use datafusion::logical_expr::ScalarUDF;
-use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, BinaryOperator, CaseWhen, DataType, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentClause, FunctionArguments, Ident, Interval, NamedWindowDefinition, OrderByExpr, OrderByOptions, Query, Select,
-    SelectItem, Statement, Subscript, TableFactor, TableWithJoins, UnaryOperator, Value, VisitMut, VisitorMut,
+    BinaryOperator, DataType, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments,
+    Ident, Interval, NamedWindowDefinition, OrderByExpr, OrderByOptions, Query, Select, SelectItem, Statement, TableFactor, TableWithJoins,
+    UnaryOperator, Value, VisitMut, VisitorMut,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -119,34 +120,6 @@ impl VisitorMut for Prepass {
     }
 }
 
-/// Set-returning functions of a select list become `unnest` of their lists.
-fn unnest_in(expr: &mut Expr) {
-    match expr {
-        Expr::Function(function) => {
-            let name = last_name(&function.name).unwrap_or_default();
-            if name == "unnest" {
-                map_args(function, |args| args.into_iter().map(|arg| call("array flat", vec![arg])).collect());
-            } else if let Some(srf) = srf::named(&name).filter(|srf| !srf.single && srf.lists.len() == 1) {
-                function.name = datafusion::sql::sqlparser::ast::ObjectName::from(vec![Ident::new(srf.lists[0])]);
-                let list = call("unnest", vec![expr.clone()]);
-                *expr = if srf.tags == [Some("jsonb")] { call("jsonb_tag", vec![list]) } else { list };
-            } else if let FunctionArguments::List(list) = &mut function.args {
-                for arg in &mut list.args {
-                    if let FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)) = arg {
-                        unnest_in(arg);
-                    }
-                }
-            }
-        }
-        Expr::BinaryOp { left, right, .. } => {
-            unnest_in(left);
-            unnest_in(right);
-        }
-        Expr::Nested(inner) | Expr::Cast { expr: inner, .. } | Expr::UnaryOp { expr: inner, .. } => unnest_in(inner),
-        _ => {}
-    }
-}
-
 impl Prepass {
     /// Wraps subqueries and CTEs, so that the relation planner can give their columns tags that DataFusion loses.
     fn wrap(&self, relation: &mut TableFactor) {
@@ -181,11 +154,21 @@ impl Prepass {
             Expr::Extract { field, expr: inner, .. } => {
                 Some(call("extract", vec![text(field.to_string().to_lowercase()), inner.as_ref().clone()]))
             }
+            Expr::BinaryOp { left, op: BinaryOperator::Overlaps, right } => match (left.as_ref(), right.as_ref()) {
+                (Expr::Tuple(left), Expr::Tuple(right)) if left.len() == 2 && right.len() == 2 => {
+                    Some(call("overlaps", left.iter().chain(right).cloned().collect()))
+                }
+                _ => None,
+            },
             Expr::AtTimeZone { timestamp, time_zone } => {
                 Some(call("timezone", vec![time_zone.as_ref().clone(), timestamp.as_ref().clone()]))
             }
             Expr::Between { low, .. } if is_symmetric(low) => None,
             Expr::BinaryOp { left, op: BinaryOperator::And, right } => symmetric(left, right),
+            Expr::BinaryOp { left, op: BinaryOperator::Custom(op), right } if distinct(op).is_some() => {
+                let (left, right) = (left.clone(), right.clone());
+                Some(if distinct(op) == Some(true) { Expr::IsDistinctFrom(left, right) } else { Expr::IsNotDistinctFrom(left, right) })
+            }
             Expr::Between { expr: inner, negated, low, high } => {
                 let low = binary(inner.as_ref().clone(), BinaryOperator::GtEq, low.as_ref().clone());
                 let high = binary(inner.as_ref().clone(), BinaryOperator::LtEq, high.as_ref().clone());
@@ -219,11 +202,16 @@ impl Prepass {
                 args.extend(escape_char.clone().map(Expr::Value));
                 Some(negate(call("similar_to", args), *negated))
             }
+            Expr::Substring { expr: inner, substring_from: Some(from), substring_for: Some(escape), .. }
+                if string_of(from).is_some() && string_of(escape).is_some() =>
+            {
+                Some(call("substring_similar", vec![inner.as_ref().clone(), from.as_ref().clone(), escape.as_ref().clone()]))
+            }
             Expr::Substring { expr: inner, substring_from: Some(from), substring_for: None, .. } if string_of(from).is_some() => {
                 Some(call("substring_regex", vec![inner.as_ref().clone(), from.as_ref().clone()]))
             }
             Expr::Collate { expr: inner, .. } => Some(inner.as_ref().clone()),
-            Expr::UnaryOp { op, expr: inner } => unary(op).map(|name| call(name, vec![inner.as_ref().clone()])),
+            Expr::UnaryOp { op, expr: inner } => unary(*op, inner),
             Expr::CompoundFieldAccess { root, access_chain } => sliced(root, access_chain),
             Expr::InSubquery { expr: inner, subquery, negated } => {
                 rows::fields(inner).and_then(|fields| rows::within(fields, subquery)).map(|found| negate(found, *negated))
@@ -236,6 +224,7 @@ impl Prepass {
             }
             Expr::Nested(inner) => rows::values_of(std::slice::from_ref(inner)).map(|query| Expr::Subquery(Box::new(query))),
             Expr::Value(value) => match &value.value {
+                Value::Number(digits, _) if digits.parse::<i64>().is_err() => Some(numeric(digits)),
                 Value::EscapedStringLiteral(string) | Value::UnicodeStringLiteral(string) => Some(text(string.clone())),
                 Value::DollarQuotedString(string) => Some(text(string.value.clone())),
                 _ => None,
@@ -300,10 +289,25 @@ impl Prepass {
                 Some([left, right]) => Some(Expr::Nested(Box::new(binary(left.clone(), BinaryOperator::Modulo, right.clone())))),
                 _ => None,
             },
-            "sign" => renamed(function, "signum"),
+            name if name.starts_with("percentile_") || name.starts_with("approx_") => {
+                plain_numbers(function);
+                None
+            }
+            "pg_typeof" => positional(&function.args).as_deref().and_then(literal_type).map(text),
+            "to_hex" => {
+                map_args(function, |args| match args.as_slice() {
+                    [arg] if is_int4(arg) => vec![call(&Target::Int4.function(false), args)],
+                    _ => args,
+                });
+                None
+            }
+            "localtime" | "current_time" => {
+                self.now.map(|now| call(&Target::Time.function(false), vec![text(now.format("%H:%M:%S%.6f").to_string())]))
+            }
+            "stddev_samp" => renamed(function, "stddev"),
+            "variance" | "var_samp" => renamed(function, "var"),
             "ceiling" => renamed(function, "ceil"),
             "text" => positional(&function.args).filter(|args| args.len() == 1).map(|args| call(&Target::Text.function(false), args)),
-            "variance" => renamed(function, "var_samp"),
             "string_agg" if is_distinct(function) && function.over.is_none() => {
                 let Some([value, separator]) = positional(&function.args).and_then(|args| <[Expr; 2]>::try_from(args).ok()) else {
                     return Ok(None);
@@ -327,20 +331,24 @@ impl Prepass {
                 map_args(function, |args| args.into_iter().map(|arg| call("to_jsonb", vec![arg])).collect());
                 rename(function, "array_agg");
                 clear_order(function);
-                Some(call("jsonb_sorted_array_of", vec![Expr::Function(function.clone()), literal(Value::Boolean(descending))]))
+                let array = call("jsonb_sorted_array_of", vec![Expr::Function(function.clone()), literal(Value::Boolean(descending))]);
+                Some(if name == "json_agg" { call("json_tag", vec![array]) } else { array })
             }
             "jsonb_agg" | "json_agg" => {
+                let (item, all) = if name == "json_agg" { ("json_item", "json_array_of") } else { ("to_jsonb", "jsonb_array_of") };
                 map_args(function, |args| match args.as_slice() {
-                    [value] => vec![call("to_jsonb", vec![value.clone()])],
+                    [value] => vec![call(item, vec![value.clone()])],
                     _ => args,
                 });
                 rename(function, "array_agg");
-                Some(call("jsonb_array_of", vec![Expr::Function(function.clone())]))
+                Some(call(all, vec![Expr::Function(function.clone())]))
             }
             "jsonb_object_agg" | "json_object_agg" => {
-                map_args(function, |args| vec![call("jsonb_pair", args)]);
+                let (pair, all) =
+                    if name == "json_object_agg" { ("json_pair", "json_object_of") } else { ("jsonb_pair", "jsonb_object_of") };
+                map_args(function, |args| vec![call(pair, args)]);
                 rename(function, "array_agg");
-                Some(call("jsonb_object_of", vec![Expr::Function(function.clone())]))
+                Some(call(all, vec![Expr::Function(function.clone())]))
             }
             "make_interval" => {
                 let zero = literal(Value::Number("0".into(), false));
@@ -363,62 +371,78 @@ impl Prepass {
     }
 }
 
-/// `CASE WHEN condition THEN result END`.
-fn case(condition: Expr, result: Expr) -> Expr {
-    Expr::Case {
-        case_token: AttachedToken::empty(),
-        end_token: AttachedToken::empty(),
-        operand: None,
-        conditions: vec![CaseWhen { condition, result }],
-        else_result: None,
+/// True for what is `integer` in PostgreSQL, where integers are bigint here: literals and arithmetic of them.
+fn is_int4(expr: &Expr) -> bool {
+    match expr {
+        Expr::Value(value) => matches!(&value.value, Value::Number(digits, _) if digits.parse::<i32>().is_ok()),
+        Expr::UnaryOp { op: UnaryOperator::Minus | UnaryOperator::Plus, expr } | Expr::Nested(expr) => is_int4(expr),
+        Expr::BinaryOp { left, op, right } => {
+            use BinaryOperator::{Divide, Minus, Modulo, Multiply, Plus};
+            matches!(op, Plus | Minus | Multiply | Divide | Modulo) && is_int4(left) && is_int4(right)
+        }
+        _ => false,
     }
 }
 
-/// The function behind a prefix operator that DataFusion does not plan.
-fn unary(op: &UnaryOperator) -> Option<&'static str> {
-    Some(match op {
-        UnaryOperator::BitwiseNot => "bitwise not",
-        UnaryOperator::PGAbs => "abs",
-        UnaryOperator::PGSquareRoot => "sqrt",
-        UnaryOperator::PGCubeRoot => "cbrt",
-        UnaryOperator::PGPrefixFactorial => "factorial",
-        _ => return None,
-    })
-}
-
-fn is_symmetric(low: &Expr) -> bool {
-    matches!(low, Expr::Identifier(ident) if ident.value == super::tokens::SYMMETRIC)
-}
-
-/// `x between symmetric a and b`, whose tokens have become `x between <mark> and a and b`.
-fn symmetric(left: &Expr, other: &Expr) -> Option<Expr> {
-    match left {
-        Expr::UnaryOp { op: UnaryOperator::Not, expr } => symmetric(expr, other).map(|found| negate(found, true)),
-        // AND is read from left to right: `p and x between <mark> and a`, and then `and b`.
-        Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
-            symmetric(right, other).map(|found| binary(left.as_ref().clone(), BinaryOperator::And, found))
-        }
-        Expr::Between { expr, negated, low, high } if is_symmetric(low) => {
-            let within = |low: &Expr, high: &Expr| {
-                let least = binary(expr.as_ref().clone(), BinaryOperator::GtEq, low.clone());
-                Expr::Nested(Box::new(binary(
-                    least,
-                    BinaryOperator::And,
-                    binary(expr.as_ref().clone(), BinaryOperator::LtEq, high.clone()),
-                )))
-            };
-            let either = binary(within(high, other), BinaryOperator::Or, within(other, high));
-            Some(negate(Expr::Nested(Box::new(either)), *negated))
-        }
+/// The type of a literal, which an expression of ours would not tell.
+fn literal_type(args: &[Expr]) -> Option<&'static str> {
+    match args {
+        [arg] if is_int4(arg) => Some("integer"),
+        [Expr::Array(array)] if !array.elem.is_empty() && array.elem.iter().all(is_int4) => Some("integer[]"),
+        [arg] if string_of(arg).is_some() => Some("unknown"),
         _ => None,
     }
 }
 
-/// `a[l:u]`, whose bounds may be missing.
-fn sliced(root: &Expr, chain: &[AccessExpr]) -> Option<Expr> {
-    let [AccessExpr::Subscript(Subscript::Slice { lower_bound, upper_bound, stride: None })] = chain else { return None };
-    let bound = |bound: &Option<Expr>, missing: &str| bound.clone().unwrap_or_else(|| literal(Value::Number(missing.into(), false)));
-    Some(call("array [:]", vec![root.clone(), bound(lower_bound, "1"), bound(upper_bound, "2147483647")]))
+/// A literal that is no bigint.
+fn numeric(digits: &str) -> Expr {
+    call(&Target::Numeric.function(false), vec![text(digits)])
+}
+
+/// The operators before their operand.
+fn unary(op: UnaryOperator, inner: &Expr) -> Option<Expr> {
+    let function = match op {
+        UnaryOperator::Minus => match inner {
+            Expr::Value(value) if matches!(&value.value, Value::Number(..)) => return None,
+            Expr::Function(function) if last_name(&function.name).is_some_and(|name| name == Target::Numeric.function(false)) => {
+                match positional(&function.args)?.as_slice() {
+                    // -9223372036854775808 is a bigint, its digits alone are none.
+                    [digits] if string_of(digits).is_some_and(|digits| !digits.starts_with('-')) => {
+                        let negative = format!("-{}", string_of(digits)?);
+                        return Some(match negative.parse::<i64>() {
+                            Ok(_) => call(&Target::Int8.function(false), vec![text(negative)]),
+                            Err(_) => numeric(&negative),
+                        });
+                    }
+                    _ => "negate",
+                }
+            }
+            _ => "negate",
+        },
+        UnaryOperator::Plus => return Some(inner.clone()),
+        UnaryOperator::BitwiseNot => "bitwise not",
+        UnaryOperator::PGAbs => "abs",
+        UnaryOperator::PGCubeRoot => "cbrt",
+        UnaryOperator::PGSquareRoot => {
+            return Some(call("sqrt", vec![call(&Target::Float8.function(false), vec![inner.clone()])]));
+        }
+        _ => return None,
+    };
+    Some(call(function, vec![inner.clone()]))
+}
+
+/// DataFusion's functions that want a literal of its own kind.
+fn plain_numbers(function: &mut Function) {
+    map_args(function, |args| {
+        args.into_iter().map(|arg| digits_of(&arg).map_or(arg, |digits| literal(Value::Number(digits, false)))).collect()
+    });
+}
+
+fn digits_of(expr: &Expr) -> Option<String> {
+    let Expr::Function(function) = expr else { return None };
+    let name = last_name(&function.name).filter(|name| *name == Target::Numeric.function(false))?;
+    let args = positional(&function.args).filter(|_| !name.is_empty())?;
+    args.first().and_then(string_of).map(str::to_string)
 }
 
 fn renamed(function: &mut Function, name: &str) -> Option<Expr> {

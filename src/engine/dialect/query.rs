@@ -64,22 +64,34 @@ fn same_types(values: &mut Values) {
     let width = values.rows.iter().map(|row| row.content.len()).max().unwrap_or(0);
     for column in 0..width {
         let cells = || values.rows.iter().filter_map(|row| row.content.get(column));
-        let literals = || cells().filter_map(literal_type);
-        // Where there are only literals, those without a type of their own take that of the others; a number with a point wins.
-        let strings = || cells().any(|cell| string_of(cell).is_some());
-        let common = || literals().find(|ty| matches!(ty, DataType::Numeric(_))).or_else(|| literals().next()).filter(|_| strings());
-        let cast = cells().find_map(cast_type);
-        let only_strings = cast.is_none();
-        let Some(ty) = cast.or_else(common) else { continue };
+        // Numbers of a column with a decimal are decimals, each with the digits it has.
+        let decimal = || cells().any(|cell| number(cell).is_some_and(|text| !text.bytes().all(|b| b.is_ascii_digit())));
+        let numeric = || decimal().then(|| DataType::Numeric(ExactNumberInfo::None));
+        let typed = cells().find_map(cast_type).or_else(numeric);
+        // Where there are only literals, those without a type of their own take that of the others.
+        let alone = typed.is_none();
+        let others = || cells().find_map(literal_type).filter(|_| cells().any(|cell| string_of(cell).is_some()));
+        let Some(ty) = typed.or_else(others) else { continue };
+        let wanted = |cell: &Expr| if alone { string_of(cell).is_some() } else { matches!(cell, Expr::Value(_)) || number(cell).is_some() };
         for row in &mut values.rows {
-            if let Some(expr @ Expr::Value(_)) = row.content.get_mut(column)
-                && (!only_strings || string_of(expr).is_some())
-            {
+            if let Some(expr) = row.content.get_mut(column).filter(|cell| wanted(cell)) {
                 let inner = std::mem::replace(expr, literal(Value::Null));
                 *expr =
                     Expr::Cast { kind: CastKind::DoubleColon, expr: Box::new(inner), data_type: ty.clone(), array: false, format: None };
             }
         }
+    }
+}
+
+/// The digits of a literal number, without its sign.
+fn number(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::UnaryOp { op: UnaryOperator::Minus | UnaryOperator::Plus, expr } | Expr::Nested(expr) => number(expr),
+        Expr::Value(value) => match &value.value {
+            Value::Number(text, _) => Some(text),
+            _ => None,
+        },
+        _ => None,
     }
 }
 
@@ -108,8 +120,7 @@ fn literal_type(expr: &Expr) -> Option<DataType> {
     match expr {
         Expr::Value(value) => match &value.value {
             Value::Boolean(_) => Some(DataType::Boolean),
-            Value::Number(digits, _) if digits.bytes().all(|digit| digit.is_ascii_digit()) => Some(DataType::BigInt(None)),
-            Value::Number(..) => Some(DataType::Numeric(ExactNumberInfo::None)),
+            Value::Number(..) => Some(DataType::BigInt(None)),
             _ => None,
         },
         Expr::Nested(inner) | Expr::UnaryOp { op: UnaryOperator::Minus, expr: inner } => literal_type(inner),

@@ -7,8 +7,9 @@ use super::ast::last_name;
 use super::srf::Call;
 use super::subquery::outer_references;
 use super::types::{of_expr, of_field, tag_of};
-use super::{names, types, unions, using};
+use super::{casts, names, operators, types, unions, using};
 use crate::functions;
+use crate::functions::cast::Target;
 use assay_tables::EXTENSION;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{
@@ -245,12 +246,46 @@ fn unnest(
     }
     let options = UnnestOptions { null_handling, recursions: Vec::new() };
     let mut last = keep;
+    if call.srf.record {
+        let row = Expr::Column(Column::new_unqualified(temporary(0)));
+        last.extend(record(call, &row, &qualifier, cx)?);
+        return builder.unnest_columns_with_options(unnested, options)?.project(last)?.build();
+    }
     for (i, name) in column_names(call, width, &qualifier, &schema, cx) {
         let tag = tags.get(i).cloned().flatten();
         let value = Expr::Column(Column::new_unqualified(temporary(i)));
         last.push(tagged(value, Some(TableReference::bare(qualifier.clone())), &name, tag.as_deref()));
     }
     builder.unnest_columns_with_options(unnested, options)?.project(last)?.build()
+}
+
+/// The columns a statement defines for a function's records.
+fn record(call: &Call, row: &Expr, qualifier: &str, cx: &dyn RelationPlannerContext) -> Result<Vec<Expr>> {
+    let columns = call.alias.iter().flat_map(|alias| &alias.columns);
+    let fields = columns.map(|column| {
+        let name = cx.normalize_ident(column.name.clone());
+        let Some(ty) = &column.data_type else {
+            return plan_err!("a column definition list is required for functions returning \"record\"");
+        };
+        let Some((target, array)) = casts::target(ty) else {
+            return plan_err!("type \"{}\" does not exist", ty.to_string().to_lowercase());
+        };
+        let documents = matches!(target, Target::Json | Target::Jsonb);
+        let spelled = call.srf.name.starts_with("json_");
+        let reader = match (documents, array) {
+            (true, false) if spelled => "json_record_document",
+            (true, false) => "jsonb_record_document",
+            (true, true) => "jsonb_record_documents",
+            (false, true) => "jsonb_record_list",
+            (false, false) => "jsonb_get_text",
+        };
+        let row = operators::call(if spelled { "json_tag" } else { "jsonb_tag" }, vec![row.clone()])?;
+        let value = operators::call(reader, vec![row, lit(name.as_str())])?;
+        let tag = target.field("");
+        Ok(tagged(target.call(value, array), Some(TableReference::bare(qualifier)), &name, crate::functions::row::tag(&tag)))
+    });
+    let fields: Vec<Expr> = fields.collect::<Result<_>>()?;
+    if fields.is_empty() { plan_err!("a column definition list is required for functions returning \"record\"") } else { Ok(fields) }
 }
 
 /// An alias that gives the column an extension tag.

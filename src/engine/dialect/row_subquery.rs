@@ -10,7 +10,6 @@ use datafusion::common::{Column, DFSchema, DataFusionError, Result, ScalarValue}
 use datafusion::execution::TaskContext;
 use datafusion::execution::context::SessionState;
 use datafusion::logical_expr::expr::ScalarFunction;
-use datafusion::logical_expr::logical_plan::{Union, Values};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, LogicalPlan, LogicalPlanBuilder, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     Subquery, TypeSignature, Volatility,
@@ -35,16 +34,7 @@ pub(super) enum Kind {
 /// The subquery as a function of its outer columns; `id` is its own.
 pub(super) fn function(id: usize, kind: Kind, subquery: &Subquery, schema: &DFSchema, state: &SessionState) -> Result<Expr> {
     let mut outer: Vec<(FieldRef, Column)> = Vec::new();
-    // VALUES are computed when they are planned.
     let plan = subquery.subquery.as_ref().clone().transform_up_with_subqueries(|node| {
-        Ok(match node {
-            LogicalPlan::Values(values) if values.values.iter().flatten().any(Expr::contains_outer) => {
-                Transformed::yes(values_as_union(values)?)
-            }
-            other => Transformed::no(other),
-        })
-    })?;
-    let plan = plan.data.transform_up_with_subqueries(|node| {
         node.map_expressions(|expr| {
             expr.transform_up(|expr| match expr {
                 Expr::OuterReferenceColumn(field, column) => {
@@ -86,29 +76,6 @@ pub(super) fn function(id: usize, kind: Kind, subquery: &Subquery, schema: &DFSc
     Ok(ScalarUDF::from(function).call(args.collect()))
 }
 
-/// One row of an empty relation for each row of VALUES.
-fn values_as_union(values: Values) -> Result<LogicalPlan> {
-    let mut rows = Vec::with_capacity(values.values.len());
-    for row in values.values {
-        let exprs = row
-            .into_iter()
-            .zip(values.schema.fields())
-            .map(|(value, field)| datafusion::logical_expr::cast(value, field.data_type().clone()).alias(field.name()));
-        rows.push(Arc::new(LogicalPlanBuilder::empty(true).project(exprs.collect::<Vec<_>>())?.build()?));
-    }
-    if rows.len() == 1
-        && let Some(row) = rows.pop()
-    {
-        return Ok(Arc::unwrap_or_clone(row));
-    }
-    Ok(LogicalPlan::Union(Union::try_new_with_loose_types(rows)?))
-}
-
-/// True for a call of such a function.
-pub(super) fn is_call(expr: &Expr) -> bool {
-    matches!(expr, Expr::ScalarFunction(call) if call.func.inner().downcast_ref::<RowSubquery>().is_some())
-}
-
 /// True for a subquery that refers to the outer row and reads no table.
 pub(super) fn row_local(subquery: &Subquery) -> bool {
     if subquery.outer_ref_columns.is_empty() {
@@ -116,7 +83,14 @@ pub(super) fn row_local(subquery: &Subquery) -> bool {
     }
     let mut scans = false;
     let walked = subquery.subquery.apply_with_subqueries(|node| {
-        scans |= matches!(node, LogicalPlan::TableScan(_) | LogicalPlan::RecursiveQuery(_) | LogicalPlan::Extension(_));
+        scans |= match node {
+            LogicalPlan::TableScan(_) | LogicalPlan::RecursiveQuery(_) | LogicalPlan::Extension(_) => true,
+            // Its branches run on several threads, which do not know the outer row.
+            LogicalPlan::Union(_) => true,
+            // They are computed when they are planned.
+            LogicalPlan::Values(values) => values.values.iter().flatten().any(Expr::contains_outer),
+            _ => false,
+        };
         Ok(if scans { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     });
     walked.is_ok() && !scans

@@ -1,11 +1,17 @@
 //! Tokens before parsing: PostgreSQL's spellings that the parser does not know, in those it does. Every token keeps its place.
 
+use super::ast::{binary, negate};
 use crate::EngineError;
+use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, UnaryOperator};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Span, Token, TokenWithSpan, Whitespace, Word};
 
 /// Stands before the bounds of BETWEEN SYMMETRIC; the pre-pass takes it away.
 pub(super) const SYMMETRIC: &str = "__symmetric";
+
+/// `is distinct from` as an operator: the parser takes everything up to the end for its right side, `and` and `or` too.
+const DISTINCT: &str = "<is distinct from>";
+const NOT_DISTINCT: &str = "<is not distinct from>";
 
 /// Words that PostgreSQL takes as a column's name without AS, and the parser does not.
 const LABELS: [Keyword; 11] = [
@@ -32,7 +38,11 @@ pub(super) fn prepare(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, 
     let mut frames = vec![Frame::default()];
     // Tokens of SUBSTRING(x SIMILAR p ESCAPE e) that become commas.
     let mut commas: Vec<usize> = Vec::new();
+    let mut skip = 0;
     for (at, token) in tokens.iter().enumerate() {
+        if at < skip {
+            continue;
+        }
         let previous = at.checked_sub(1).map(|at| &tokens[at].token);
         let next = tokens.get(at + 1).map(|token| &token.token);
         let place = |token: Token| TokenWithSpan { token, span: tokens[at].span };
@@ -46,6 +56,12 @@ pub(super) fn prepare(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, 
             Token::Word(word) if word.quote_style.is_none() => match word.keyword {
                 _ if commas.contains(&at) => {
                     out.push(place(Token::Comma));
+                    continue;
+                }
+                Keyword::IS if distinction(&tokens[at + 1..]).is_some() => {
+                    let (operator, words) = distinction(&tokens[at + 1..]).unwrap_or((DISTINCT, 0));
+                    out.push(place(Token::CustomBinaryOperator(operator.into())));
+                    skip = at + 1 + words;
                     continue;
                 }
                 Keyword::CASE => frame.cases += 1,
@@ -82,6 +98,15 @@ pub(super) fn prepare(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, 
         out.push(token.clone());
     }
     Ok(out)
+}
+
+/// The operator behind IS, and how many words follow it.
+fn distinction(tokens: &[TokenWithSpan]) -> Option<(&'static str, usize)> {
+    let is = |at: usize, keyword: Keyword| is_word(tokens.get(at).map(|token| &token.token), &[keyword]);
+    if is(0, Keyword::DISTINCT) && is(1, Keyword::FROM) {
+        return Some((DISTINCT, 2));
+    }
+    (is(0, Keyword::NOT) && is(1, Keyword::DISTINCT) && is(2, Keyword::FROM)).then_some((NOT_DISTINCT, 3))
 }
 
 /// What is open between two parentheses.
@@ -245,4 +270,42 @@ fn similar(tokens: &[TokenWithSpan], open: usize) -> Vec<usize> {
         }
     }
     found
+}
+
+/// True for the mark before the bounds.
+pub(super) fn is_symmetric(low: &Expr) -> bool {
+    matches!(low, Expr::Identifier(ident) if ident.value == SYMMETRIC)
+}
+
+/// `x between symmetric a and b`, whose tokens have become `x between <mark> and a and b`.
+pub(super) fn symmetric(left: &Expr, other: &Expr) -> Option<Expr> {
+    match left {
+        Expr::UnaryOp { op: UnaryOperator::Not, expr } => symmetric(expr, other).map(|found| negate(found, true)),
+        // AND is read from left to right: `p and x between <mark> and a`, and then `and b`.
+        Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
+            symmetric(right, other).map(|found| binary(left.as_ref().clone(), BinaryOperator::And, found))
+        }
+        Expr::Between { expr, negated, low, high } if is_symmetric(low) => {
+            let within = |low: &Expr, high: &Expr| {
+                let least = binary(expr.as_ref().clone(), BinaryOperator::GtEq, low.clone());
+                Expr::Nested(Box::new(binary(
+                    least,
+                    BinaryOperator::And,
+                    binary(expr.as_ref().clone(), BinaryOperator::LtEq, high.clone()),
+                )))
+            };
+            let either = binary(within(high, other), BinaryOperator::Or, within(other, high));
+            Some(negate(Expr::Nested(Box::new(either)), *negated))
+        }
+        _ => None,
+    }
+}
+
+/// What an operator of ours stands for: `is distinct from` (true) or `is not distinct from`.
+pub(super) fn distinct(operator: &str) -> Option<bool> {
+    match operator {
+        DISTINCT => Some(true),
+        NOT_DISTINCT => Some(false),
+        _ => None,
+    }
 }

@@ -26,9 +26,9 @@ pub(super) fn typed(plan: LogicalPlan) -> Result<LogicalPlan> {
     let mut changed = false;
     let done = plan.transform_up(|node| match node {
         LogicalPlan::Union(union) => match resolved(&union)? {
-            Some(union) => {
+            Some(resolved) => {
                 changed = true;
-                Ok(Transformed::yes(LogicalPlan::Union(union)))
+                Ok(Transformed::yes(named(resolved, &union)?))
             }
             None => Ok(Transformed::no(LogicalPlan::Union(union))),
         },
@@ -73,6 +73,17 @@ fn resolved(union: &Union) -> Result<Option<Union>> {
         return Ok(None);
     }
     Union::try_new_with_loose_types(inputs).map(Some)
+}
+
+/// The union under the names by which the plan above knows its columns.
+fn named(union: Union, before: &Union) -> Result<LogicalPlan> {
+    let names: Vec<&String> = before.schema.fields().iter().map(|field| field.name()).collect();
+    if union.schema.fields().iter().map(|field| field.name()).eq(names.iter().copied()) {
+        return Ok(LogicalPlan::Union(union));
+    }
+    let columns = union.schema.columns().into_iter().zip(names);
+    let columns: Vec<Expr> = columns.map(|(column, name)| Expr::Column(column).alias(name)).collect();
+    LogicalPlanBuilder::from(LogicalPlan::Union(union)).project(columns)?.build()
 }
 
 /// The type of a branch's column; of a literal that no one has cast, unknown.

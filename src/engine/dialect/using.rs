@@ -24,8 +24,8 @@ pub(super) fn join(left: LogicalPlan, right: LogicalPlan, kind: JoinType, names:
     let superseded = |column: &Column| is_merged(column) && names.contains(&column.name);
     let kept = |schema: &DFSchema| schema.columns().into_iter().filter(|column| !superseded(column)).map(Expr::Column).collect::<Vec<_>>();
     let others: Vec<Expr> = kept(left.schema()).into_iter().chain(kept(right.schema())).collect();
-    let (on_left, on_right): (Vec<Column>, Vec<Column>) = keys.iter().cloned().unzip();
-    let joined = LogicalPlanBuilder::from(left).join(right, kind, (on_left, on_right), None)?;
+    let on = keys.iter().map(|(left, right)| Expr::Column(left.clone()).eq(Expr::Column(right.clone()))).reduce(Expr::and);
+    let joined = LogicalPlanBuilder::from(left).join_on(right, kind, on)?;
     let schema = joined.schema();
     let merged = keys.iter().map(|(left, right)| {
         let (left, right) = (Expr::Column(left.clone()), Expr::Column(right.clone()));

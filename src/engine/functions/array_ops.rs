@@ -1,5 +1,6 @@
 //! Array functions and operators whose NULLs and bounds are PostgreSQL's: subscripts, slices, `||`, `@>`, `&&`, removal and replacement.
 
+use super::numeric;
 use super::row::{Def, Kind, Ret, Row, Value, fail};
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Int64Array, ListArray, make_comparator, new_empty_array, new_null_array,
@@ -152,6 +153,7 @@ impl ListFunction {
                 (a, b) if a == b => ty,
                 (DataType::Null, _) => ty,
                 (_, DataType::Null) => found,
+                (a, b) if (*a == numeric::TYPE || *b == numeric::TYPE) && (a.is_integer() || b.is_integer()) => numeric::TYPE,
                 (a, b) => comparison_coercion(a, b).ok_or_else(|| self.missing(types))?,
             };
         }
@@ -259,10 +261,15 @@ fn get(arrays: &[ArrayRef]) -> Result<ArrayRef> {
     Ok(datafusion::arrow::compute::take(list.values(), &indices, None)?)
 }
 
+/// What equal items have in common: numerics have many spellings.
+fn keys(items: &ArrayRef) -> Result<ArrayRef> {
+    if *items.data_type() == numeric::TYPE { numeric::sort_keys(items) } else { Ok(Arc::clone(items)) }
+}
+
 /// A NULL item is equal to none, not even to another NULL.
 fn compare(arrays: &[ArrayRef], op: Op) -> Result<BooleanArray> {
     let (a, b) = (arrays[0].as_list::<i32>(), arrays[1].as_list::<i32>());
-    let order = make_comparator(a.values(), b.values(), SortOptions::default())?;
+    let order = make_comparator(&keys(a.values())?, &keys(b.values())?, SortOptions::default())?;
     let same = |i: usize, j: usize| !a.values().is_null(i) && !b.values().is_null(j) && order(i, j) == Ordering::Equal;
     Ok((0..a.len())
         .map(|row| {
@@ -307,7 +314,7 @@ fn rebuild(op: Op, arrays: &[ArrayRef], rows: usize, field: FieldRef) -> Result<
     };
     let equal = |source: usize| -> Result<Box<dyn Fn(usize, usize) -> bool>> {
         let (values, other) = (Arc::clone(&sources[0]), Arc::clone(&sources[source]));
-        let order = make_comparator(&values, &other, SortOptions::default())?;
+        let order = make_comparator(&keys(&values)?, &keys(&other)?, SortOptions::default())?;
         Ok(Box::new(move |i, j| match (values.is_null(i), other.is_null(j)) {
             (false, false) => order(i, j) == Ordering::Equal,
             (a, b) => a && b,

@@ -2,15 +2,16 @@
 
 use super::cast::Target;
 use super::interval::add_to;
+use super::numeric::{self, Number, Op};
 use super::row::{fail, timestamp_type};
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, Decimal128Builder, Int64Builder, ListBuilder, TimestampMicrosecondBuilder};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Builder, LargeStringBuilder, ListBuilder, TimestampMicrosecondBuilder};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{
-    DataType, Decimal128Type, Field, FieldRef, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit,
-    TimestampMicrosecondType,
+    DataType, Field, FieldRef, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, TimestampMicrosecondType,
 };
 use datafusion::common::{DataFusionError, Result};
 use datafusion::logical_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 /// The longest series: it is held in memory.
@@ -37,7 +38,7 @@ fn item(fields: &[FieldRef]) -> Result<DataType> {
         return Err(missing());
     }
     let is_text = |ty: &DataType| matches!(ty, DataType::Utf8 | DataType::Null);
-    let number = |ty: &DataType| ty.is_numeric() || is_text(ty);
+    let number = |ty: &DataType| ty.is_integer() || matches!(ty, DataType::Decimal128(..)) || *ty == numeric::TYPE || is_text(ty);
     let bounds = &types[..2];
     if bounds.iter().any(|ty| matches!(ty, DataType::Timestamp(..) | DataType::Date32)) {
         // There is no series of dates: they are taken as timestamptz.
@@ -51,8 +52,7 @@ fn item(fields: &[FieldRef]) -> Result<DataType> {
     if types.iter().all(|ty| ty.is_integer() || is_text(ty)) {
         return Ok(DataType::Int64);
     }
-    let scale = types.iter().map(|ty| if let DataType::Decimal128(_, scale) = ty { *scale } else { 0 }).max().unwrap_or(0);
-    Ok(DataType::Decimal128(38, scale))
+    Ok(numeric::TYPE)
 }
 
 fn list(item: DataType) -> DataType {
@@ -98,28 +98,38 @@ impl ScalarUDFImpl for Series {
                         out.append(false);
                         continue;
                     };
-                    walk(from, to, step == 0, step > 0, |value| value.checked_add(step), |value| out.values().append_value(value))?;
+                    let past = |value: &i64| if step > 0 { *value > to } else { *value < to };
+                    walk(from, step == 0, past, |value| Ok(value.checked_add(step)), |value| out.values().append_value(*value))?;
                     out.append(true);
                 }
                 Arc::new(out.finish())
             }
-            DataType::Decimal128(_, scale) => {
-                let units = |k: usize| -> Result<ArrayRef> { Target::Decimal(38, *scale).cast(&arrays[k], &args.arg_fields[k]) };
-                let (from, to) = (units(0)?, units(1)?);
-                let step = if arrays.len() > 2 { Some(units(2)?) } else { None };
-                let one = 10i128.pow(u32::from(scale.unsigned_abs()));
-                let mut out = ListBuilder::new(Decimal128Builder::new().with_data_type(of.data_type().clone())).with_field(Arc::clone(of));
-                let read = |array: &ArrayRef, row: usize| {
-                    let at = at(array, row);
-                    (!array.is_null(at)).then(|| array.as_primitive::<Decimal128Type>().value(at))
+            ty if *ty == numeric::TYPE => {
+                let numbers = |k: usize| -> Result<Vec<Option<Number>>> {
+                    let read = |row: usize| {
+                        let at = at(&arrays[k], row);
+                        let null = *arrays[k].data_type() == DataType::Null || arrays[k].is_null(at);
+                        if null { Ok(None) } else { numeric::value(&arrays[k], at).map(Some) }
+                    };
+                    (0..rows).map(read).collect()
                 };
-                for row in 0..rows {
-                    let step = step.as_ref().map_or(Some(one), |step| read(step, row));
-                    let (Some(from), Some(to), Some(step)) = (read(&from, row), read(&to, row), step) else {
+                let one = Number::parse("1");
+                let (from, to) = (numbers(0)?, numbers(1)?);
+                let steps = if arrays.len() > 2 { numbers(2)? } else { vec![one; rows] };
+                let mut out = ListBuilder::new(LargeStringBuilder::new()).with_field(Arc::clone(of));
+                for ((from, to), step) in from.into_iter().zip(to).zip(steps) {
+                    let (Some(from), Some(to), Some(step)) = (from, to, step) else {
                         out.append(false);
                         continue;
                     };
-                    walk(from, to, step == 0, step > 0, |value| value.checked_add(step), |value| out.values().append_value(value))?;
+                    if [&from, &to, &step].into_iter().any(|number| !matches!(number, Number::Finite(_))) {
+                        return fail("generate_series takes no NaN and no infinity");
+                    }
+                    let zero = Number::parse("0").unwrap_or(Number::NaN);
+                    let sign = step.compare(&zero);
+                    let next = |value: &Number| value.apply(Op::Add, &step).map(Some);
+                    let past = |value: &Number| value.compare(&to) == sign;
+                    walk(from, sign == Ordering::Equal, past, next, |value| out.values().append_value(value.to_string()))?;
                     out.append(true);
                 }
                 Arc::new(out.finish())
@@ -143,7 +153,8 @@ impl ScalarUDFImpl for Series {
                     };
                     let step: IntervalMonthDayNano = step.as_primitive::<IntervalMonthDayNanoType>().value(at);
                     let sign = add_to(0, step, 1).unwrap_or(0);
-                    walk(from, to, sign == 0, sign > 0, |value| add_to(value, step, 1), |value| out.values().append_value(value))?;
+                    let past = |value: &i64| if sign > 0 { *value > to } else { *value < to };
+                    walk(from, sign == 0, past, |value| Ok(add_to(*value, step, 1)), |value| out.values().append_value(*value))?;
                     out.append(true);
                 }
                 Arc::new(out.finish())
@@ -153,17 +164,24 @@ impl ScalarUDFImpl for Series {
     }
 }
 
-fn walk<T: PartialOrd + Copy>(from: T, to: T, still: bool, up: bool, next: impl Fn(T) -> Option<T>, mut give: impl FnMut(T)) -> Result<()> {
+/// Every value from the first one to the last that is not past the end.
+fn walk<T>(
+    from: T,
+    still: bool,
+    past: impl Fn(&T) -> bool,
+    next: impl Fn(&T) -> Result<Option<T>>,
+    mut give: impl FnMut(&T),
+) -> Result<()> {
     if still {
         return fail("step size cannot equal zero");
     }
     let mut value = from;
     for _ in 0..LONGEST {
-        if if up { value > to } else { value < to } {
+        if past(&value) {
             return Ok(());
         }
-        give(value);
-        match next(value) {
+        give(&value);
+        match next(&value)? {
             Some(following) => value = following,
             None => return Ok(()),
         }
