@@ -13,7 +13,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 /// Expressions in one another: as PostgreSQL's `a and b and c …` is deep, not wide, also the operators in a row.
-const EXPRESSIONS: usize = 256;
+const EXPRESSIONS: usize = 200;
 
 /// Branches of UNION, EXCEPT and INTERSECT in a row.
 const BRANCHES: usize = 256;
@@ -159,7 +159,7 @@ mod tests {
             assert_eq!(refused, Err("the statement is nested too deeply".to_owned()), "{what}");
         }
         for sql in [
-            format!("select 1{}", " + 1".repeat(200)),
+            format!("select 1{}", " + 1".repeat(150)),
             format!("select {}", vec!["1"; 50_000].join(",")),
             format!("select {}'A'{}", "lower(".repeat(60), ")".repeat(60)),
             format!("select case {} end", "when x = 1 then 2 ".repeat(3_000)),
