@@ -66,7 +66,7 @@ fn column_name(expr: &Expr) -> Option<String> {
         Expr::Subquery(query) => first_column(query),
         Expr::Array(_) => Some("array".into()),
         Expr::Extract { .. } => Some("extract".into()),
-        Expr::Substring { .. } => Some("substring".into()),
+        Expr::Substring { shorthand, .. } => Some(if *shorthand { "substr" } else { "substring" }.into()),
         Expr::Position { .. } => Some("position".into()),
         Expr::Overlay { .. } => Some("overlay".into()),
         Expr::Ceil { .. } => Some("ceil".into()),

@@ -71,8 +71,7 @@ fn present(array: &ArrayRef, field: &Field, style: Style) -> Result<Write> {
                 Ok(())
             })
         }
-        // The type that numerics have.
-        (ty, _) if ty.is_numeric() || *ty == DataType::LargeUtf8 => {
+        (ty, _) if ty.is_numeric() || *ty == super::numeric::TYPE => {
             let texts = text_out::texts(array)?;
             Box::new(move |at, out| {
                 let text = texts.value(at);

@@ -93,19 +93,32 @@ fn end_of_container(bytes: &[u8], start: usize) -> usize {
         let inside = (exactly(word, b'"').wrapping_mul(ONES) & ONES) ^ string;
         // A bracket differs from a brace in one bit.
         let folded = word | (ONES * 0x20);
-        let closed = count(exactly(folded, b'}') & !inside);
-        if closed < depth && is(word, b'\\') == 0 {
-            depth = depth + count(exactly(folded, b'{') & !inside) - closed;
-            string = (inside >> 56) * ONES;
-            at += 8;
-        } else {
+        if is(word, b'\\') != 0 {
             let end = at + 8;
             while at < end {
                 if step(bytes, &mut at, &mut depth, &mut string) {
                     return at;
                 }
             }
+            continue;
         }
+        let opened = exactly(folded, b'{') & !inside;
+        let closed = exactly(folded, b'}') & !inside;
+        if count(closed) < depth {
+            depth = depth + count(opened) - count(closed);
+        } else {
+            let mut marks = opened | closed;
+            while marks != 0 {
+                let mark = marks & marks.wrapping_neg();
+                depth = if opened & mark != 0 { depth + 1 } else { depth - 1 };
+                if depth == 0 {
+                    return at + (mark.trailing_zeros() / 8) as usize + 1;
+                }
+                marks ^= mark;
+            }
+        }
+        string = (inside >> 56) * ONES;
+        at += 8;
     }
     while at < bytes.len() {
         if step(bytes, &mut at, &mut depth, &mut string) {
