@@ -50,7 +50,7 @@ pub(super) fn split(sql: &str) -> Result<Vec<String>, EngineError> {
 }
 
 fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, EngineError> {
-    Tokenizer::new(&PostgreSqlDialect {}, sql).tokenize_with_location().map_err(|error| {
+    Tokenizer::new(&PostgreSql, sql).tokenize_with_location().map_err(|error| {
         let (line, column) = (error.location.line as usize, error.location.column as usize);
         syntax(token_message(&error.message), (line > 0).then_some((line, column)))
     })
