@@ -1,8 +1,8 @@
 //! Operators, planned by the types of their operands: jsonb, dates and intervals, `||`, regular expressions, untyped literals.
 
+use super::counted_rows;
 use super::numbers;
 use super::types::{PgType, of_expr};
-use super::counted_rows;
 use crate::functions;
 use crate::functions::cast::{Target, scalar};
 use crate::functions::jsonb_equal::has_numbers;

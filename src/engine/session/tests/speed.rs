@@ -30,11 +30,8 @@ const STATEMENTS: [&str; 4] = [
 
 /// Rows in batches of 8,192, in two partitions.
 fn table(rows: usize) -> Arc<MemTable> {
-    let fields = vec![
-        Field::new("n", DataType::Int64, true),
-        Field::new("k", DataType::Utf8, true),
-        Field::new("x", DataType::Float64, true),
-    ];
+    let fields =
+        vec![Field::new("n", DataType::Int64, true), Field::new("k", DataType::Utf8, true), Field::new("x", DataType::Float64, true)];
     let schema = Arc::new(Schema::new(fields));
     let mut partitions = vec![Vec::new(), Vec::new()];
     for (at, start) in (0..rows).step_by(8192).enumerate() {
