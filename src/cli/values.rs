@@ -351,7 +351,7 @@ fn list_text(values: &ArrayRef, out: &mut String) {
             out.push_str("NULL");
             continue;
         }
-        let item = text_of(values.as_ref(), row);
+        let item = inner_text(values.as_ref(), row);
         let nested = values.data_type().is_list();
         let special = |c: char| c.is_ascii_whitespace() || matches!(c, '{' | '}' | '"' | '\\' | ',');
         if !nested && (item.is_empty() || item.eq_ignore_ascii_case("null") || item.contains(special)) {
@@ -361,6 +361,14 @@ fn list_text(values: &ArrayRef, out: &mut String) {
         }
     }
     out.push('}');
+}
+
+/// The text form of a value in a list or record, where booleans are letters.
+fn inner_text(array: &dyn Array, row: usize) -> String {
+    match array.data_type() {
+        DataType::Boolean => (if array.as_boolean().value(row) { "t" } else { "f" }).to_owned(),
+        _ => text_of(array, row),
+    }
 }
 
 fn list_json(item: &Field, values: &ArrayRef) -> Value {
@@ -377,7 +385,7 @@ fn record_text(array: &dyn Array, row: usize, out: &mut String) {
         if column.is_null(row) {
             continue;
         }
-        let item = text_of(column.as_ref(), row);
+        let item = inner_text(column.as_ref(), row);
         let special = |c: char| c.is_ascii_whitespace() || matches!(c, '(' | ')' | '"' | '\\' | ',');
         if item.is_empty() || item.contains(special) {
             quoted(&item, out);

@@ -221,7 +221,7 @@ query "q" {
   sql = <<-EOQ
     select
       ${local.dims} a,
-      b from from c
+      b b b from c
   EOQ
   param "right" {}
 }
@@ -247,7 +247,7 @@ query "q" { sql = "select 1" }
     done = subprocess.run([BIN, "mod", "install", str(folder)], cwd=tmp_path, env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)}, capture_output=True, text=True)
     assert done.returncode == 65, done.stderr
     said = [line for line in done.stderr.splitlines() if line.startswith(("error", "warning"))]
-    wanted = ["warning: deep/a.pp:17:14: syntax error at or near", "warning: deep/a.pp:23:24: file(): there is no file './no.md'", "error: deep/a.pp:2:28: mod 'bad' has no control 'nope'",
+    wanted = ["warning: deep/a.pp:17:11: syntax error at or near", "warning: deep/a.pp:23:24: file(): there is no file './no.md'", "error: deep/a.pp:2:28: mod 'bad' has no control 'nope'",
               "error: deep/a.pp:2:42: mod 'bad' has no benchmark 'nope'", "error: deep/a.pp:6:11: there is no local 'nope'", "error: deep/a.pp:7:35: there is no function 'uper'",
               "error: deep/a.pp:11:11: the query has no parameter 'wrong'", "error: deep/a.pp:28:12: there is no local 'unusde'",
               "error: deep/a.pp:32:13: variable 'v': must be a number, not text",

@@ -14,7 +14,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 /// A statement that takes longer hangs; a build for tests is some ten times slower than a release.
-const HANG: Duration = Duration::from_secs(30);
+const HANG: Duration = Duration::from_secs(60);
 
 /// Stack of the threads that statements run on, as tokio's.
 const STACK: usize = 2 << 20;
@@ -325,8 +325,8 @@ impl Maker {
                 'o'
             };
             let joined = quote.is_some() || this == kind && this != 'o';
-            match (&mut tokens.last_mut(), joined) {
-                (Some(last), true) => last.push(c),
+            match tokens.last_mut() {
+                Some(last) if joined => last.push(c),
                 _ => tokens.push(c.to_string()),
             }
             quote = match quote {

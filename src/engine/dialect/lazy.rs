@@ -88,7 +88,7 @@ fn of_join(filter: &JoinFilter) -> Result<Option<JoinFilter>> {
 
 /// Groups, arguments and filters of an aggregation over rows; a later stage has none but columns.
 fn of_aggregate(aggregate: &AggregateExec) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-    let mut any = false;
+    let (mut any, mut guarded) = (false, false);
     let mut of = |expr: &Arc<dyn PhysicalExpr>| -> Result<Arc<dyn PhysicalExpr>> {
         let made = lazy(expr)?;
         any |= made.is_some();
@@ -98,15 +98,22 @@ fn of_aggregate(aggregate: &AggregateExec) -> Result<Option<Arc<dyn ExecutionPla
     let groups = aggregate.group_expr();
     let named = groups.expr().iter().map(|(expr, name)| Ok((of(expr)?, name.clone()))).collect::<Result<Vec<_>>>()?;
     let mut calls = Vec::with_capacity(aggregate.aggr_expr().len());
-    for call in aggregate.aggr_expr() {
+    for (call, filter) in aggregate.aggr_expr().iter().zip(&filters) {
         let all = call.all_expressions();
-        let args = all.args.iter().map(&mut of).collect::<Result<Vec<_>>>()?;
+        let mut args = all.args.iter().map(&mut of).collect::<Result<Vec<_>>>()?;
+        // The argument is computed for the rows of FILTER alone.
+        if let Some(filter) = filter {
+            for arg in args.iter_mut().filter(|arg| can_fail(arg)) {
+                *arg = Arc::new(CaseExpr::try_new(None, vec![(Arc::clone(filter), Arc::clone(arg))], None)?);
+                guarded = true;
+            }
+        }
         let orders = all.order_by_exprs.iter().map(&mut of).collect::<Result<Vec<_>>>()?;
         let reversed = call.is_reversed();
         let made = if reversed { None } else { call.with_new_expressions(args, orders) };
         calls.push(made.map_or_else(|| Arc::clone(call), Arc::new));
     }
-    if !any || !aggregate.dynamic_expressions_produced().is_empty() {
+    if !(any || guarded) || !aggregate.dynamic_expressions_produced().is_empty() {
         return Ok(None);
     }
     let groups = PhysicalGroupBy::new(named, groups.null_expr().to_vec(), groups.groups().to_vec(), groups.has_grouping_set());
@@ -152,26 +159,13 @@ fn and_then(left: Arc<dyn PhysicalExpr>, op: Operator, right: Arc<dyn PhysicalEx
 /// True where evaluation can end in an error: casts, functions, arithmetic.
 fn can_fail(expr: &Arc<dyn PhysicalExpr>) -> bool {
     // What reads a document or a text without ever refusing it.
-    const SAFE: [&str; 14] = [
-        "jsonb_get",
-        "jsonb_get_text",
-        "jsonb_get_path",
-        "jsonb_get_path_text",
-        "jsonb_contains",
-        "jsonb_contained",
-        "jsonb_exists",
-        "jsonb_exists_any",
-        "jsonb_exists_all",
-        "jsonb_typeof",
-        "lower",
-        "upper",
-        "concat",
-        "length",
-    ];
+    const SAFE: [&str; 10] =
+        ["jsonb_contains", "jsonb_typeof", "lower", "upper", "concat", "concat_ws", "length", "array_to_string", "cast_text", "jsonb_tag"];
+    const PREFIXES: [&str; 4] = ["jsonb_get", "jsonb_exists", "timestamp_", "timestamptz_"];
     let mut found = false;
     let seen = expr.apply(|part| {
         let fails = if let Some(call) = part.downcast_ref::<ScalarFunctionExpr>() {
-            !SAFE.contains(&call.name())
+            !SAFE.contains(&call.name()) && !PREFIXES.iter().any(|prefix| call.name().starts_with(prefix))
         } else if let Some(binary) = part.downcast_ref::<BinaryExpr>() {
             use Operator::{Divide, Minus, Modulo, Multiply, Plus};
             matches!(binary.op(), Divide | Modulo | Multiply | Plus | Minus)

@@ -1,22 +1,18 @@
 //! Text to statements: splitting, PostgreSQL-like syntax errors with their place, and the refusal of everything that writes.
 
 use super::depth;
+use super::postgresql::PostgreSql;
+use super::tokens;
 use crate::EngineError;
 use datafusion::common::DataFusionError;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{Query, Select, SetExpr, Statement as SqlStatement, Visit, Visitor};
 use datafusion::sql::sqlparser::parser::ParserError;
-use datafusion::sql::sqlparser::tokenizer::{Location, Token, Tokenizer};
-use datafusion::sql::sqlparser::{self, dialect::PostgreSqlDialect};
+use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 use std::ops::ControlFlow;
 
 /// How deep expressions and subqueries may nest.
 const RECURSION: usize = 200;
-
-sqlparser::derive_dialect!(PostgreSql, PostgreSqlDialect, preserve_type_id = true, overrides = {
-    // With it an argument is parsed twice, once as a name, and so nested calls 2ⁿ times; names are identifiers.
-    supports_named_fn_args_with_expr_name = false,
-});
 
 fn syntax(message: impl Into<String>, at: Option<(usize, usize)>) -> EngineError {
     EngineError::Sql { message: message.into(), hint: None, at }
@@ -27,10 +23,7 @@ fn syntax(message: impl Into<String>, at: Option<(usize, usize)>) -> EngineError
 /// # Errors
 /// A quote or comment is not closed.
 pub(super) fn split(sql: &str) -> Result<Vec<String>, EngineError> {
-    let tokens = Tokenizer::new(&PostgreSql::new(), sql).tokenize_with_location().map_err(|error| {
-        let (line, column) = (error.location.line as usize, error.location.column as usize);
-        syntax(token_message(&error.message), (line > 0).then_some((line, column)))
-    })?;
+    let tokens = tokenize(sql)?;
     let offsets = Lines::new(sql);
     let mut statements = Vec::new();
     let mut start = 0;
@@ -54,6 +47,13 @@ pub(super) fn split(sql: &str) -> Result<Vec<String>, EngineError> {
     }
     push(start, sql.len(), empty);
     Ok(statements)
+}
+
+fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, EngineError> {
+    Tokenizer::new(&PostgreSqlDialect {}, sql).tokenize_with_location().map_err(|error| {
+        let (line, column) = (error.location.line as usize, error.location.column as usize);
+        syntax(token_message(&error.message), (line > 0).then_some((line, column)))
+    })
 }
 
 /// Byte offsets of lines and columns (in characters, from 1).
@@ -99,8 +99,8 @@ pub(super) fn statement(sql: &str) -> Result<Statement, EngineError> {
         return Err(syntax("there is no statement", None));
     }
     depth::check_text(sql)?;
-    let parsed = DFParserBuilder::new(sql)
-        .with_dialect(&PostgreSql::new())
+    let parsed = DFParserBuilder::new(tokens::prepare(tokenize(sql)?)?)
+        .with_dialect(&PostgreSql)
         .with_recursion_limit(RECURSION)
         .build()
         .and_then(|mut parser| parser.parse_statements())

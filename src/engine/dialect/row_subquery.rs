@@ -83,7 +83,14 @@ pub(super) fn row_local(subquery: &Subquery) -> bool {
     }
     let mut scans = false;
     let walked = subquery.subquery.apply_with_subqueries(|node| {
-        scans |= matches!(node, LogicalPlan::TableScan(_) | LogicalPlan::RecursiveQuery(_) | LogicalPlan::Extension(_));
+        scans |= match node {
+            LogicalPlan::TableScan(_) | LogicalPlan::RecursiveQuery(_) | LogicalPlan::Extension(_) => true,
+            // Its branches run on several threads, which do not know the outer row.
+            LogicalPlan::Union(_) => true,
+            // They are computed when they are planned.
+            LogicalPlan::Values(values) => values.values.iter().flatten().any(Expr::contains_outer),
+            _ => false,
+        };
         Ok(if scans { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     });
     walked.is_ok() && !scans

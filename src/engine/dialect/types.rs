@@ -160,6 +160,21 @@ pub(super) fn of_expr(expr: &Expr, schema: &DFSchema) -> PgType {
         Expr::AggregateFunction(call) if matches!(call.func.name(), "min" | "max" | "first_value" | "last_value") => {
             known(call.params.args.iter().map(|arg| of_expr(arg, schema)))
         }
+        // A field has a name, which is the expression as text: of a long chain of conditions none is made.
+        Expr::BinaryExpr(binary) if binary.op.is_logic_operator() || binary.op.supports_propagation() => PgType::Bool,
+        Expr::Not(_)
+        | Expr::Like(_)
+        | Expr::SimilarTo(_)
+        | Expr::Between(_)
+        | Expr::InList(_)
+        | Expr::IsNull(_)
+        | Expr::IsNotNull(_)
+        | Expr::IsTrue(_)
+        | Expr::IsFalse(_)
+        | Expr::IsUnknown(_)
+        | Expr::IsNotTrue(_)
+        | Expr::IsNotFalse(_)
+        | Expr::IsNotUnknown(_) => PgType::Bool,
         _ => expr.to_field(schema).map_or(PgType::Other, |(_, field)| of_field(&field)),
     }
 }

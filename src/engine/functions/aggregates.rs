@@ -208,13 +208,25 @@ struct Exact {
     /// The sum, or the least or greatest one.
     value: Option<Number>,
     squares: Number,
+    /// How many values have so many digits after the point: a sum has as many as the one that has most.
+    scales: BTreeMap<usize, i64>,
+    /// Values were taken out.
+    shrunk: bool,
     /// With DISTINCT, the values so far, by what makes them the same.
     distinct: Option<BTreeMap<String, Number>>,
 }
 
 impl Exact {
     fn new(kind: Kind, distinct: bool) -> Exact {
-        Exact { kind, count: 0, value: None, squares: zero(), distinct: distinct.then(BTreeMap::new) }
+        Exact {
+            kind,
+            count: 0,
+            value: None,
+            squares: zero(),
+            scales: BTreeMap::new(),
+            shrunk: false,
+            distinct: distinct.then(BTreeMap::new),
+        }
     }
 
     fn take(&mut self, number: &Number, count: i64, squares: Option<Number>) -> Result<()> {
@@ -238,6 +250,19 @@ impl Exact {
             self.squares = self.squares.apply(Op::Add, &squares)?;
         }
         Ok(())
+    }
+
+    /// Windows take values out again, and with them their digits.
+    fn count_scale(&mut self, number: &Number, by: i64) {
+        if self.kind == Kind::Sum
+            && let Number::Finite(value) = number
+        {
+            let count = self.scales.entry(value.scale()).or_default();
+            *count += by;
+            if *count == 0 {
+                self.scales.remove(&value.scale());
+            }
+        }
     }
 
     fn variance(&self, sum: &Number, sample: bool, root: bool) -> Result<Option<Number>> {
@@ -271,6 +296,7 @@ impl Accumulator for Exact {
             if let Some(distinct) = &mut self.distinct {
                 distinct.entry(number.equal_key()).or_insert(number);
             } else {
+                self.count_scale(&number, 1);
                 self.take(&number, 1, None)?;
             }
         }
@@ -285,7 +311,11 @@ impl Accumulator for Exact {
         }
         let Some(value) = &self.value else { return Ok(text(None)) };
         Ok(text(match self.kind {
-            Kind::Sum | Kind::Min | Kind::Max => Some(value.clone()),
+            Kind::Sum => Some(match (value, self.scales.last_key_value()) {
+                (Number::Finite(sum), Some((scale, _))) if sum.scale() > *scale && self.shrunk => Number::Finite(sum.round(*scale as i64)),
+                _ => value.clone(),
+            }),
+            Kind::Min | Kind::Max => Some(value.clone()),
             Kind::Avg => Some(quotient(value, self.count)?),
             Kind::Variance { sample, root } => self.variance(value, sample, root)?,
         }))
@@ -330,7 +360,9 @@ impl Accumulator for Exact {
             let number = numeric::value(values, at)?;
             let squares = number.apply(Op::Mul, &number)?.neg();
             self.take(&number.neg(), -1, Some(squares))?;
+            self.count_scale(&number, -1);
         }
+        self.shrunk = true;
         if self.count == 0 {
             self.value = None;
         }

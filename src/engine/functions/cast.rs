@@ -326,7 +326,16 @@ impl Target {
             DataType::Timestamp(_, zone) => {
                 arrow_cast(&arrow_cast(array, &DataType::Timestamp(TimeUnit::Microsecond, zone.clone()))?, &DataType::Int64)?
             }
-            DataType::Date32 | DataType::Date64 => arrow_cast(&arrow_cast(array, &timestamp_type(false))?, &DataType::Int64)?,
+            DataType::Date32 => {
+                let micros = |days: i32| match days {
+                    i32::MIN => i64::MIN,
+                    i32::MAX => i64::MAX,
+                    days => i64::from(days) * 86_400_000_000,
+                };
+                let days = array.as_primitive::<datafusion::arrow::datatypes::Date32Type>();
+                Arc::new(days.iter().map(|days| days.map(micros)).collect::<Int64Array>())
+            }
+            DataType::Date64 => arrow_cast(&arrow_cast(array, &timestamp_type(false))?, &DataType::Int64)?,
             other => {
                 return fail(format!(
                     "cannot cast type {} to {}",
@@ -340,7 +349,13 @@ impl Target {
                 let days: datafusion::arrow::array::Date32Array = micros
                     .as_primitive::<datafusion::arrow::datatypes::Int64Type>()
                     .iter()
-                    .map(|micros| micros.map(|micros| micros.div_euclid(86_400_000_000) as i32))
+                    .map(|micros| {
+                        micros.map(|micros| match micros {
+                            i64::MIN => i32::MIN,
+                            i64::MAX => i32::MAX,
+                            micros => micros.div_euclid(86_400_000_000) as i32,
+                        })
+                    })
                     .collect();
                 Ok(Arc::new(days))
             }

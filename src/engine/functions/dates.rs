@@ -1,5 +1,7 @@
 //! Fields of dates, times and intervals; truncation; zones; construction.
 
+use super::decimal::Decimal;
+use super::numeric::{Number, trouble};
 use super::row::{Def, Kind, Ret, Row, Value, fail};
 use super::{interval, text_out, time_in, zones};
 use chrono::{Datelike, NaiveDateTime, Timelike};
@@ -14,12 +16,29 @@ const DAY: i64 = 86_400_000_000;
 pub(crate) const ALL: &[Def] = &[
     // `extract` is numeric, `date_part` double precision.
     Def::new("extract", &[Kind::Text, Kind::Any], Ret::Numeric, |row| {
+        if let Some((day, micros)) = julian(row)? {
+            let part = Decimal::of_int(micros.into()).div(&Decimal::of_int(DAY.into()));
+            let whole = Decimal::of_int(day.into());
+            let value = if is_date(row) { whole } else { part.and_then(|part| whole.add(&part)).map_err(trouble)? };
+            return Ok(Number::Finite(value).into());
+        }
         let (micros, scale) = part(row)?;
         let mut out = String::new();
+        // A date has no clock, as `date_part` would give it.
+        let name = row.text(0).to_lowercase();
+        if is_date(row) && (of_clock(unit(&name), 0).is_some() || unit(&name).starts_with("timezone")) && unit(&name) != "epoch" {
+            return fail(format!("unit \"{name}\" not supported for type date"));
+        }
+        let scale = if is_date(row) { 0 } else { scale };
         text_out::decimal(i128::from(micros) / 10i128.pow(6 - u32::from(scale.unsigned_abs())), scale, &mut out);
         Ok(out.into())
     }),
-    Def::new("date_part", &[Kind::Text, Kind::Any], Ret::Float, |row| Ok(Value::Float(part(row)?.0 as f64 / 1e6))),
+    Def::new("date_part", &[Kind::Text, Kind::Any], Ret::Float, |row| {
+        Ok(Value::Float(match julian(row)? {
+            Some((day, micros)) => day as f64 + micros as f64 / DAY as f64,
+            None => part(row)?.0 as f64 / 1e6,
+        }))
+    }),
     Def::new("date_trunc", &[Kind::Text, Kind::Any, Kind::Text], Ret::Of(trunc_type), trunc).required(2),
     Def::new("timezone", &[Kind::Any, Kind::Any], Ret::Of(zone_type), zone),
     Def::new("isfinite", &[Kind::Any], Ret::Bool, |row| {
@@ -66,7 +85,9 @@ pub(crate) const ALL: &[Def] = &[
     Def::new("overlaps", &[Kind::Any, Kind::Any, Kind::Any, Kind::Any], Ret::Bool, overlaps).sees_nulls(),
     Def::new("make_date", &[Kind::Int, Kind::Int, Kind::Int], Ret::Date, |row| {
         let fits = |k: usize| u32::try_from(row.int(k)).unwrap_or(0);
-        match i32::try_from(row.int(0)).ok().and_then(|year| time_in::days_of(year, fits(1), fits(2))) {
+        // The year before the first one is -1.
+        let year = i32::try_from(row.int(0)).ok().filter(|year| *year != 0).map(|year| if year < 0 { year + 1 } else { year });
+        match year.and_then(|year| time_in::days_of(year, fits(1), fits(2))) {
             Some(days) => Ok(Value::Date(days)),
             None => fail(format!("date field value out of range: {}-{:02}-{:02}", row.int(0), row.int(1), row.int(2))),
         }
@@ -77,6 +98,21 @@ pub(crate) const ALL: &[Def] = &[
         Ok(Value::Int((interval::micros(row, 0)? - interval::micros(row, 1)?).div_euclid(DAY)))
     }),
 ];
+
+fn is_date(row: Row<'_>) -> bool {
+    *row.col(1).0.array.data_type() == DataType::Date32
+}
+
+/// Day and microsecond of the day, where Julian days are asked for.
+fn julian(row: Row<'_>) -> Result<Option<(i64, i64)>> {
+    if unit(&row.text(0).to_lowercase()) != "julian"
+        || !matches!(row.col(1).0.array.data_type(), DataType::Date32 | DataType::Timestamp(..))
+    {
+        return Ok(None);
+    }
+    let micros = interval::micros(row, 1)?;
+    Ok(Some((micros.div_euclid(DAY) + 2_440_588, micros.rem_euclid(DAY))))
+}
 
 fn infinite(micros: i64) -> bool {
     micros == time_in::MOMENTS.0 || micros == time_in::MOMENTS.1
@@ -166,7 +202,7 @@ fn days(row: Row<'_>, sign: i64) -> Result<Value<'_>> {
 /// The digits a field has after the point.
 fn scale(field: &str) -> i8 {
     match unit(field) {
-        "second" | "epoch" | "julian" => 6,
+        "second" | "epoch" => 6,
         "millisecond" => 3,
         _ => 0,
     }
@@ -228,7 +264,6 @@ fn of_moment(field: &str, at: NaiveDateTime, micros: i64) -> Option<i64> {
         "century" => whole((year + 99).div_euclid(100)),
         "millennium" => whole((year + 999).div_euclid(1000)),
         "epoch" => Some(micros),
-        "julian" => Some((i64::from(at.num_days_from_ce()) + 1_721_425) * 1_000_000 + micros.rem_euclid(DAY) / (DAY / 1_000_000)),
         "timezone" | "timezone_hour" | "timezone_minute" => Some(0),
         _ => of_clock(field, i64::from(at.num_seconds_from_midnight()) * 1_000_000 + micros.rem_euclid(1_000_000)),
     }

@@ -385,7 +385,21 @@ fn clock_micros(token: &str) -> Option<f64> {
     (parts.next().is_none() && minutes < 60.0 && seconds < 60.0).then_some(sign * ((hours * 60.0 + minutes) * 6e7 + seconds * 1e6))
 }
 
+/// `0001-02-03T04:05:06`: the fields of a date and a clock.
+fn parse_iso_fields(text: &str) -> Option<IntervalMonthDayNano> {
+    let (date, clock) = text.split_once('T').unwrap_or((text, "00:00:00"));
+    let fields: Vec<f64> = date.split('-').map(|field| field.parse().ok()).collect::<Option<_>>()?;
+    let [years, months, days] = fields.as_slice() else { return None };
+    let mut sum = Sum { micros: clock_micros(clock)?, ..Sum::default() };
+    sum.months(years * 12.0 + months);
+    sum.days(*days);
+    sum.finish(1.0)
+}
+
 fn parse_iso(text: &str) -> Option<IntervalMonthDayNano> {
+    if text.len() > 8 && text.as_bytes().get(4) == Some(&b'-') {
+        return parse_iso_fields(text);
+    }
     let mut sum = Sum::default();
     let mut time = false;
     let mut number = String::new();

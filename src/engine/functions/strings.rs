@@ -38,6 +38,15 @@ pub(crate) const ALL: &[Def] =
             }
             .into())
         }),
+        Def::new("chr", &[Kind::Int], Ret::Text, |row| match u32::try_from(row.int(0)) {
+            Ok(0) => fail("null character not permitted"),
+            Err(_) if row.int(0) < 0 => fail("character number must be positive"),
+            Ok(code) => match char::from_u32(code) {
+                Some(c) => Ok(c.to_string().into()),
+                None => fail(format!("requested character not valid for encoding: {code}")),
+            },
+            Err(_) => fail(format!("requested character too large for encoding: {}", row.int(0))),
+        }),
         Def::new("parse_ident", &[Kind::Text], Ret::Texts, |row| parse_ident(row.text(0))),
         Def::new("unistr", &[Kind::Text], Ret::Text, |row| unistr(row.text(0)).map(Value::from)),
         Def::new("quote_ident", &[Kind::Text], Ret::Text, |row| Ok(quote_ident(row.text(0)).into())),

@@ -47,6 +47,9 @@ fn seconds(row: Row<'_>) -> Result<Value<'_>> {
     let (col, at) = row.col(0);
     let array = datafusion::arrow::compute::cast(&col.array.slice(at, 1), &DataType::Float64)?;
     let value = datafusion::arrow::array::AsArray::as_primitive::<datafusion::arrow::datatypes::Float64Type>(&array).value(0);
+    if value.is_infinite() {
+        return Ok(Value::Micros(if value > 0.0 { i64::MAX } else { i64::MIN }));
+    }
     let micros = (value * 1e6).round();
     if micros.abs() < 9.2e18 { Ok(Value::Micros(micros as i64)) } else { fail("timestamp out of range") }
 }

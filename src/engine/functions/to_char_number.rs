@@ -262,7 +262,7 @@ fn scientific(number: &Number, after: usize) -> String {
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();
     let zeros = digits.len() - digits.trim_start_matches('0').len();
     let point = text.find('.').unwrap_or(text.len()) as i64;
-    let mut exponent = if value.is_zero() { 0 } else { point - zeros as i64 - 1 };
+    let exponent = if value.is_zero() { 0 } else { point - zeros as i64 - 1 };
     let mut kept: Vec<u8> = digits.trim_start_matches('0').bytes().chain(std::iter::repeat(b'0')).take(after + 2).collect();
     let up = kept.pop().is_some_and(|digit| digit >= b'5');
     if up {
@@ -276,15 +276,15 @@ fn scientific(number: &Number, after: usize) -> String {
                 break;
             }
         }
+        // PostgreSQL keeps the exponent then: 9.99 is shown as 10.0e+00.
         if carried {
             kept.insert(0, b'1');
-            kept.pop();
-            exponent += 1;
         }
     }
     let kept = String::from_utf8_lossy(&kept).into_owned();
-    let fraction = if after > 0 { format!(".{}", &kept[1..]) } else { String::new() };
-    format!("{sign}{}{fraction}e{}{:02}", &kept[..1], if exponent < 0 { '-' } else { '+' }, exponent.abs())
+    let (whole, fraction) = kept.split_at(kept.len() - after);
+    let fraction = if after > 0 { format!(".{fraction}") } else { String::new() };
+    format!("{sign}{whole}{fraction}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs())
 }
 
 fn roman(value: i128) -> Option<String> {

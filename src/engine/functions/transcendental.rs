@@ -209,7 +209,7 @@ pub(crate) fn power(x: &Decimal, y: &Decimal) -> Result<Decimal, Refusal> {
         return Err(Refusal::ZeroToNegative);
     }
     if let Some(times) = y.to_int().and_then(|times| i32::try_from(times).ok()) {
-        return power_of(x, times, y.scale());
+        return power_of(x, times);
     }
     if x.is_negative() {
         return Err(Refusal::Complex);
@@ -227,7 +227,7 @@ pub(crate) fn power(x: &Decimal, y: &Decimal) -> Result<Decimal, Refusal> {
 }
 
 /// x to the power of a whole number, rounded once at the end.
-fn power_of(x: &Decimal, times: i32, given: usize) -> Result<Decimal, Refusal> {
+fn power_of(x: &Decimal, times: i32) -> Result<Decimal, Refusal> {
     let logarithm = if x.is_zero() { 0.0 } else { logarithm10(x) };
     let weight = logarithm * f64::from(times);
     if weight > 131_072.0 {
@@ -236,7 +236,7 @@ fn power_of(x: &Decimal, times: i32, given: usize) -> Result<Decimal, Refusal> {
     if weight + 1.0 < -(SCALE as f64) {
         return Ok(Decimal::of_int(0).round(SCALE));
     }
-    let scale = shown(DIGITS - weight as i64, &[x]).max(given.min(SCALE as usize));
+    let scale = shown(DIGITS, &[x]);
     let within = scale + (weight.abs() as usize) + GUARD + f64::from(times).abs().log10().max(0.0) as usize;
     let (mut left, mut square, mut result) = (times.unsigned_abs(), x.clone(), one());
     // The reciprocal has the digits that the power needs.

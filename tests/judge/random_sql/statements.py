@@ -1,4 +1,6 @@
 """Random statements over random rows, which stand in front as `with t(a, b) as (values …)`."""
+import re
+
 from .grammar import TYPES, Expressions
 from .tree import Node, Several
 from .values import NAMES, Values, quoted
@@ -197,6 +199,12 @@ class Statements:
         everything = [*scope, *columns]
         where = self.where(everything, 1)
         of = lambda type, over=everything: self.expressions.of(type, over, 1)
+
+        def inner(type):
+            # An aggregate of outer columns alone is one of the outer query.
+            made = of(type)
+            return made if any(re.search(rf"(?<![\w.]){re.escape(name)}(?!\w)", str(made)) for name, _ in scope) else Node(scope[0][0]) if scope[0][1] == type else None
+
         if type == "bool":
             kind = r.choice(["exists", "not exists", "in", "not in", "any", "all"])
             if kind in ("exists", "not exists"):
@@ -209,15 +217,17 @@ class Statements:
             what = r.choice(["count(*)", "count", "max", "sum"])
             if what == "count(*)":
                 return Node("(select count(*) from ", source, where, ")::int", type=type)
-            return Node(f"(select {what}(", of("int"), ") from ", source, where, ")::int", type=type)
+            made = inner("int")
+            return made and Node(f"(select {what}(", made, ") from ", source, where, ")::int", type=type)
         if type == "texts":
             return Node("array(select ", of("text"), " from ", source, where, " order by 1)", type=type)
         if type == "json":
             item = r.choice(["int", "text"])
-            made = of(item)
-            return Node("(select jsonb_agg(", made, " order by ", made, ") from ", source, where, ")", type=type)
+            made = inner(item)
+            return made and Node("(select jsonb_agg(", made, " order by ", made, ") from ", source, where, ")", type=type)
         if r.random() < 0.5 and type in ("text", "date", "ts"):
-            return Node(f"(select {r.choice(['min', 'max'])}(", of(type), ") from ", source, where, ")", type=type)
+            made = inner(type)
+            return made and Node(f"(select {r.choice(['min', 'max'])}(", made, ") from ", source, where, ")", type=type)
         return Node("(select ", of(type), " from ", source, where, " order by 1 limit 1)", type=type)
 
     # Whole statements

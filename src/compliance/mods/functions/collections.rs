@@ -20,7 +20,7 @@ pub(super) const TABLE: &[Entry] = &[
     Entry("coalesce", 1, MANY, |a| {
         let empty = |v: &&Value| !matches!(v, Value::Null) && !matches!(v, Value::Text(t) if t.is_empty());
         let found = a.0.iter().position(|v| empty(&v)).ok_or_else(|| Wrong::from("all arguments are null or empty"))?;
-        Ok(types::unified(a.0.clone()).map_or_else(|all| all, |all| all).into_iter().nth(found).unwrap_or(Value::Null))
+        Ok(types::unified(a.0.clone()).unwrap_or_else(|as_they_are| as_they_are).into_iter().nth(found).unwrap_or(Value::Null))
     }),
     Entry("coalescelist", 1, MANY, |a| {
         let full = |v: &&Value| matches!(v, Value::List(items) if !items.is_empty());
