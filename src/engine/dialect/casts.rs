@@ -82,6 +82,14 @@ fn custom(name: &ObjectName) -> Option<Target> {
 
 /// The name a cast gives an unnamed column: PostgreSQL's internal name of the type.
 pub(super) fn column_name(ty: &DataType) -> String {
+    if let DataType::Array(ArrayElemTypeDef::SquareBracket(item, _)) = ty {
+        return column_name(item);
+    }
+    if let DataType::Custom(name, _) = ty
+        && super::ast::last_name(name).as_deref() == Some("name")
+    {
+        return "name".into();
+    }
     match target(ty) {
         Some((target, _)) => match (target, ty) {
             (Target::Bool, _) => "bool",

@@ -14,7 +14,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 /// A statement that takes longer hangs; a build for tests is some ten times slower than a release.
-const HANG: Duration = Duration::from_secs(30);
+const HANG: Duration = Duration::from_secs(60);
 
 /// Stack of the threads that statements run on, as tokio's.
 const STACK: usize = 2 << 20;

@@ -1,20 +1,28 @@
 //! PostgreSQL's SQL on DataFusion: parsing, arguments, AST pre-pass, relation planner, operators, types, row subqueries.
 //!
 //! A statement goes text → AST ([`parse`]) → arguments as literals ([`args`]) → secret columns ([`secrets`]) → rewritten AST ([`prepass`]) →
-//! logical plan, during which DataFusion asks [`operators`], [`types`] and [`relation`] → plan with correlated subqueries made executable ([`subquery`]).
+//! logical plan, during which DataFusion asks [`operators`], [`types`] and [`relation`] → plan with correlated subqueries made executable ([`subquery`])
+//! → DataFusion's optimizer, two of its rules held back ([`null_keys`]).
 
 mod args;
 mod ast;
 mod casts;
 mod counted_rows;
+mod ctes;
 mod dependent;
 pub(crate) mod depth;
 mod documents;
+mod from;
+mod grouping;
+mod grouping_sets;
 mod lazy;
+mod limits;
 mod names;
+mod null_keys;
 mod numbers;
 mod numerics;
 mod operators;
+mod ordering;
 mod parse;
 mod postgresql;
 mod prepass;
@@ -22,10 +30,15 @@ mod quantified;
 mod query;
 mod relation;
 mod row_subquery;
+mod rows;
 mod secrets;
+mod set_ops;
 mod srf;
 mod subquery;
+mod tokens;
 mod types;
+mod unions;
+mod using;
 mod whole_rows;
 
 #[cfg(test)]
@@ -61,7 +74,10 @@ pub(crate) fn builder(mut builder: SessionStateBuilder) -> SessionStateBuilder {
     // Tags of fields travel through planning; a node that drops one must not fail the plan.
     options.execution.skip_physical_aggregate_schema_check = true;
     builder.expr_planners().get_or_insert_with(Vec::new).insert(0, Arc::new(operators::Operators));
-    builder.with_type_planner(Arc::new(types::Types)).with_physical_optimizer_rule(Arc::new(lazy::LazyLogic))
+    builder
+        .with_type_planner(Arc::new(types::Types))
+        .with_optimizer_rules(null_keys::rules())
+        .with_physical_optimizer_rule(Arc::new(lazy::LazyLogic))
 }
 
 /// Registers what needs the finished context (relation planner, functions).
@@ -185,7 +201,8 @@ pub(crate) async fn plan(state: &SessionState, sql: &str, args: &[Arg]) -> Resul
         state.statement_to_plan(statement).await
     };
     let plan = plan.map_err(|error| of_planning(error, state))?;
-    let plan = relation::retag(counted_rows::resolve(numerics::rewrite(plan)?)?)?;
+    let plan = numerics::rewrite(unions::typed(plan)?)?;
+    let plan = relation::retag(counted_rows::resolve(plan)?)?;
     let plan = subquery::rewrite(documents::rewrite(plan)?, state)?;
     Ok(names::restore(plan)?)
 }

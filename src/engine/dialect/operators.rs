@@ -7,7 +7,7 @@ use crate::functions;
 use crate::functions::cast::{Target, scalar};
 use crate::functions::jsonb_equal::has_numbers;
 use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue};
-use datafusion::functions_nested::expr_fn::{array_element, array_has_all, array_has_any};
+use datafusion::functions::string::expr_fn::starts_with;
 use datafusion::logical_expr::expr::{Like, ScalarFunction};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawAggregateExpr, RawBinaryExpr, RawFieldAccessExpr};
 use datafusion::logical_expr::{BinaryExpr, Expr, GetFieldAccess, Operator, lit, not};
@@ -46,9 +46,10 @@ impl ExprPlanner for Operators {
     fn plan_field_access(&self, expr: RawFieldAccessExpr, schema: &DFSchema) -> Result<PlannerResult<RawFieldAccessExpr>> {
         match (of_expr(&expr.expr, schema), &expr.field_access) {
             (PgType::Jsonb, _) => {}
-            (PgType::List(item), GetFieldAccess::ListIndex { key }) if *item == PgType::Jsonb => {
-                let item = array_element(expr.expr, key.as_ref().clone());
-                return Ok(PlannerResult::Planned(call("jsonb_tag", vec![item])?));
+            (PgType::List(item), GetFieldAccess::ListIndex { key }) => {
+                let element = call("array []", vec![expr.expr, key.as_ref().clone()])?;
+                let element = if *item == PgType::Jsonb { call("jsonb_tag", vec![element])? } else { element };
+                return Ok(PlannerResult::Planned(element));
             }
             _ => return Ok(PlannerResult::Original(expr)),
         }
@@ -92,9 +93,10 @@ fn plan(expr: &RawBinaryExpr, types: &(PgType, PgType)) -> Result<Option<Expr>> 
         Op::QuestionAnd => call("jsonb_exists_all", both())?,
         Op::AtArrow if !lists => call("jsonb_contains", both())?,
         Op::ArrowAt if !lists => call("jsonb_contains", vec![right(), left()])?,
-        Op::PGOverlap if lists => array_has_any(typed_list(left(), types, 0)?, typed_list(right(), types, 1)?),
-        Op::AtArrow => array_has_all(typed_list(left(), types, 0)?, typed_list(right(), types, 1)?),
-        Op::ArrowAt => array_has_all(typed_list(right(), types, 1)?, typed_list(left(), types, 0)?),
+        Op::PGOverlap if lists => call("array &&", vec![typed_list(left(), types, 0)?, typed_list(right(), types, 1)?])?,
+        Op::AtArrow => call("array @>", vec![typed_list(left(), types, 0)?, typed_list(right(), types, 1)?])?,
+        Op::ArrowAt => call("array @>", vec![typed_list(right(), types, 1)?, typed_list(left(), types, 0)?])?,
+        Op::PGStartsWith => starts_with(left(), right()),
         Op::AtQuestion => call("jsonb_path_exists_opr", vec![left(), jsonpath(right(), &types.1)?])?,
         Op::AtAt => call("jsonb_path_match_opr", vec![left(), jsonpath(right(), &types.1)?])?,
         Op::PGRegexMatch => call("regex_is_match", both())?,
@@ -229,7 +231,11 @@ fn concat(expr: &RawBinaryExpr, types: &(PgType, PgType)) -> Result<Option<Expr>
         (PgType::Jsonb, PgType::Jsonb | PgType::Unknown) | (PgType::Unknown, PgType::Jsonb) => {
             Some(call("jsonb_concat", vec![jsonb(left, &types.0)?, jsonb(right, &types.1)?])?)
         }
-        (PgType::List(_), _) | (_, PgType::List(_)) => None,
+        (PgType::List(_), PgType::List(_) | PgType::Unknown) | (PgType::Unknown, PgType::List(_)) => {
+            Some(call("array_cat", vec![typed_list(left, types, 0)?, typed_list(right, types, 1)?])?)
+        }
+        (PgType::List(_), _) => Some(call("array_append", vec![left, right])?),
+        (_, PgType::List(_)) => Some(call("array_prepend", vec![left, right])?),
         (PgType::Bytes, PgType::Bytes | PgType::Unknown) | (PgType::Unknown, PgType::Bytes) => Some(call("bytes ||", vec![left, right])?),
         _ => Some(binary(text(left, &types.0), Operator::StringConcat, text(right, &types.1))),
     })

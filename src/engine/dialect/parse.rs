@@ -2,12 +2,13 @@
 
 use super::depth;
 use super::postgresql::PostgreSql;
+use super::tokens;
 use crate::EngineError;
 use datafusion::common::DataFusionError;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{Query, Select, SetExpr, Statement as SqlStatement, Visit, Visitor};
 use datafusion::sql::sqlparser::parser::ParserError;
-use datafusion::sql::sqlparser::tokenizer::{Location, Token, Tokenizer};
+use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 use std::ops::ControlFlow;
 
 /// How deep expressions and subqueries may nest.
@@ -22,10 +23,7 @@ fn syntax(message: impl Into<String>, at: Option<(usize, usize)>) -> EngineError
 /// # Errors
 /// A quote or comment is not closed.
 pub(super) fn split(sql: &str) -> Result<Vec<String>, EngineError> {
-    let tokens = Tokenizer::new(&PostgreSql, sql).tokenize_with_location().map_err(|error| {
-        let (line, column) = (error.location.line as usize, error.location.column as usize);
-        syntax(token_message(&error.message), (line > 0).then_some((line, column)))
-    })?;
+    let tokens = tokenize(sql)?;
     let offsets = Lines::new(sql);
     let mut statements = Vec::new();
     let mut start = 0;
@@ -49,6 +47,13 @@ pub(super) fn split(sql: &str) -> Result<Vec<String>, EngineError> {
     }
     push(start, sql.len(), empty);
     Ok(statements)
+}
+
+fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, EngineError> {
+    Tokenizer::new(&PostgreSql, sql).tokenize_with_location().map_err(|error| {
+        let (line, column) = (error.location.line as usize, error.location.column as usize);
+        syntax(token_message(&error.message), (line > 0).then_some((line, column)))
+    })
 }
 
 /// Byte offsets of lines and columns (in characters, from 1).
@@ -94,7 +99,7 @@ pub(super) fn statement(sql: &str) -> Result<Statement, EngineError> {
         return Err(syntax("there is no statement", None));
     }
     depth::check_text(sql)?;
-    let parsed = DFParserBuilder::new(sql)
+    let parsed = DFParserBuilder::new(tokens::prepare(tokenize(sql)?)?)
         .with_dialect(&PostgreSql)
         .with_recursion_limit(RECURSION)
         .build()

@@ -3,9 +3,11 @@
 //! The parser takes an expression for the name of an argument (`f(a || 'b': 1)`) and so reads each argument twice, nested calls 2ⁿ times.
 //! In PostgreSQL a name is an identifier.
 
+use super::tokens::distinct;
 use datafusion::sql::sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::tokenizer::Token;
 use std::any::TypeId;
 
 const OWN: PostgreSqlDialect = PostgreSqlDialect {};
@@ -57,7 +59,10 @@ impl Dialect for PostgreSql {
     }
 
     fn get_next_precedence(&self, parser: &Parser<'_>) -> Option<Result<u8, ParserError>> {
-        OWN.get_next_precedence(parser)
+        match &parser.peek_token_ref().token {
+            Token::CustomBinaryOperator(operator) if distinct(operator).is_some() => Some(Ok(OWN.prec_value(Precedence::Is))),
+            _ => OWN.get_next_precedence(parser),
+        }
     }
 
     fn prec_value(&self, prec: Precedence) -> u8 {

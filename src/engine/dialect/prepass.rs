@@ -2,18 +2,21 @@
 //!
 //! Top-down at each SELECT: column names, set-returning functions, the fold of FROM. Bottom-up at each expression: casts, ANY/ALL, dates.
 
-use super::ast::{binary, call, last_name, literal, negate, positional, string_of, text};
-use super::relation::has_srf;
-use super::srf::{self, Call};
-use super::{casts, names, quantified, query};
+use super::ast::{binary, call, case, last_name, literal, negate, positional, string_of, text};
+use super::ctes::{self, Scopes};
+use super::from::{fold, is_wildcard, name_merged, name_values, nested, unnest_in};
+use super::quantified::sliced;
+use super::relation::sideways;
+use super::tokens::{distinct, is_symmetric, symmetric};
+use super::{casts, grouping, names, quantified, query, rows};
 use crate::EngineError;
 use crate::functions::cast::Target;
 use chrono::{DateTime, Utc};
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, DataType, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments,
-    Ident, Interval, Join, JoinConstraint, JoinOperator, OrderByExpr, OrderByOptions, Query, Select, SelectItem, Statement,
-    TableAliasColumnDef, TableFactor, TableWithJoins, UnaryOperator, Value, VisitMut, VisitorMut,
+    Ident, Interval, NamedWindowDefinition, OrderByExpr, OrderByOptions, Query, Select, SelectItem, Statement, TableFactor, TableWithJoins,
+    UnaryOperator, Value, VisitMut, VisitorMut,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -24,7 +27,14 @@ use std::sync::Arc;
 /// # Errors
 /// A cast to a type we do not know, or a quantified expression we cannot rewrite.
 pub(super) fn rewrite(statement: &mut Statement, now: Option<DateTime<Utc>>) -> Result<Vec<Arc<ScalarUDF>>, EngineError> {
-    let mut prepass = Prepass { now, ctes: BTreeSet::new(), parametric: BTreeMap::new(), values: Vec::new() };
+    let mut prepass = Prepass {
+        now,
+        ctes: BTreeSet::new(),
+        scopes: Scopes::default(),
+        parametric: BTreeMap::new(),
+        values: Vec::new(),
+        windows: Vec::new(),
+    };
     match statement.visit(&mut prepass) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(prepass.parametric.into_values().collect()),
@@ -35,6 +45,10 @@ struct Prepass {
     now: Option<DateTime<Utc>>,
     ctes: BTreeSet<String>,
     parametric: BTreeMap<String, Arc<ScalarUDF>>,
+    /// Of each query around, the names of its WITH.
+    scopes: Scopes,
+    /// Of each SELECT around, its WINDOW clause.
+    windows: Vec<Vec<NamedWindowDefinition>>,
     /// Of each SELECT around, the aliases that stand for a value: alias to column.
     values: Vec<BTreeMap<String, Ident>>,
 }
@@ -50,11 +64,21 @@ impl VisitorMut for Prepass {
         for cte in query.with.iter().flat_map(|with| &with.cte_tables) {
             self.ctes.insert(cte.alias.name.value.to_lowercase());
         }
+        self.scopes.enter(query);
+        ctes::name_columns(query);
         query::rewrite(query);
         ControlFlow::Continue(())
     }
 
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Self::Break> {
+        self.scopes.leave(query);
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Self::Break> {
+        self.windows.push(select.named_window.clone());
+        grouping::rewrite(select);
+        name_merged(select);
         let wildcard = select.projection.iter().any(is_wildcard);
         self.values.push(if wildcard { name_values(select) } else { BTreeMap::new() });
         names::assign(select);
@@ -67,7 +91,7 @@ impl VisitorMut for Prepass {
             self.wrap(&mut item.relation);
             item.joins.iter_mut().for_each(|join| self.wrap(&mut join.relation));
         }
-        if select.from.iter().any(has_srf) {
+        if select.from.iter().any(sideways) {
             fold(select);
         }
         ControlFlow::Continue(())
@@ -75,6 +99,14 @@ impl VisitorMut for Prepass {
 
     fn post_visit_select(&mut self, _: &mut Select) -> ControlFlow<Self::Break> {
         self.values.pop();
+        self.windows.pop();
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Self::Break> {
+        if let (Expr::Function(function), Some(windows)) = (expr, self.windows.last()) {
+            grouping::window(function, windows);
+        }
         ControlFlow::Continue(())
     }
 
@@ -88,93 +120,15 @@ impl VisitorMut for Prepass {
     }
 }
 
-fn is_wildcard(item: &SelectItem) -> bool {
-    matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..))
-}
-
-/// With `*` in the select list the functions' columns must be exactly PostgreSQL's: a bare alias is resolved here instead.
-fn name_values(select: &mut Select) -> BTreeMap<String, Ident> {
-    let mut values = BTreeMap::new();
-    let relations = select
-        .from
-        .iter_mut()
-        .flat_map(|item| std::iter::once(&mut item.relation).chain(item.joins.iter_mut().map(|join| &mut join.relation)));
-    for relation in relations {
-        let Some(call) = Call::of(relation) else { continue };
-        let Some(column) = call.value_column() else { continue };
-        values.insert(call.qualifier().value.to_lowercase(), column.clone());
-        if let TableFactor::Table { alias: Some(alias), .. } | TableFactor::Function { alias: Some(alias), .. } = relation
-            && alias.columns.is_empty()
-        {
-            alias.columns.push(TableAliasColumnDef { name: column, data_type: None });
-        }
-    }
-    for item in &mut select.projection {
-        if let SelectItem::UnnamedExpr(Expr::Identifier(ident)) = item
-            && values.get(&ident.value.to_lowercase()).is_some_and(|column| column.value != ident.value)
-        {
-            *item = SelectItem::ExprWithAlias { expr: Expr::Identifier(ident.clone()), alias: ident.clone() };
-        }
-    }
-    values
-}
-
-/// One join out of the whole FROM list: commas become cross joins, and the relation planner sees it at once.
-fn fold(select: &mut Select) {
-    let mut items = std::mem::take(&mut select.from).into_iter();
-    let Some(mut base) = items.next() else { return };
-    for item in items {
-        let outer = item
-            .joins
-            .iter()
-            .any(|join| matches!(join.join_operator, JoinOperator::Right(_) | JoinOperator::RightOuter(_) | JoinOperator::FullOuter(_)));
-        let (relation, joins) = if outer { (nested(item), Vec::new()) } else { (item.relation, item.joins) };
-        base.joins.push(Join { relation, global: false, join_operator: JoinOperator::CrossJoin(JoinConstraint::None) });
-        base.joins.extend(joins);
-    }
-    select.from = vec![TableWithJoins { relation: nested(base), joins: Vec::new() }];
-}
-
-fn nested(item: TableWithJoins) -> TableFactor {
-    TableFactor::NestedJoin { table_with_joins: Box::new(item), alias: None }
-}
-
-/// Set-returning functions of a select list become `unnest` of their lists.
-fn unnest_in(expr: &mut Expr) {
-    match expr {
-        Expr::Function(function) => {
-            let name = last_name(&function.name).unwrap_or_default();
-            if let Some(srf) = srf::named(&name).filter(|srf| !srf.single && srf.lists.len() == 1) {
-                function.name = datafusion::sql::sqlparser::ast::ObjectName::from(vec![Ident::new(srf.lists[0])]);
-                let list = call("unnest", vec![expr.clone()]);
-                *expr = match srf.tags {
-                    [Some("jsonb")] => call("jsonb_tag", vec![list]),
-                    [Some("json")] => call("json_tag", vec![list]),
-                    _ => list,
-                };
-            } else if let FunctionArguments::List(list) = &mut function.args {
-                for arg in &mut list.args {
-                    if let FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)) = arg {
-                        unnest_in(arg);
-                    }
-                }
-            }
-        }
-        Expr::BinaryOp { left, right, .. } => {
-            unnest_in(left);
-            unnest_in(right);
-        }
-        Expr::Nested(inner) | Expr::Cast { expr: inner, .. } | Expr::UnaryOp { expr: inner, .. } => unnest_in(inner),
-        _ => {}
-    }
-}
-
 impl Prepass {
     /// Wraps subqueries and CTEs, so that the relation planner can give their columns tags that DataFusion loses.
     fn wrap(&self, relation: &mut TableFactor) {
         let wanted = match relation {
             TableFactor::Derived { lateral, .. } => !*lateral,
-            TableFactor::Table { name, args: None, .. } => last_name(name).is_some_and(|name| self.ctes.contains(&name.to_lowercase())),
+            TableFactor::Table { name, args: None, alias, .. } => {
+                alias.as_ref().is_some_and(|alias| !alias.columns.is_empty())
+                    || last_name(name).is_some_and(|name| self.ctes.contains(&name.to_lowercase()))
+            }
             TableFactor::NestedJoin { table_with_joins, .. } => {
                 self.wrap(&mut table_with_joins.relation);
                 table_with_joins.joins.iter_mut().for_each(|join| self.wrap(&mut join.relation));
@@ -208,6 +162,12 @@ impl Prepass {
             },
             Expr::AtTimeZone { timestamp, time_zone } => {
                 Some(call("timezone", vec![time_zone.as_ref().clone(), timestamp.as_ref().clone()]))
+            }
+            Expr::Between { low, .. } if is_symmetric(low) => None,
+            Expr::BinaryOp { left, op: BinaryOperator::And, right } => symmetric(left, right),
+            Expr::BinaryOp { left, op: BinaryOperator::Custom(op), right } if distinct(op).is_some() => {
+                let (left, right) = (left.clone(), right.clone());
+                Some(if distinct(op) == Some(true) { Expr::IsDistinctFrom(left, right) } else { Expr::IsNotDistinctFrom(left, right) })
             }
             Expr::Between { expr: inner, negated, low, high } => {
                 let low = binary(inner.as_ref().clone(), BinaryOperator::GtEq, low.as_ref().clone());
@@ -252,6 +212,17 @@ impl Prepass {
             }
             Expr::Collate { expr: inner, .. } => Some(inner.as_ref().clone()),
             Expr::UnaryOp { op, expr: inner } => unary(*op, inner),
+            Expr::CompoundFieldAccess { root, access_chain } => sliced(root, access_chain),
+            Expr::InSubquery { expr: inner, subquery, negated } => {
+                rows::fields(inner).and_then(|fields| rows::within(fields, subquery)).map(|found| negate(found, *negated))
+            }
+            Expr::BinaryOp { left, op, right } => rows::compared(left, op, right),
+            Expr::IsNull(inner) => rows::of_nulls(inner, true),
+            Expr::IsNotNull(inner) => rows::of_nulls(inner, false),
+            Expr::InList { expr: inner, list, negated } => {
+                rows::values_of(list).map(|query| Expr::InSubquery { expr: inner.clone(), subquery: Box::new(query), negated: *negated })
+            }
+            Expr::Nested(inner) => rows::values_of(std::slice::from_ref(inner)).map(|query| Expr::Subquery(Box::new(query))),
             Expr::Value(value) => match &value.value {
                 Value::Number(digits, _) if digits.parse::<i64>().is_err() => Some(numeric(digits)),
                 Value::EscapedStringLiteral(string) | Value::UnicodeStringLiteral(string) => Some(text(string.clone())),
@@ -336,7 +307,20 @@ impl Prepass {
             "stddev_samp" => renamed(function, "stddev"),
             "variance" | "var_samp" => renamed(function, "var"),
             "ceiling" => renamed(function, "ceil"),
-            "array_remove" => renamed(function, "array_remove_all"),
+            "text" => positional(&function.args).filter(|args| args.len() == 1).map(|args| call(&Target::Text.function(false), args)),
+            "string_agg" if is_distinct(function) && function.over.is_none() => {
+                let Some([value, separator]) = positional(&function.args).and_then(|args| <[Expr; 2]>::try_from(args).ok()) else {
+                    return Ok(None);
+                };
+                map_args(function, |_| vec![value.clone()]);
+                rename(function, "array_agg");
+                sort_distinct(function);
+                let joined = call("array_to_string", vec![Expr::Function(function.clone()), separator]);
+                let mut counted = super::ast::function("count", vec![value]);
+                counted.filter = function.filter.clone();
+                let any = binary(Expr::Function(counted), BinaryOperator::Gt, literal(Value::Number("0".into(), false)));
+                Some(case(any, joined))
+            }
             // DISTINCT sorts.
             "array_agg" | "string_agg" => {
                 sort_distinct(function);
@@ -436,7 +420,7 @@ fn unary(op: UnaryOperator, inner: &Expr) -> Option<Expr> {
             _ => "negate",
         },
         UnaryOperator::Plus => return Some(inner.clone()),
-        UnaryOperator::BitwiseNot => "bit not",
+        UnaryOperator::BitwiseNot => "bitwise not",
         UnaryOperator::PGAbs => "abs",
         UnaryOperator::PGCubeRoot => "cbrt",
         UnaryOperator::PGSquareRoot => {

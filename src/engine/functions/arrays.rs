@@ -161,7 +161,7 @@ fn flatten(array: &ArrayRef, parts: &mut Vec<Option<String>>) -> Result<()> {
 }
 
 /// The length of a dimension; an empty array has none.
-fn length(array: &ArrayRef, dimension: i64) -> Option<i64> {
+pub(crate) fn length(array: &ArrayRef, dimension: i64) -> Option<i64> {
     let list = cast_to_list(array)?;
     let value = list.as_list::<i32>().value(0);
     match dimension {

@@ -3,7 +3,7 @@
 //! Chains (`j -> 'a' -> 0 ->> 'b'`) become one walk when a plan is simplified, so that nothing between is copied.
 
 use super::arrays::text_lists;
-use super::jsonb_scan::{Name, as_text, element, kind, last_member};
+use super::jsonb_scan::{Name, as_text, element, fetch, kind, last_member};
 use super::row::{canonical_json, tag, tagged};
 use super::text_out;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringArray, StringBuilder};
@@ -223,6 +223,9 @@ impl ScalarUDFImpl for Walk {
             if !constant || row == 0 {
                 steps.clear();
                 known = given.iter().all(|arg| self.read(arg, row, &mut steps));
+            }
+            if known && row + 1 < rows && !one {
+                fetch(from.value(row + 1));
             }
             if !known || from.is_null(at) {
                 out.append_null();

@@ -4,6 +4,7 @@
 
 pub(crate) mod aggregates;
 pub(crate) mod array_agg;
+mod array_ops;
 pub(crate) mod arrays;
 mod bytes;
 pub(crate) mod cast;
@@ -29,6 +30,7 @@ pub(crate) mod numeric;
 mod regex;
 mod regex_more;
 pub(crate) mod row;
+mod series;
 mod strings;
 pub(crate) mod text_out;
 pub(crate) mod time_in;
@@ -43,6 +45,7 @@ use std::sync::{Arc, LazyLock};
 
 static FUNCTIONS: LazyLock<HashMap<String, Arc<ScalarUDF>>> = LazyLock::new(|| {
     let families = [
+        array_ops::ALL,
         arrays::ALL,
         bytes::ALL,
         checked::ALL,
@@ -65,6 +68,8 @@ static FUNCTIONS: LazyLock<HashMap<String, Arc<ScalarUDF>>> = LazyLock::new(|| {
     ];
     let rows = families.into_iter().flatten().map(|def| def.udf());
     rows.chain(arrays::typed())
+        .chain(array_ops::typed())
+        .chain(series::all())
         .chain(checked::typed())
         .chain(choose::all())
         .chain(cast::all())

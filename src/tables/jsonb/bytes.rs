@@ -134,7 +134,7 @@ fn step(bytes: &[u8], at: &mut usize, depth: &mut u64, string: &mut u64) -> bool
         Some(b'"') => *string ^= ONES,
         Some(b'\\') => *at += 1,
         Some(b'{' | b'[') if *string == 0 => *depth += 1,
-        Some(b'}' | b']') if *string == 0 => *depth -= 1,
+        Some(b'}' | b']') if *string == 0 => *depth = depth.saturating_sub(1),
         _ => {}
     }
     *at += 1;
