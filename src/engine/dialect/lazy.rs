@@ -4,6 +4,7 @@
 //! [`Lazily`] where the right side can fail, and the order of a filter's conditions. Refuses: to touch conditions that cannot fail, so
 //! that plain filters stay as fast as they are.
 
+use super::row_subquery;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, new_null_array};
 use datafusion::arrow::compute::{and_kleene, filter, is_null, not, or, or_kleene, prep_null_mask_filter};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema};
@@ -184,8 +185,12 @@ fn cost(expr: &Arc<dyn PhysicalExpr>) -> usize {
     // The closure never fails.
     let _ = expr.apply(|part| {
         cost += if let Some(call) = part.downcast_ref::<ScalarFunctionExpr>() {
-            // A cast from or to text reads and writes.
-            if call.name().starts_with("cast_") { 4 } else { 2 }
+            match call.name() {
+                name if row_subquery::is_name(name) => 1_000,
+                // A cast from or to text reads and writes.
+                name if name.starts_with("cast_") => 4,
+                _ => 2,
+            }
         } else if let Some(binary) = part.downcast_ref::<BinaryExpr>() {
             if matches!(binary.op(), Operator::And | Operator::Or) { 0 } else { 2 }
         } else if let Some(list) = part.downcast_ref::<InListExpr>() {

@@ -66,7 +66,7 @@ fn same_types(values: &mut Values) {
         let cells = || values.rows.iter().filter_map(|row| row.content.get(column));
         // Numbers of a column with a decimal are decimals, each with the digits it has.
         let decimal = || cells().any(|cell| number(cell).is_some_and(|text| !text.bytes().all(|b| b.is_ascii_digit())));
-        let numeric = || decimal().then(|| DataType::Numeric(ExactNumberInfo::None));
+        let numeric = || decimal().then_some(DataType::Numeric(ExactNumberInfo::None));
         let typed = cells().find_map(cast_type).or_else(numeric);
         // Where there are only literals, those without a type of their own take that of the others.
         let alone = typed.is_none();

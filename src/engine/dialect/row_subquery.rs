@@ -67,13 +67,21 @@ pub(super) fn function(id: usize, kind: Kind, subquery: &Subquery, schema: &DFSc
     let function = RowSubquery {
         id,
         kind,
-        name: format!("subquery_{id}"),
+        name: format!("{NAME}{id}"),
         field: Arc::new(field),
         plan: physical,
         task: state.task_ctx(),
         signature: Signature::one_of(vec![TypeSignature::VariadicAny, TypeSignature::Nullary], Volatility::Immutable),
     };
     Ok(ScalarUDF::from(function).call(args.collect()))
+}
+
+/// What the names of these functions begin with.
+const NAME: &str = "subquery_";
+
+/// Is this the name of a subquery over the columns of one row?
+pub(super) fn is_name(name: &str) -> bool {
+    name.starts_with(NAME)
 }
 
 /// True for a subquery that refers to the outer row and reads no table.

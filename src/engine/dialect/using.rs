@@ -4,8 +4,9 @@
 //! resolution and `*` that it stands for the keys; [`unmark`] takes it away, at the latest when the whole statement is planned.
 
 use super::names::MARK;
+use super::operators::compared;
 use super::relation::tagged;
-use super::types::{of_expr, tag_of};
+use super::types::{PgType, of_expr, tag_of};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, NullEquality, Result, TableReference, plan_err};
 use datafusion::functions::core::expr_fn::coalesce;
@@ -24,7 +25,13 @@ pub(super) fn join(left: LogicalPlan, right: LogicalPlan, kind: JoinType, names:
     let superseded = |column: &Column| is_merged(column) && names.contains(&column.name);
     let kept = |schema: &DFSchema| schema.columns().into_iter().filter(|column| !superseded(column)).map(Expr::Column).collect::<Vec<_>>();
     let others: Vec<Expr> = kept(left.schema()).into_iter().chain(kept(right.schema())).collect();
-    let on = keys.iter().map(|(left, right)| Expr::Column(left.clone()).eq(Expr::Column(right.clone()))).reduce(Expr::and);
+    // Documents are compared by their normal form, which plain columns do not say.
+    let normal = |column: &Column, schema: &DFSchema| {
+        let column = Expr::Column(column.clone());
+        if of_expr(&column, schema) == PgType::Jsonb { compared(column) } else { Ok(column) }
+    };
+    let equal = |(l, r): &(Column, Column)| Ok(normal(l, left.schema())?.eq(normal(r, right.schema())?));
+    let on = keys.iter().map(equal).collect::<Result<Vec<_>>>()?.into_iter().reduce(Expr::and);
     let joined = LogicalPlanBuilder::from(left).join_on(right, kind, on)?;
     let schema = joined.schema();
     let merged = keys.iter().map(|(left, right)| {

@@ -381,7 +381,7 @@ impl<'a> Writer<'a> {
             }
         }
         let own_sign = pattern.plus || pattern.minus;
-        let signed = if own_sign { !(pattern.plus && !pattern.minus) } else { !negative && pattern.trim && pattern.anchor == Anchor::None };
+        let signed = if own_sign { !pattern.plus || pattern.minus } else { !negative && pattern.trim && pattern.anchor == Anchor::None };
         // A sign behind all digits before the point stands at the end.
         let anchor = match pattern.anchor {
             Anchor::Before if !own_sign && pattern.before == pattern.anchored_at => Anchor::After,
@@ -465,11 +465,8 @@ impl<'a> Writer<'a> {
             self.inside = true;
         } else {
             match current {
-                Some('.') => {
-                    if !self.only_point() || self.pattern.trim {
-                        self.out.push('.');
-                    }
-                }
+                Some('.') if !self.only_point() || self.pattern.trim => self.out.push('.'),
+                Some('.') => {}
                 _ if self.relevant.is_some_and(|last| self.at > last) && piece != Piece::Zero => {}
                 _ if self.hidden_zero() => {
                     if !self.pattern.trim {
