@@ -61,7 +61,6 @@ async fn members_are_read_without_a_tree() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "measures, in release mode; tests/performance/jsonb.py runs it"]
-#[expect(clippy::print_stdout, reason = "the script reads it")]
 async fn measure() {
     let rows = std::env::var("ASSAY_ROWS").ok().and_then(|rows| rows.parse().ok()).unwrap_or(1_000_000);
     let ctx = documents(rows).await;

@@ -131,6 +131,6 @@ pub(super) fn values_of<T: std::borrow::Borrow<Expr>>(list: &[T]) -> Option<Quer
     }
     let mut query = template("values (1)")?;
     let SetExpr::Values(Values { rows: all, .. }) = query.body.as_mut() else { return None };
-    *all = rows.into_iter().map(|content| Parens::with_empty_span(content)).collect();
+    *all = rows.into_iter().map(Parens::with_empty_span).collect();
     Some(query)
 }

@@ -76,7 +76,7 @@ impl Step {
     }
 
     /// From json, which may be spelled in any way and have a member twice.
-    fn from_spelled<'a>(&self, text: &'a str) -> Option<&'a str> {
+    fn spelled_value<'a>(&self, text: &'a str) -> Option<&'a str> {
         match self {
             Step::Name(name) => last_member(text, name.plain()),
             Step::Index(index) => element(text, *index),
@@ -95,7 +95,7 @@ fn path_step(step: Option<&str>) -> Step {
 }
 
 fn walk<'a>(text: &'a str, steps: &[Step], spelled: bool) -> Option<&'a str> {
-    steps.iter().try_fold(text, |text, step| if spelled { step.from_spelled(text) } else { step.from(text) })
+    steps.iter().try_fold(text, |text, step| if spelled { step.spelled_value(text) } else { step.from(text) })
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -138,7 +138,7 @@ impl Walk {
         Ok(Argument { array, scalar })
     }
 
-    fn show<'a>(&self, found: Option<&'a str>, out: &mut StringBuilder) {
+    fn show(&self, found: Option<&str>, out: &mut StringBuilder) {
         match found {
             Some(value) if self.text => out.append_option(as_text(value)),
             found => out.append_option(found),

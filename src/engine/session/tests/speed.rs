@@ -98,7 +98,6 @@ async fn plain_sql_is_not_grossly_slower_than_in_datafusion() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "measures; only a release build on a quiet machine tells"]
-#[expect(clippy::print_stderr, reason = "the figures are what it is for")]
 async fn plain_sql_is_as_fast_as_in_datafusion() {
     let mut slow = Vec::new();
     for (sql, ours, plain) in measure(1_000_000, 25).await {
