@@ -7,7 +7,6 @@ use crate::functions;
 use crate::functions::cast::{Target, scalar};
 use crate::functions::jsonb_equal::has_numbers;
 use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue};
-use datafusion::functions::string::expr_fn::starts_with;
 use datafusion::logical_expr::expr::{Like, ScalarFunction};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawAggregateExpr, RawBinaryExpr, RawFieldAccessExpr};
 use datafusion::logical_expr::{BinaryExpr, Expr, GetFieldAccess, Operator, lit, not};
@@ -96,7 +95,6 @@ fn plan(expr: &RawBinaryExpr, types: &(PgType, PgType)) -> Result<Option<Expr>> 
         Op::PGOverlap if lists => call("array &&", vec![typed_list(left(), types, 0)?, typed_list(right(), types, 1)?])?,
         Op::AtArrow => call("array @>", vec![typed_list(left(), types, 0)?, typed_list(right(), types, 1)?])?,
         Op::ArrowAt => call("array @>", vec![typed_list(right(), types, 1)?, typed_list(left(), types, 0)?])?,
-        Op::PGStartsWith => starts_with(left(), right()),
         Op::AtQuestion => call("jsonb_path_exists_opr", vec![left(), jsonpath(right(), &types.1)?])?,
         Op::AtAt => call("jsonb_path_match_opr", vec![left(), jsonpath(right(), &types.1)?])?,
         Op::PGRegexMatch => call("regex_is_match", both())?,
