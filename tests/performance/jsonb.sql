@@ -21,5 +21,3 @@ select count(j -> 'Tags' -> 1 ->> 'Value') from documents;
 select count(j #>> '{Config,Nested,Deep}') from documents;
 
 select j ->> 'State', count(*) from documents group by 1;
-
-select count(*) from documents where j ? 'VersionId';
