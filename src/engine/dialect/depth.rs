@@ -18,6 +18,9 @@ const EXPRESSIONS: usize = 200;
 /// Branches of UNION, EXCEPT and INTERSECT in a row.
 const BRANCHES: usize = 256;
 
+/// Queries of one WITH: each may read the one before.
+const NAMED: usize = 300;
+
 /// Relations of one FROM.
 const RELATIONS: usize = 100;
 
@@ -107,7 +110,8 @@ impl Visitor for Depth {
         while let SetExpr::SetOperation { left, .. } = body {
             (body, branches) = (left.as_ref(), branches + 1);
         }
-        if branches > BRANCHES { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        let named = query.with.as_ref().map_or(0, |with| with.cte_tables.len());
+        if branches > BRANCHES || named > NAMED { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
