@@ -109,6 +109,7 @@ fn plan(expr: &RawBinaryExpr, types: &(PgType, PgType)) -> Result<Option<Expr>> 
         Op::PGILikeMatch => like(left(), right(), false, true),
         Op::PGNotLikeMatch => like(left(), right(), true, false),
         Op::PGNotILikeMatch => like(left(), right(), true, true),
+        Op::PGStartsWith => call("text ^@", both())?,
         Op::StringConcat => return concat(expr, types),
         Op::Plus | Op::Minus | Op::Multiply | Op::Divide | Op::Modulo => return arithmetic(expr, types),
         Op::Eq | Op::NotEq | Op::Lt | Op::LtEq | Op::Gt | Op::GtEq => return compare(expr, types),
