@@ -261,16 +261,25 @@ const MAKING: [&str; 8] = [
     "json_item",
 ];
 
+/// Columns, and expressions that give one of their arguments.
+fn loses_tag(arg: &Expr) -> bool {
+    match arg {
+        Expr::Column(_) | Expr::Case(_) => true,
+        Expr::ScalarFunction(call) => matches!(call.func.name(), "coalesce" | "nullif" | "greatest" | "least"),
+        _ => false,
+    }
+}
+
 /// Lists of documents have lost their items' type: they become documents first.
 fn documents_of(making: ScalarFunction, schema: &DFSchema) -> Result<Transformed<Expr>> {
     let is_list = |arg: &Expr| matches!(of_expr(arg, schema), PgType::List(item) if matches!(*item, PgType::Json | PgType::Jsonb));
-    let is_column = |arg: &Expr| matches!(arg, Expr::Column(_)) && matches!(of_expr(arg, schema), PgType::Json | PgType::Jsonb);
+    let is_column = |arg: &Expr| loses_tag(arg) && matches!(of_expr(arg, schema), PgType::Json | PgType::Jsonb);
     if !making.args.iter().any(|arg| is_list(arg) || is_column(arg)) {
         return Ok(Transformed::no(Expr::ScalarFunction(making)));
     }
     let joined =
         if making.func.name().starts_with("jsonb") || making.func.name() == "to_jsonb" { "jsonb_array_of" } else { "json_list_of" };
-    // The optimizer may lose the tag of a column that comes from a list.
+    // The optimizer may lose the tag of a column that comes from a list, and of what is one of several.
     let tag = |arg: &Expr| if of_expr(arg, schema) == PgType::Json { "json_tag" } else { "jsonb_tag" };
     let args = making.args.into_iter().map(|arg| match arg {
         arg if is_list(&arg) => call(joined, vec![arg]),

@@ -24,6 +24,7 @@ mod numbers;
 mod numerics;
 mod operators;
 mod ordering;
+mod outer;
 mod parse;
 mod postgresql;
 mod prepass;

@@ -209,6 +209,8 @@ fn strong_name(expr: &Expr) -> Option<String> {
         Expr::Nested(inner) => strong_name(inner),
         Expr::Cast { expr, .. } => strong_name(expr),
         Expr::Case { else_result, .. } => else_result.as_deref().and_then(strong_name),
+        // It is planned when it is asked for its name: even that it has none is a name.
+        Expr::Subquery(query) => Some(first_column(query).unwrap_or_else(|| "?column?".into())),
         Expr::TypedString(_) | Expr::Interval(_) | Expr::Value(_) => None,
         other => column_name(other),
     }

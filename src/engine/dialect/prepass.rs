@@ -8,7 +8,7 @@ use super::from::{fold, is_wildcard, name_merged, name_values, nested, unnest_in
 use super::quantified::sliced;
 use super::relation::sideways;
 use super::tokens::{distinct, is_symmetric, symmetric};
-use super::{casts, grouping, names, quantified, query, rows};
+use super::{casts, grouping, names, outer, quantified, query, rows};
 use crate::EngineError;
 use crate::functions::cast::Target;
 use chrono::{DateTime, Utc};
@@ -51,6 +51,16 @@ struct Prepass {
     windows: Vec<Vec<NamedWindowDefinition>>,
     /// Of each SELECT around, the aliases that stand for a value: alias to column.
     values: Vec<BTreeMap<String, Ident>>,
+}
+
+/// Does an expression hold a subquery or, in a subquery, a column, which may be one of the query around?
+fn looks_around(expr: &Expr, inner: bool) -> bool {
+    datafusion::sql::sqlparser::ast::visit_expressions(expr, |expr| match expr {
+        Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => ControlFlow::Break(()),
+        Expr::Identifier(_) | Expr::CompoundIdentifier(_) if inner => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    })
+    .is_break()
 }
 
 fn unsupported(message: String) -> EngineError {
@@ -104,6 +114,9 @@ impl VisitorMut for Prepass {
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Self::Break> {
+        if let Expr::Subquery(query) | Expr::InSubquery { subquery: query, .. } = expr {
+            outer::name(query);
+        }
         if let (Expr::Function(function), Some(windows)) = (expr, self.windows.last()) {
             grouping::window(function, windows);
         }
@@ -230,6 +243,10 @@ impl Prepass {
                 _ => None,
             },
             Expr::Identifier(ident) => self.value_of(ident),
+            // DataFusion plans the items of `array[…]` as if nothing were around: no outer columns, no WITH.
+            Expr::Array(array) if !array.elem.is_empty() && array.elem.iter().any(|item| looks_around(item, self.values.len() > 1)) => {
+                Some(call("make_array", array.elem.clone()))
+            }
             Expr::Function(function) => self.function(function)?,
             _ => None,
         })
@@ -308,7 +325,8 @@ impl Prepass {
             "variance" | "var_samp" => renamed(function, "var"),
             "ceiling" => renamed(function, "ceil"),
             "text" => positional(&function.args).filter(|args| args.len() == 1).map(|args| call(&Target::Text.function(false), args)),
-            "string_agg" if is_distinct(function) && function.over.is_none() => {
+            // An order of its own for each: those of DataFusion must agree.
+            "string_agg" if (is_distinct(function) || !order_of(function).is_empty()) && function.over.is_none() => {
                 let Some([value, separator]) = positional(&function.args).and_then(|args| <[Expr; 2]>::try_from(args).ok()) else {
                     return Ok(None);
                 };
@@ -470,10 +488,20 @@ fn clear_order(function: &mut Function) {
 
 /// PostgreSQL sorts to find what is distinct, and aggregates in that order.
 fn sort_distinct(function: &mut Function) {
+    // A number in an aggregate's ORDER BY is a value, no position.
+    let is_number = |expr: &Expr| matches!(expr, Expr::Value(value) if matches!(value.value, Value::Number(..)));
+    if let FunctionArguments::List(list) = &mut function.args {
+        for clause in &mut list.clauses {
+            if let FunctionArgumentClause::OrderBy(by) = clause {
+                by.retain(|by| !is_number(&by.expr));
+            }
+        }
+        list.clauses.retain(|clause| !matches!(clause, FunctionArgumentClause::OrderBy(by) if by.is_empty()));
+    }
     if !is_distinct(function) || !order_of(function).is_empty() || function.over.is_some() {
         return;
     }
-    let Some(first) = positional(&function.args).and_then(|args| args.into_iter().next()) else { return };
+    let Some(first) = positional(&function.args).and_then(|args| args.into_iter().next()).filter(|first| !is_number(first)) else { return };
     if let FunctionArguments::List(list) = &mut function.args {
         let by = OrderByExpr { expr: first, options: OrderByOptions { asc: None, nulls_first: None }, with_fill: None };
         list.clauses.push(FunctionArgumentClause::OrderBy(vec![by]));

@@ -15,10 +15,11 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{
     Column, DFSchema, DataFusionError, NullHandling, Result, ScalarValue, TableReference, UnnestOptions, not_impl_err, plan_err,
 };
+use datafusion::functions::core::expr_fn::greatest;
 use datafusion::functions_nested::expr_fn::{cardinality, gen_series};
 use datafusion::logical_expr::expr::{FieldMetadata, ScalarFunction};
 use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
-use datafusion::logical_expr::{Distinct, Expr, JoinType, LogicalPlan, LogicalPlanBuilder, Subquery, lit};
+use datafusion::logical_expr::{Distinct, Expr, JoinType, LogicalPlan, LogicalPlanBuilder, Subquery, cast, lit};
 use datafusion::sql::sqlparser::ast::{self, JoinConstraint, JoinOperator, TableAliasColumnDef, TableFactor, TableWithJoins, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -239,8 +240,9 @@ fn unnest(
     if call.ordinality {
         let mut second = keep.clone();
         second.extend(unnested.iter().cloned().map(Expr::Column));
-        let count = datafusion::logical_expr::cast(cardinality(Expr::Column(Column::new_unqualified(temporary(0)))), DataType::Int64);
-        second.push(gen_series(lit(1i64), count, lit(1i64)).alias(temporary(width)));
+        // The longest list has a row for each of its items.
+        let counts = unnested.iter().map(|list| cast(cardinality(Expr::Column(list.clone())), DataType::Int64));
+        second.push(gen_series(lit(1i64), greatest(counts.collect()), lit(1i64)).alias(temporary(width)));
         builder = builder.project(second)?;
         unnested.push(Column::new_unqualified(temporary(width)));
     }

@@ -1,6 +1,6 @@
 //! Rows as values: `(a, b) in (select …)`, `row(a, b) = (select …)`, and VALUES as an expression.
 
-use super::ast::{binary, last_name, literal, positional};
+use super::ast::{binary, call, last_name, literal, positional};
 use super::quantified::{select_of, template};
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
@@ -52,6 +52,9 @@ pub(super) fn filters(expr: &mut Expr) {
 
 /// `row(a, b) = (query)`: the comparison moves into the query, which gives one row or none.
 pub(super) fn compared(left: &Expr, op: &BinaryOperator, right: &Expr) -> Option<Expr> {
+    if let Some(compared) = in_parentheses(left, op, right) {
+        return Some(compared);
+    }
     let negated = match op {
         BinaryOperator::Eq => false,
         BinaryOperator::NotEq => true,
@@ -65,6 +68,28 @@ pub(super) fn compared(left: &Expr, op: &BinaryOperator, right: &Expr) -> Option
     let select = select_of(&mut outer)?;
     select.projection = vec![SelectItem::UnnamedExpr(super::ast::negate(equality(&fields)?, negated))];
     Some(Expr::Subquery(Box::new(outer)))
+}
+
+/// DataFusion knows a row by its first member, which must be a column or a literal.
+fn in_parentheses(left: &Expr, op: &BinaryOperator, right: &Expr) -> Option<Expr> {
+    let compares = matches!(
+        op,
+        BinaryOperator::Eq | BinaryOperator::NotEq | BinaryOperator::Lt | BinaryOperator::LtEq | BinaryOperator::Gt | BinaryOperator::GtEq
+    );
+    let odd = |row: &Expr| match row {
+        Expr::Tuple(members) => {
+            members.first().is_some_and(|first| !matches!(first, Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Value(_)))
+        }
+        _ => false,
+    };
+    if !compares || !(odd(left) || odd(right)) {
+        return None;
+    }
+    let row = |row: &Expr| match row {
+        Expr::Tuple(members) => call("struct", members.clone()),
+        other => other.clone(),
+    };
+    Some(Expr::Nested(Box::new(binary(row(left), op.clone(), row(right)))))
 }
 
 fn subquery(expr: &Expr) -> Option<&Query> {

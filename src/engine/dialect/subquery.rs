@@ -19,7 +19,8 @@ use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::logical_plan::{Filter, Join, Limit};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
-    BinaryExpr, Expr, ExprFunctionExt, FetchType, JoinType, LogicalPlan, LogicalPlanBuilder, Operator, SkipType, Subquery, lit, not,
+    BinaryExpr, Distinct, DistinctOn, Expr, ExprFunctionExt, FetchType, JoinType, LogicalPlan, LogicalPlanBuilder, Operator, SkipType,
+    Subquery, lit, not,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -165,7 +166,11 @@ impl Rewriter<'_> {
         }
         let columns: Vec<Expr> = node.schema().iter().map(|column| Expr::Column(Column::from(column))).collect();
         let passes = !matches!(node, LogicalPlan::Projection(_) | LogicalPlan::Aggregate(_));
-        let node = node.with_new_exprs(node.expressions(), vec![joined])?;
+        let node = match node {
+            // DataFusion does not put one together again that is ordered.
+            LogicalPlan::Distinct(Distinct::On(on)) => LogicalPlan::Distinct(Distinct::On(DistinctOn { input: Arc::new(joined), ..on })),
+            node => node.with_new_exprs(node.expressions(), vec![joined])?,
+        };
         if passes { LogicalPlanBuilder::from(node).project(columns)?.build() } else { Ok(node) }
     }
 
