@@ -23,8 +23,7 @@ use std::sync::Arc;
 pub(super) fn rewrite(plan: LogicalPlan) -> Result<LogicalPlan> {
     let done = plan.transform_up_with_subqueries(|node| {
         let schema = merge_schema(&node.inputs());
-        let outer =
-            whole_rows::uses(&node)? && node.exists(|node| Ok(matches!(node, LogicalPlan::Join(join) if join.join_type.is_outer())))?;
+        let outer = whole_rows::uses(&node)? && whole_rows::may_be_missing(&node);
         let names = NamePreserver::new(&node);
         let node = node.map_expressions(|expr| {
             let name = names.save(&expr);
@@ -194,6 +193,9 @@ fn expr(expr: Expr, schema: &DFSchema, outer: bool) -> Result<Transformed<Expr>>
             Expr::Case(case)
         }
         Expr::ScalarFunction(taking) if whole_rows::has_row(&taking.args) => {
+            if let Some(test) = whole_rows::tested(taking.func.name(), &taking.args, schema) {
+                return Ok(Transformed::yes(test));
+            }
             let args = whole_rows::expand(taking.func.name(), taking.args, schema, outer)?;
             Expr::ScalarFunction(ScalarFunction { func: taking.func, args })
         }

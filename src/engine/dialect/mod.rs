@@ -113,7 +113,7 @@ pub(crate) fn functions(state: &SessionState) -> Vec<String> {
             "timestamp_",
             "timestamptz_",
         ];
-        const NAMES: [&str; 30] = [
+        const NAMES: [&str; 32] = [
             "array_or_empty",
             "date_add_days",
             "date_diff_days",
@@ -143,6 +143,8 @@ pub(crate) fn functions(state: &SessionState) -> Vec<String> {
             "jsonb_path_exists_opr",
             "jsonb_path_match_opr",
             "jsonb_tag",
+            "row_is_not_null",
+            "row_is_null",
             "whole_row",
         ];
         PREFIXES.iter().any(|prefix| name.starts_with(prefix))
