@@ -35,6 +35,7 @@ mod row_subquery;
 mod rows;
 mod secrets;
 mod set_ops;
+mod siblings;
 mod srf;
 mod subquery;
 mod tokens;

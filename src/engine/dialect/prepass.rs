@@ -8,7 +8,7 @@ use super::from::{fold, is_wildcard, name_merged, name_values, nested, unnest_in
 use super::quantified::sliced;
 use super::relation::sideways;
 use super::tokens::{distinct, is_symmetric, symmetric};
-use super::{casts, grouping, names, outer, quantified, query, rows};
+use super::{casts, grouping, names, outer, quantified, query, rows, siblings};
 use crate::EngineError;
 use crate::functions::cast::Target;
 use chrono::{DateTime, Utc};
@@ -102,6 +102,7 @@ impl VisitorMut for Prepass {
             item.joins.iter_mut().for_each(|join| self.wrap(&mut join.relation));
         }
         if select.from.iter().any(sideways) {
+            siblings::order(select);
             fold(select);
         }
         ControlFlow::Continue(())
