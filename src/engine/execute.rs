@@ -37,8 +37,8 @@ pub(crate) struct ScanEnv {
     pub(crate) table: Arc<Table>,
     /// Counts the scan's calls; it also counts into the table's tally of the log.
     pub(crate) tally: Tally,
-    /// The plan without filters, for a replay that has no answer to the filtered calls.
-    pub(crate) unfiltered: Option<Arc<CallPlan>>,
+    /// Wider plans, the narrowest first, for a replay that has no answer to the calls of the plan.
+    pub(crate) instead: Arc<[Arc<CallPlan>]>,
 }
 
 /// Streams the rows of one scope, in the API's order, with the columns of the plan's projection. Makes no call before the first poll; stops
@@ -56,10 +56,7 @@ pub(crate) fn scan(
         if limit == Some(0) || plan.starts().is_empty() {
             return stream::empty().boxed();
         }
-        let plan = match env.unfiltered.clone() {
-            Some(unfiltered) => recorded_of(&env, &scope, plan, unfiltered).await,
-            None => plan,
-        };
+        let plan = if env.instead.is_empty() { plan } else { recorded_of(&env, &scope, plan).await };
         match Walk::begin(env, scope, plan, limit).await {
             Some(walk) => batches(Arc::new(walk)),
             None => stream::empty().boxed(),
@@ -70,9 +67,9 @@ pub(crate) fn scan(
 
 /// The plan whose first calls a recording answers. Filters that became parameters ask for less than was recorded, perhaps; without
 /// them more comes, and the engine filters again. Where neither was recorded, the error names the calls of the first.
-async fn recorded_of(env: &ScanEnv, scope: &Scope, plan: Arc<CallPlan>, unfiltered: Arc<CallPlan>) -> Arc<CallPlan> {
-    for candidate in [&plan, &unfiltered] {
-        let trial = ScanEnv { log: Arc::default(), unfiltered: None, ..env.clone() };
+async fn recorded_of(env: &ScanEnv, scope: &Scope, plan: Arc<CallPlan>) -> Arc<CallPlan> {
+    for candidate in std::iter::once(&plan).chain(env.instead.iter()) {
+        let trial = ScanEnv { log: Arc::default(), instead: Arc::default(), ..env.clone() };
         let Some(walk) = Walk::begin(trial, scope.clone(), candidate.clone(), None).await else { break };
         if rows::recorded(&walk).await {
             return candidate.clone();

@@ -10,8 +10,8 @@ use std::sync::Arc;
 /// Scopes that are named one by one; the rest is counted.
 const SCOPES_SHOWN: usize = 4;
 
-/// One line: table, scopes, filters that reach the API, columns.
-pub(crate) fn scan(spec: &ScanSpec, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+/// One line: table, scopes, filters that reach the API, columns that are asked by values of other tables, columns of the output.
+pub(crate) fn scan(spec: &ScanSpec, bound_by: &[&str], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     write!(f, "ApiScan: table={}, scopes=[", spec.table.name)?;
     for (i, scope) in spec.scopes.iter().take(SCOPES_SHOWN).enumerate() {
         write!(f, "{}{}", if i > 0 { ", " } else { "" }, scope_name(scope))?;
@@ -26,6 +26,9 @@ pub(crate) fn scan(spec: &ScanSpec, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let keys: Vec<String> = spec.filters.iter().filter(|filter| spec.table.uses(filter)).map(filter_text).collect();
     if !keys.is_empty() {
         write!(f, ", key_filters=[{}]", keys.join(", "))?;
+    }
+    if !bound_by.is_empty() {
+        write!(f, ", bound_by=[{}]", bound_by.join(", "))?;
     }
     let columns: Vec<&str> = spec.projection.iter().filter_map(|i| spec.table.columns.get(*i)).map(|c| c.name.as_str()).collect();
     write!(f, ", columns=[{}]", columns.join(", "))?;

@@ -184,7 +184,7 @@ fn literal(expr: &Expr) -> Option<&ScalarValue> {
 }
 
 /// The value as the column's type; `None` for NULL and for what cannot be that type.
-fn scalar(value: &ScalarValue, ty: ColumnType) -> Option<Scalar> {
+pub(crate) fn scalar(value: &ScalarValue, ty: ColumnType) -> Option<Scalar> {
     match ty {
         ColumnType::Text | ColumnType::Inet | ColumnType::Cidr => Some(Scalar::Text(value.try_as_str()??.to_owned())),
         ColumnType::Int => integer(value).map(Scalar::Int),

@@ -2,6 +2,7 @@
 //!
 //! Owns: DataFusion. Refuses: the name of any concrete service, and any decision about exit codes or formats.
 
+mod bind;
 mod dialect;
 mod error;
 mod execute;

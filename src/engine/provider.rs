@@ -7,7 +7,7 @@ use crate::filters::filters;
 use crate::scan::{ApiScan, ScanSpec};
 use crate::scopes::{self, Discovery, ScopePredicate};
 use crate::secrets::Secrets;
-use crate::{EngineError, QueryLog};
+use crate::QueryLog;
 use assay_cloud::Cloud;
 use assay_tables::{Filter, Request, Table};
 use async_trait::async_trait;
@@ -81,8 +81,8 @@ impl TableProvider for ApiTable {
         let (of_scope, of_rows): (Vec<&Expr>, Vec<&Expr>) = exprs.iter().partition(|e| scopes::decides(&self.table, e));
         let request =
             Request { projection: wanted, filters: of_rows.iter().flat_map(|e| self.filters_of(e)).collect(), now: self.cloud.now() };
-        // Before any call: a missing key column costs nothing.
-        let plan = self.table.plan(&request).map_err(|e| EngineError::sql(e.to_string(), None))?;
+        // Where a key column is missing, the other side of a join may have it: what no join feeds is refused before it is read.
+        let plan = self.table.plan(&request);
         log.reads(&self.table.name, self.table.scope);
         if self.cloud.is_replay() {
             for column in request.projection.iter().map(|i| &self.table.columns[*i]).filter(|c| c.secret) {
@@ -103,6 +103,6 @@ impl TableProvider for ApiTable {
             // A filter that DataFusion checks again may drop rows, and then more of them are needed than the limit says.
             limit: limit.filter(|_| of_rows.is_empty()),
         };
-        Ok(Arc::new(ApiScan::new(spec, plan, schema, self.cloud.clone(), log)))
+        Ok(Arc::new(ApiScan::new(spec, plan, request.now, schema, self.cloud.clone(), log)))
     }
 }

@@ -3,19 +3,21 @@
 //! Owns: what a scan asks ([`ScanSpec`]) and what it counted. Refuses: calls before the first poll.
 
 use crate::QueryLog;
+use crate::bind::{Chooser, Chosen, Feed, Fed, Need};
 use crate::execute::{self, ScanEnv};
 use crate::explain;
 use assay_cloud::{Cloud, Scope, Tally};
-use assay_tables::{CallPlan, Filter, Request, Table};
+use assay_tables::{CallPlan, Filter, PlanError, Request, Table};
+use chrono::{DateTime, Utc};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{Result, internal_err};
+use datafusion::common::{DataFusionError, Result, internal_err};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::coop::make_cooperative;
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
-use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
 use datafusion::physical_plan::stream::{EmptyRecordBatchStream, RecordBatchStreamAdapter};
 use datafusion::physical_plan::{
     ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties, ReplaceChildrenOptions,
@@ -42,11 +44,11 @@ pub(crate) struct ScanSpec {
 }
 
 /// Scans a table by calls.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct ApiScan {
-    spec: Arc<ScanSpec>,
-    plan: Arc<CallPlan>,
-    unfiltered: Option<Arc<CallPlan>>,
+    chooser: Chooser,
+    /// Wider plans, for a replay that has no answer to the calls of the chosen one.
+    instead: Arc<[Arc<CallPlan>]>,
     cloud: Cloud,
     log: Arc<QueryLog>,
     /// Calls of this scan alone; they also count for its table.
@@ -56,8 +58,16 @@ pub(crate) struct ApiScan {
 }
 
 impl ApiScan {
-    /// `schema` is that of the projection.
-    pub(crate) fn new(spec: ScanSpec, plan: CallPlan, schema: SchemaRef, cloud: Cloud, log: Arc<QueryLog>) -> ApiScan {
+    /// `schema` is that of the projection, `plan` that of the filters at the statement's time `now`; where it lacks a key, values have to come
+    /// from the other side of a join.
+    pub(crate) fn new(
+        spec: ScanSpec,
+        plan: Result<CallPlan, PlanError>,
+        now: DateTime<Utc>,
+        schema: SchemaRef,
+        cloud: Cloud,
+        log: Arc<QueryLog>,
+    ) -> ApiScan {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(schema),
             Partitioning::UnknownPartitioning(spec.scopes.len().max(1)),
@@ -71,10 +81,10 @@ impl ApiScan {
             .then(|| spec.table.plan(&Request { projection: spec.projection.clone(), filters: Vec::new(), now: cloud.now() }).ok())
             .flatten()
             .map(Arc::new);
+        let chooser = Chooser { spec: Arc::new(spec), list: plan.map(Arc::new), feeds: Arc::default(), now };
         ApiScan {
-            spec: Arc::new(spec),
-            plan: Arc::new(plan),
-            unfiltered,
+            chooser,
+            instead: unfiltered.into_iter().collect(),
             cloud,
             log,
             tally,
@@ -82,11 +92,41 @@ impl ApiScan {
             properties: Arc::new(properties),
         }
     }
+
+    /// The table's name.
+    pub(crate) fn table(&self) -> &str {
+        &self.chooser.spec.table.name
+    }
+
+    /// What keys of a join, with their columns here, are to this scan; those it can do nothing with are left out.
+    pub(crate) fn uses(&self, keys: &[(usize, usize)]) -> Vec<(usize, Fed)> {
+        self.chooser.uses(keys)
+    }
+
+    /// What it would gain from values for these columns.
+    pub(crate) fn need(&self, columns: &[usize]) -> Need {
+        self.chooser.need(columns)
+    }
+
+    /// The scan with values to come.
+    pub(crate) fn fed(&self, feed: Feed) -> ApiScan {
+        let mut scan = self.clone();
+        if scan.chooser.feeds.is_empty() && self.cloud.is_replay() {
+            scan.instead = self.chooser.list.iter().cloned().chain(self.instead.iter().cloned()).collect();
+        }
+        scan.chooser.feeds = self.chooser.feeds.iter().cloned().chain([feed]).collect();
+        scan
+    }
+
+    /// Why it cannot be read.
+    pub(crate) fn refusal(&self) -> Option<&PlanError> {
+        self.chooser.refusal()
+    }
 }
 
 impl DisplayAs for ApiScan {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        explain::scan(&self.spec, f)
+        explain::scan(&self.chooser.spec, &self.chooser.fed_by(), f)
     }
 }
 
@@ -125,29 +165,39 @@ impl ExecutionPlan for ApiScan {
 
     fn execute(&self, partition: usize, _context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let schema = self.schema();
-        let Some(scope) = self.spec.scopes.get(partition).cloned() else {
+        let spec = &self.chooser.spec;
+        let Some(scope) = spec.scopes.get(partition).cloned() else {
             return Ok(Box::pin(EmptyRecordBatchStream::new(schema)));
         };
         let env = ScanEnv {
             cloud: self.cloud.clone(),
             log: Arc::clone(&self.log),
-            table: Arc::clone(&self.spec.table),
+            table: Arc::clone(&spec.table),
             tally: self.tally.clone(),
-            unfiltered: self.unfiltered.clone(),
+            instead: Arc::clone(&self.instead),
         };
-        let read = Read { log: Arc::clone(&self.log), table: self.spec.table.name.clone(), scope: scope.clone() };
-        let (plan, limit) = (Arc::clone(&self.plan), self.spec.limit);
+        let read = Read { log: Arc::clone(&self.log), table: spec.table.name.clone(), scope: scope.clone() };
+        let (chooser, limit) = (self.chooser.clone(), spec.limit);
         let output = BaselineMetrics::new(&self.metrics, partition);
+        let bound = (!chooser.feeds.is_empty()).then(|| MetricBuilder::new(&self.metrics).counter("bound_values", partition));
         let batches = stream::once(async move {
+            let Chosen { plans, values } = chooser.choose(&scope).await?;
+            if let Some(bound) = bound {
+                bound.add(values);
+            }
+            // A scope that no value is of is not asked, and so has neither answered nor failed.
+            if plans.is_empty() {
+                return Ok::<_, DataFusionError>(stream::empty().boxed());
+            }
             read.begins();
-            let rows = execute::scan(env, scope, plan, limit);
+            let rows = stream::iter(plans).map(move |plan| execute::scan(env.clone(), scope.clone(), plan, limit)).flatten();
             let ends = stream::once(async move {
                 read.ends();
                 Ok(None)
             });
-            rows.map_ok(Some).chain(ends)
+            Ok(rows.map_ok(Some).chain(ends).boxed())
         })
-        .flatten()
+        .try_flatten()
         .try_filter_map(|batch| std::future::ready(Ok(batch)));
         let own_schema = Arc::clone(&schema);
         let log = Arc::clone(&self.log);

@@ -2,6 +2,7 @@
 //!
 //! Owns: DataFusion's settings, and the way of a statement from text to stream. Refuses: statements that do anything but read.
 
+use crate::bind;
 use crate::dialect::depth::{Deep, deep};
 use crate::ordered::OrderPartitions;
 use crate::schemas::{CATALOG, Shared, Statement};
@@ -87,6 +88,7 @@ impl Engine {
         let default_schema = if taken("public") { "unqualified" } else { "public" }.to_owned();
         let runtime = memory::runtime(settings.memory)?;
         let builder = SessionStateBuilder::new().with_config(config(&default_schema)).with_runtime_env(runtime).with_default_features();
+        let builder = builder.with_physical_optimizer_rules(bind::rules());
         let builder = dialect::builder(builder)
             .with_physical_optimizer_rule(Arc::new(SliceBeforeLists))
             .with_physical_optimizer_rule(Arc::new(OrderPartitions));

@@ -1,5 +1,9 @@
 //! From a projection and filters to the plan of calls, which `engine` executes.
 
+mod among;
+
+pub(crate) use among::Among;
+
 use crate::expr::Fact;
 use crate::program::{Program, Source};
 use crate::run::{Also, Keys, Link, LinkSource, Override};
@@ -109,6 +113,7 @@ pub struct Start {
     pub(crate) keys: Keys,
     pub(crate) overrides: Vec<Override>,
     pub(crate) expected: Vec<(usize, Scalar)>,
+    pub(crate) among: Arc<Among>,
 }
 
 impl Start {

@@ -180,7 +180,7 @@ fn order(a: &Scalar, b: &Scalar) -> Option<Ordering> {
     }
 }
 
-fn json(value: &Scalar) -> Value {
+pub(crate) fn json(value: &Scalar) -> Value {
     match value {
         Scalar::Text(s) => Value::String(s.clone()),
         Scalar::Int(i) => Value::from(*i),
@@ -321,8 +321,13 @@ impl Planner<'_> {
         let spelled: Option<Vec<Value>> = values.iter().map(|v| key.spelled(&json(v))).collect();
         let mut spelled = spelled?;
         let set = |value: Value| {
-            let one =
-                |link: &usize| Override { link: *link, member: target.member.clone(), value: value.clone(), takes: target.takes.clone() };
+            let one = |link: &usize| Override {
+                link: *link,
+                member: target.member.clone(),
+                value: value.clone(),
+                takes: target.takes.clone(),
+                names_parent: self.program.names_parent(k, *link),
+            };
             target.links.iter().map(one).collect::<Vec<_>>()
         };
         if !target.takes.one() && !read {
@@ -347,8 +352,13 @@ impl Planner<'_> {
         let mut overrides = Vec::new();
         let mut set = |target: &Target, value: Value| {
             let value = if target.takes.one() { value } else { Value::Array(vec![value]) };
-            let one =
-                |link: &usize| Override { link: *link, member: target.member.clone(), value: value.clone(), takes: target.takes.clone() };
+            let one = |link: &usize| Override {
+                link: *link,
+                member: target.member.clone(),
+                value: value.clone(),
+                takes: target.takes.clone(),
+                names_parent: false,
+            };
             overrides.extend(target.links.iter().map(one));
         };
         if let (Some(prefix), Some(target)) = (&given.prefix, key.target(Op::Prefix))
@@ -456,7 +466,7 @@ impl Planner<'_> {
             return None;
         }
         let keys = Keys { names: self.program.key_names.clone(), values: vec![Value::Null; self.program.keys.len()] };
-        let mut starts = vec![Start { route, keys, overrides: Vec::new(), expected: Vec::new() }];
+        let mut starts = vec![Start { route, keys, overrides: Vec::new(), expected: Vec::new(), among: Arc::default() }];
         for options in &choices {
             let mut next = Vec::with_capacity(starts.len() * options.len());
             for start in &starts {

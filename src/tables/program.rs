@@ -151,6 +151,12 @@ impl Program {
         !self.free_facts && expr.all_roots().iter().any(costly)
     }
 
+    /// Does this key column name the parents of a link, so that its values are those of the link's own input? Then a link above says
+    /// `unless:` of it.
+    pub(crate) fn names_parent(&self, key: usize, link: usize) -> bool {
+        self.links.iter().take(link).any(|above| above.unless == Some(key))
+    }
+
     /// Columns that can name a row for people, in order.
     pub(crate) fn names(&self) -> impl Iterator<Item = &Source> {
         self.columns.iter().filter(|c| c.ty == ColumnType::Text && !c.common && !c.secret && c.alsos.is_empty() && !c.costly_fact)

@@ -160,12 +160,65 @@ fn filters_become_parameters() {
 fn a_link_that_a_column_needs_is_not_left_out() {
     let plan = plan(&["owner"], vec![one_of("user_name", &["a"])]);
     assert_eq!(plan.starts()[0].route(), Route::Links(0));
-    // Without its own name as filter, the chain finds all users, and the parameter keeps the others out.
+    // The chain finds all users, but of the others nobody wants the keys.
     let facts = Facts::new("c", "r");
-    let users = std::sync::Arc::new(json!({"Users": [{"UserName": "z"}]}));
-    let row: Vec<Row> = plan.links()[0].rows(&users, None).unwrap();
-    let ask = plan.links()[1].ask(&plan.starts()[0], &facts, Some(&row[0])).unwrap().unwrap();
-    assert_eq!(ask.input, json!({"UserName": "a"}));
+    let users = std::sync::Arc::new(json!({"Users": [{"UserName": "z"}, {"UserName": "a"}]}));
+    let rows: Vec<Row> = plan.links()[0].rows(&users, None).unwrap();
+    let asks: Vec<_> = rows.iter().map(|row| plan.links()[1].ask(&plan.starts()[0], &facts, Some(row)).unwrap().map(|a| a.input)).collect();
+    assert_eq!(asks, [None, Some(json!({"UserName": "a"}))]);
+}
+
+fn texts(values: &[&str]) -> Vec<Scalar> {
+    values.iter().map(|v| Scalar::Text((*v).into())).collect()
+}
+
+#[test]
+fn parents_and_rows_are_left_out_by_values() {
+    let facts = Facts::new("c", "r");
+    let column = |name| table().column(name).unwrap();
+    let mut plan = plan(&["id", "last"], vec![]);
+    assert!(!plan.begins_narrow() && !plan.is_one_list() && plan.asks_per_row());
+    assert!(plan.keep_among(column("user_name"), &texts(&["a", "c"])));
+    let users = std::sync::Arc::new(json!({"Users": [{"UserName": "z"}, {"UserName": "a"}, {"UserName": "c"}]}));
+    let rows: Vec<Row> = plan.links()[0].rows(&users, None).unwrap();
+    let start = &plan.starts()[0];
+    let asked: Vec<bool> = rows.iter().map(|row| plan.links()[1].ask(start, &facts, Some(row)).unwrap().is_some()).collect();
+    assert_eq!(asked, [false, true, true]);
+    let keys = std::sync::Arc::new(json!({"Keys": [{"UserName": "a"}, {"UserName": "z"}, {}, {"UserName": 1}]}));
+    let rows: Vec<Row> = plan.links()[1].rows(&keys, None).unwrap();
+    let kept: Vec<bool> = rows.iter().map(|row| plan.belongs(row, start, &facts)).collect();
+    assert_eq!(kept, [true, false, false, false]);
+    // What only a further call knows, and what is no text, decides nothing.
+    let mut other = self::plan(&["id", "last"], vec![]);
+    assert!(!other.keep_among(column("last"), &texts(&["x"])));
+    assert!(!other.keep_among(column("user_name"), &[Scalar::Int(1)]));
+}
+
+#[test]
+fn combinations_that_nobody_asks_for_are_left_out() {
+    let source = KEYS.replace("user_name: { to: ListKeys.UserName }", "user_name: { to: ListKeys.UserName }\n  owner: { to: ListKeys.Owner }");
+    let table = Table::load("t.yaml", &source).unwrap();
+    let filters = vec![one_of("user_name", &["a", "b"]), one_of("owner", &["x", "y"])];
+    let mut plan = table.plan(&Request { projection: vec![], filters, ..Request::default() }).unwrap();
+    assert_eq!(plan.starts().len(), 4);
+    let columns = [table.column("user_name").unwrap(), table.column("owner").unwrap()];
+    plan.keep_combinations(&columns, &[texts(&["a", "y"]), texts(&["b", "x"]), texts(&["c", "x"])]);
+    let inputs: Vec<Value> = inputs(&plan).into_iter().map(|(_, input)| input).collect();
+    assert_eq!(inputs, [json!({"UserName": "a", "Owner": "y"}), json!({"UserName": "b", "Owner": "x"})]);
+}
+
+#[test]
+fn what_narrows_the_first_call() {
+    for (filters, narrow) in [
+        (vec![], false),
+        (vec![one_of("user_name", &["a"])], true),
+        (vec![one_of("path", &["/a/"])], true),
+        (vec![one_of("state", &["on"])], false),
+        (vec![one_of("id", &["a"])], true),
+    ] {
+        assert_eq!(plan(&["id"], filters.clone()).begins_narrow(), narrow, "{filters:?}");
+    }
+    assert!(!plan(&["owner"], vec![one_of("user_name", &["a"])]).begins_narrow(), "all parents are listed");
 }
 
 #[test]

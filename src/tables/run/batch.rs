@@ -7,6 +7,7 @@ use crate::plan::{CallPlan, Scalar, Start};
 use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::ArrowError;
 use serde_json::Value;
+use std::collections::HashSet;
 
 /// A value that does not fit its column.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,14 +97,20 @@ impl CallPlan {
         known.then(|| column.source.eval(&env).ok().and_then(|v| text(&v).ok().flatten())).flatten()
     }
 
-    /// Does the row belong to this start? When values of a key column are asked one by one, an API that matches more than the
+    /// Does the row belong to this start, and is it one of those that are asked for? When values of a key column are asked one by one, an API that matches more than the
     /// value (a prefix, another case) would give the same row for several of them.
     pub fn belongs(&self, row: &Row, start: &Start, facts: &Facts) -> bool {
         let env = Env { this: row.this(), row: Some(row), facts, keys: start.keys(), item: None };
-        start.expected().iter().all(|(column, want)| match self.program().columns[*column].source.eval(&env) {
+        let expected = start.expected().iter().all(|(column, want)| match self.program().columns[*column].source.eval(&env) {
             Ok(value) => same(&value, want),
             Err(_) => true,
-        })
+        });
+        // What cannot be read stays: the engine reports it.
+        let is_among = |(column, values): (usize, &HashSet<String>)| match self.program().columns[column].source.eval(&env) {
+            Ok(value) => text(&value).map_or(true, |own| own.is_some_and(|own| values.contains(&own))),
+            Err(_) => true,
+        };
+        expected && start.among.columns().all(is_among)
     }
 }
 

@@ -9,6 +9,7 @@ use crate::plan::Start;
 use crate::run::Keys;
 use crate::spec::yaml::At;
 use serde_json::{Map, Value};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -71,6 +72,8 @@ pub(crate) struct Override {
     pub(crate) member: String,
     pub(crate) value: Value,
     pub(crate) takes: Takes,
+    /// The value is that of a parent: what the others are asked with is none of it.
+    pub(crate) names_parent: bool,
 }
 
 /// How a parameter takes values.
@@ -227,6 +230,12 @@ pub struct Gathered {
     pub id: Value,
 }
 
+/// The values of a parent's input that are asked for.
+enum Wanted<'a> {
+    One(&'a Value),
+    Many(&'a HashSet<String>),
+}
+
 impl Link {
     /// Position in the chain.
     pub fn index(&self) -> usize {
@@ -264,7 +273,35 @@ impl Link {
     /// # Errors
     /// An input cannot be computed.
     pub fn ask(&self, start: &Start, facts: &Facts, parent: Option<&Row>) -> Result<Option<Ask>, String> {
-        self.call()?.ask(&env(parent, start, facts), &start.overrides(self.index), None)
+        let env = env(parent, start, facts);
+        if parent.is_some() && self.leaves_out(start, &env)? {
+            return Ok(None);
+        }
+        self.call()?.ask(&env, &start.overrides(self.index), None)
+    }
+
+    /// Is this a parent whose rows nobody asks for?
+    fn leaves_out(&self, start: &Start, env: &Env<'_>) -> Result<bool, String> {
+        let one = start.overrides(self.index).into_iter().filter(|o| o.names_parent && o.takes == Takes::One);
+        let many = start.among.inputs(self.index);
+        let wanted: Vec<(&str, Wanted<'_>)> =
+            one.map(|o| (o.member.as_str(), Wanted::One(&o.value))).chain(many.map(|(m, values)| (m, Wanted::Many(values)))).collect();
+        if wanted.is_empty() {
+            return Ok(false);
+        }
+        let call = self.call()?;
+        for (member, wanted) in wanted {
+            let Some((name, expr, _)) = call.input.iter().find(|(name, ..)| name == member) else { continue };
+            let own = expr.eval(env).map_err(|e| format!("{name}: {}", e.0))?;
+            let is_wanted = match wanted {
+                Wanted::One(value) => *own == *value,
+                Wanted::Many(values) => own.as_str().is_none_or(|own| values.contains(own)),
+            };
+            if !is_wanted {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// How many parents go into one call; `None`: each has its own.
@@ -280,6 +317,9 @@ impl Link {
         let Some((input, _)) = self.batch else { return Err("not a batch".into()) };
         let call = self.call()?;
         let env = env(Some(parent), start, facts);
+        if self.leaves_out(start, &env)? {
+            return Ok(None);
+        }
         let (name, expr, _) = &call.input[input];
         let id = expr.eval(&env).map_err(|e| format!("{name}: {}", e.0))?.into_owned();
         if id.is_null() {

@@ -1,0 +1,30 @@
+//! Join binding: the values that one side of a join has become parameters of the calls behind the other.
+//!
+//! [`sides`] puts tables that can be asked by key on the probe side of their join; [`rule`] taps the build side and hands its values to the
+//! scans below the probe side, as far as [`trace`] can follow the columns; [`choose`] decides, scope by scope and with the values in hand,
+//! which calls are cheapest. Nothing waits for anything but the build side of a join it is the probe side of, and so no plan can hang.
+
+pub(crate) mod choose;
+pub(crate) mod rule;
+pub(crate) mod sides;
+mod tap;
+mod trace;
+mod values;
+
+pub(crate) use choose::{Chooser, Chosen, Fed, Feed, Need};
+pub(crate) use rule::BindJoins;
+pub(crate) use sides::JoinSides;
+
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
+use std::sync::Arc;
+
+/// DataFusion's own rules with ours where they belong: sides are chosen before anything depends on them, values bound when nothing moves
+/// any more.
+pub(crate) fn rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let mut rules = PhysicalOptimizer::new().rules;
+    let after = rules.iter().position(|rule| rule.name() == "join_selection").map_or(0, |at| at + 1);
+    rules.insert(after, Arc::new(JoinSides));
+    rules.push(Arc::new(BindJoins));
+    rules
+}
