@@ -17,6 +17,7 @@ use datafusion::common::config::Dialect;
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::{SQLOptions, SessionContext};
 use datafusion::execution::{SendableRecordBatchStream, SessionStateBuilder};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionConfig;
@@ -78,6 +79,16 @@ impl Engine {
     /// # Errors
     /// The search path names an unknown connection; in a recording, a spec is bad.
     pub fn new(cloud: Cloud, catalog: Arc<Catalog>, settings: Settings) -> Result<Engine, EngineError> {
+        Engine::with_rules(cloud, catalog, settings, bind::rules())
+    }
+
+    /// The same with other physical rules than DataFusion's and ours about joins; those of the dialect and of order come after them.
+    fn with_rules(
+        cloud: Cloud,
+        catalog: Arc<Catalog>,
+        settings: Settings,
+        rules: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>>,
+    ) -> Result<Engine, EngineError> {
         let search_path = search_path(&cloud, &settings)?;
         if cloud.is_recording() {
             // Any table may be the first to ask for what another one calls secret.
@@ -88,7 +99,7 @@ impl Engine {
         let default_schema = if taken("public") { "unqualified" } else { "public" }.to_owned();
         let runtime = memory::runtime(settings.memory)?;
         let builder = SessionStateBuilder::new().with_config(config(&default_schema)).with_runtime_env(runtime).with_default_features();
-        let builder = builder.with_physical_optimizer_rules(bind::rules());
+        let builder = builder.with_physical_optimizer_rules(rules);
         let builder = dialect::builder(builder)
             .with_physical_optimizer_rule(Arc::new(SliceBeforeLists))
             .with_physical_optimizer_rule(Arc::new(OrderPartitions));
