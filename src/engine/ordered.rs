@@ -108,6 +108,11 @@ impl OrderedCoalesceExec {
                 .with_scheduling_type(SchedulingType::Cooperative);
         OrderedCoalesceExec { input, fetch, alone: false, metrics: ExecutionPlanMetricsSet::new(), properties: Arc::new(properties) }
     }
+
+    /// One that reads no partition before the ones before it have ended, and nothing ahead.
+    pub(crate) fn alone(input: Arc<dyn ExecutionPlan>, fetch: Option<usize>) -> OrderedCoalesceExec {
+        OrderedCoalesceExec { alone: true, ..OrderedCoalesceExec::new(input, fetch) }
+    }
 }
 
 impl DisplayAs for OrderedCoalesceExec {

@@ -1,5 +1,11 @@
 """Users pay for API calls: what a query may cost, counted by the proxy or the fake, not by assay."""
 import math
+import os
+import signal
+import subprocess
+import time
+
+from conftest import BIN, CREDENTIALS
 
 KEYS = "select user_name, access_key_id, create_date from aws_iam_access_key"
 
@@ -64,3 +70,89 @@ def test_scope_filters_prune_before_any_call(assay, estate, proxy):
                  url=proxy.url, config=estate.config)
     assert done.code == 0 and done.rows(), done.err
     assert proxy.stats()["by_action"]["ec2:DescribeSecurityGroups"] == 1
+
+
+JOIN = "select k.user_name, k.access_key_id from aws_iam_user u join aws_iam_access_key k on k.user_name = u.name"
+
+
+def test_a_join_asks_only_for_the_matching_users(assay, fast_iam):
+    server, _ = fast_iam("--users", 2000)
+    wanted = [f"user-{i:06d}" for i in range(0, 2000, 50)]
+    listed = assay("query", KEYS, "--output", "json", url=server.url).rows()
+    keys = sorted(row["access_key_id"] for row in listed if row["user_name"] in wanted)
+    joins = [
+        JOIN + " where u.path = '/ops/'",
+        "select k.access_key_id from aws_iam_access_key k join aws_iam_user u on k.user_name = u.name where u.path = '/ops/'",
+        "select access_key_id from aws_iam_access_key where user_name in (select name from aws_iam_user where path = '/ops/')",
+        "select access_key_id from aws_iam_access_key k where exists (select 1 from aws_iam_user u where u.name = k.user_name and u.path = '/ops/')",
+        "with ops as (select name from aws_iam_user where path = '/ops/') select access_key_id from ops left join aws_iam_access_key on user_name = name where user_name is not null",
+    ]
+    for sql in joins:
+        server.reset()
+        done = assay("query", sql, "--output", "json", url=server.url)
+        assert done.code == 0, done.err
+        assert sorted(row["access_key_id"] for row in done.rows()) == keys, sql
+        assert server.stats()["calls"] == {"ListUsers": 1, "ListAccessKeys": len(wanted)}, sql
+
+
+def test_a_subquery_of_one_row_and_values_ask_by_key(assay, fast_iam):
+    server, _ = fast_iam("--users", 100)
+    one = "select access_key_id from aws_iam_access_key where user_name = (select max(name) from aws_iam_user)"
+    assert assay("query", one, "--output", "none", url=server.url).code == 0
+    assert server.stats()["calls"] == {"ListUsers": 1, "ListAccessKeys": 1}
+    server.reset()
+    values = "select access_key_id from (values ('user-000003'), ('user-000004'), ('user-000003'), ('nobody')) v(who) join aws_iam_access_key k on k.user_name = v.who"
+    assert assay("query", values, "--output", "none", url=server.url).code == 0
+    assert server.stats()["calls"] == {"ListAccessKeys": 3}
+    server.reset()
+    listed = "select count(*) from (values ('user-000003'), ('user-000004')) v(who) join aws_iam_user u on u.name = v.who"
+    assert assay("query", listed, "--output", "json", url=server.url).rows() == [{"count": 2}]
+    assert server.stats()["calls"] == {"ListUsers": 1}
+
+
+def test_a_limit_over_a_join_stops_early(assay, fast_iam):
+    server, _ = fast_iam("--users", 5000)
+    done = assay("query", JOIN + " limit 1", "--output", "json", url=server.url)
+    assert len(done.rows()) == 1, done.err
+    calls = server.stats()["calls"]
+    assert calls["ListUsers"] == 1 and calls["ListAccessKeys"] <= 15, calls
+
+
+def test_a_join_in_an_organization_asks_each_account_for_its_own(assay, estate, proxy):
+    sql = "select u.account_id, u.name, k.access_key_id from aws_iam_user u join aws_iam_access_key k on k.user_name = u.name and k.account_id = u.account_id"
+    wanted = "(select account_id as a, min(name) as n from aws_iam_user group by 1)"
+    few = f"select k.account_id, k.user_name, k.access_key_id from {wanted} u join aws_iam_access_key k on k.user_name = u.n and k.account_id = u.a"
+    accounts, users = 3, 25
+    everything = assay("query", sql, "--output", "json", url=proxy.url, config=estate.config)
+    assert everything.code == 0, everything.err
+    calls = proxy.stats()["by_action"]
+    assert (calls["iam:ListUsers"], calls["iam:ListAccessKeys"]) == (accounts, accounts * users)
+    names = {}
+    for row in assay("query", "select account_id, name from aws_iam_user", "--output", "json", url=estate.url, config=estate.config).rows():
+        names[row["account_id"]] = min(names.get(row["account_id"], row["name"]), row["name"])
+    proxy.reset()
+    done = assay("query", few, "--output", "json", url=proxy.url, config=estate.config)
+    assert done.code == 0, done.err
+    want = sorted((r["account_id"], r["name"], r["access_key_id"]) for r in everything.rows() if names[r["account_id"]] == r["name"])
+    assert sorted((r["account_id"], r["user_name"], r["access_key_id"]) for r in done.rows()) == want
+    calls = proxy.stats()["by_action"]
+    assert (calls["iam:ListUsers"], calls["iam:ListAccessKeys"]) == (accounts, accounts)
+
+
+def test_a_join_that_is_cancelled_leaves_no_call_in_flight(fast_iam, tmp_path):
+    server, _ = fast_iam("--users", 3000, "--latency-ms", 50)
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "AWS_ENDPOINT_URL": server.url, "AWS_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true"} | CREDENTIALS
+    running = subprocess.Popen([BIN, "query", JOIN, "--output", "none"], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 60
+        while server.stats()["calls"].get("ListAccessKeys", 0) < 50 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        running.send_signal(signal.SIGINT)
+        assert running.wait(timeout=20) == 130
+    finally:
+        running.kill()
+    time.sleep(0.2)
+    after = server.stats()
+    assert after["total"] < 3000, "it was cancelled before its end"
+    time.sleep(0.5)
+    assert server.stats()["total"] == after["total"]

@@ -2,6 +2,7 @@
 
 use super::choose::Feed;
 use super::sides::{binds, keys};
+use super::streamed::streamed;
 use super::tap::JoinKeysExec;
 use super::trace::{self, Key};
 use super::values::{Binding, Source};
@@ -36,11 +37,12 @@ impl PhysicalOptimizerRule for BindJoins {
         true
     }
 
-    fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
+    fn optimize(&self, plan: Arc<dyn ExecutionPlan>, config: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
         deep(|| {
             let plan = plan.transform_down(bound)?.data;
             check(&plan)?;
-            Ok(plan)
+            // A plan for one partition is run where nothing drives tasks.
+            if config.execution.target_partitions == 1 { Ok(plan) } else { streamed(plan, None) }
         })
     }
 }

@@ -31,6 +31,15 @@ impl JoinKeysExec {
     pub(super) fn new(input: Arc<dyn ExecutionPlan>, keys: Vec<Arc<dyn PhysicalExpr>>, binding: Arc<Binding>) -> JoinKeysExec {
         JoinKeysExec { input, keys, binding, metrics: ExecutionPlanMetricsSet::new() }
     }
+
+    pub(super) fn input(&self) -> &Arc<dyn ExecutionPlan> {
+        &self.input
+    }
+
+    /// The same keys of other rows; what it counts counts here.
+    pub(super) fn over(&self, input: Arc<dyn ExecutionPlan>) -> JoinKeysExec {
+        JoinKeysExec { input, keys: self.keys.clone(), binding: Arc::clone(&self.binding), metrics: self.metrics.clone() }
+    }
 }
 
 impl DisplayAs for JoinKeysExec {

@@ -351,3 +351,29 @@ async fn explain_shows_what_is_bound_and_analyze_how_many() {
     let keys = text.lines().find(|line| line.contains("table=aws_iam_access_key")).unwrap();
     assert!(keys.contains("bound_values=2") && keys.contains("api_calls=2"), "{text}");
 }
+
+#[tokio::test]
+async fn a_limit_over_a_join_stops_early() {
+    let join = "from prod.aws_iam_user u join prod.aws_iam_access_key k on k.user_name = u.name";
+    for (sql, rows, calls) in [
+        // One page, and the first user has keys.
+        (format!("select k.access_key_id {join} limit 1"), 1, 2),
+        (format!("select k.access_key_id {join} limit 2"), 2, 3),
+        // The first two users have no key: one, then two more.
+        (format!("select u.name {join} where u.name in ('bob', 'cid', 'dan') limit 1"), 1, 2),
+        (format!("select k.access_key_id {join} where u.path = '/ops/' limit 5"), 2, 3),
+        (format!("select k.access_key_id {join} limit 0"), 0, 0),
+        ("select u.name, k.access_key_id from prod.aws_iam_user u left join prod.aws_iam_access_key k on k.user_name = u.name limit 1".into(), 1, 2),
+        ("select u.name from prod.aws_iam_user u where not exists (select 1 from prod.aws_iam_access_key k where k.user_name = u.name) limit 1".into(), 1, 4),
+        // Whoever sorts has to have all.
+        (format!("select k.access_key_id {join} order by 1 limit 1"), 1, 5),
+        (format!("select count(*) {join} limit 1"), 1, 5),
+    ] {
+        let got = run(&bound().await, &sql).await;
+        assert_eq!((got.rows.len(), got.counts.calls), (rows, calls), "{sql}: {:?}", got.rows);
+        let many = sql.replace(" limit 1", " limit 7").replace(" limit 2", " limit 7").replace(" limit 5", " limit 7").replace(" limit 0", " limit 7");
+        assert_eq!(sorted(&run(&bound().await, &many).await.rows), sorted(&run(&unbound().await, &many).await.rows), "{many}");
+    }
+    let pages = "select u.name, k.access_key_id from aws_iam_user u join aws_iam_access_key k on k.user_name = u.name and k.account_id = u.account_id limit 1";
+    assert_eq!(run(&bound().await, pages).await.counts.calls, 2, "the second account is not asked");
+}
