@@ -262,9 +262,10 @@ impl Chooser {
             {
                 let asked = plan.starts().len().saturating_mul(own.rows.len().div_ceil(at_once));
                 let more = asked > list.starts().len().max(1);
-                let shared = self.spec.scopes.len() > 1 && !own.scoped;
+                let listed = self.listed(given)?;
+                let shared = self.spec.scopes.len() > 1 && !own.scoped && listed.leaves_out_parents();
                 if !plan.begins_narrow() || (more && (list.is_one_list() || shared)) {
-                    return Ok(Chosen { plans: vec![Arc::new(self.listed(given)?)], values: own.rows.len() });
+                    return Ok(Chosen { plans: vec![Arc::new(listed)], values: own.rows.len() });
                 }
             }
             plans.push(Arc::new(plan));

@@ -4,6 +4,7 @@
 
 use super::{CallPlan, Route, Scalar, Start};
 use crate::ColumnType;
+use crate::expr::Root;
 use crate::planner::json;
 use crate::program::Op;
 use crate::run::Takes;
@@ -76,14 +77,22 @@ impl CallPlan {
         });
     }
 
-    /// Do values of key columns narrow the first call of every walk, or what follows it?
+    /// Do values of key columns narrow the first call of every walk, or which of its rows are parents?
     pub fn begins_narrow(&self) -> bool {
-        let read = |start: &Start| self.program.keys.iter().enumerate().any(|(k, key)| key.read && !start.keys.value(k).is_null());
+        let read = |start: &Start, first: usize| {
+            let given = |root: &Root| matches!(root, Root::Key(key) if !start.keys.value(*key).is_null());
+            self.program.links[first].exprs().any(|(expr, _)| expr.all_roots().iter().any(given))
+        };
         let narrow = |start: &Start| match start.route {
             Route::Get => true,
-            Route::Links(first) => first > 0 || start.overrides.iter().any(|o| o.link == first) || read(start),
+            Route::Links(first) => first > 0 || start.overrides.iter().any(|o| o.link == first) || read(start, first),
         };
         !self.starts.is_empty() && self.starts.iter().all(narrow)
+    }
+
+    /// Does it leave parents out, by [`CallPlan::keep_among`]?
+    pub fn leaves_out_parents(&self) -> bool {
+        !self.starts.is_empty() && self.starts.iter().all(|start| !start.among.inputs.is_empty())
     }
 
     /// Are all rows there is one list of pages, without parents?

@@ -178,7 +178,9 @@ fn parents_and_rows_are_left_out_by_values() {
     let column = |name| table().column(name).unwrap();
     let mut plan = plan(&["id", "last"], vec![]);
     assert!(!plan.begins_narrow() && !plan.is_one_list() && plan.asks_per_row());
+    assert!(!plan.leaves_out_parents());
     assert!(plan.keep_among(column("user_name"), &texts(&["a", "c"])));
+    assert!(plan.leaves_out_parents());
     let users = std::sync::Arc::new(json!({"Users": [{"UserName": "z"}, {"UserName": "a"}, {"UserName": "c"}]}));
     let rows: Vec<Row> = plan.links()[0].rows(&users, None).unwrap();
     let start = &plan.starts()[0];

@@ -163,7 +163,7 @@ const ONE_ACCOUNT: [(&str, &[&str], u64); 30] = [
     (
         "select g.group_name, k.access_key_id from aws_iam_access_key k join test_membership g on g.user_name = k.user_name join aws_iam_user u on u.name = k.user_name where u.path = '/ops/'",
         &["anns|ann11", "anns|ann21"],
-        5,
+        4,
     ),
     ("select group_name from test_membership where user_name in (select name from aws_iam_user where path = '/ops/')", &["anns", "cids"], 3),
     ("select u.name, g.group_name from aws_iam_user u left join test_membership g on g.user_name = u.name", &["ann|anns", "bob|bobs", "cid|cids", "dan|dans"], 5),
@@ -190,14 +190,16 @@ const ONE_ACCOUNT: [(&str, &[&str], u64); 30] = [
 
 #[tokio::test]
 async fn values_of_one_side_become_calls_of_the_other() {
+    let mut wrong = Vec::new();
     for (sql, want, calls) in ONE_ACCOUNT {
-        let sql = qualified(sql);
-        let got = run(&bound().await, &sql).await;
+        let got = run(&bound().await, &qualified(sql)).await;
         let mut want: Vec<&str> = want.to_vec();
         want.sort_unstable();
-        assert_eq!((sorted(&got.rows), got.counts.calls), (want.iter().map(|w| (*w).to_owned()).collect(), calls), "{sql}");
-        assert_eq!(got.failures, [], "{sql}");
+        if sorted(&got.rows) != want || got.counts.calls != calls || !got.failures.is_empty() {
+            wrong.push(format!("{sql}: {:?}, {} calls, {:?}", got.rows, got.counts.calls, got.failures));
+        }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// Tables of the first account.
@@ -360,7 +362,7 @@ async fn a_limit_over_a_join_stops_early() {
         (format!("select k.access_key_id {join} limit 1"), 1, 2),
         (format!("select k.access_key_id {join} limit 2"), 2, 3),
         // The first two users have no key: one, then two more.
-        (format!("select u.name {join} where u.name in ('bob', 'cid', 'dan') limit 1"), 1, 2),
+        (format!("select u.name {join} where u.user_id in ('BOB', 'CID', 'DAN') limit 1"), 1, 2),
         (format!("select k.access_key_id {join} where u.path = '/ops/' limit 5"), 2, 3),
         (format!("select k.access_key_id {join} limit 0"), 0, 0),
         ("select u.name, k.access_key_id from prod.aws_iam_user u left join prod.aws_iam_access_key k on k.user_name = u.name limit 1".into(), 1, 2),
