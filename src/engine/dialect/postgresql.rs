@@ -85,6 +85,11 @@ impl Dialect for PostgreSql {
                 parser.parse_substring()
             },
             Keyword::ARRAY if opens => array_of_query,
+            Keyword::OVERLAY if opens => |parser: &mut Parser<'_>, _| parser.parse_overlay_expr(),
+            // Functions like any other.
+            Keyword::CONVERT | Keyword::TRY_CAST | Keyword::SAFE_CAST if opens => {
+                |parser: &mut Parser<'_>, name| parser.parse_function(ObjectName::from(vec![name]))
+            }
             _ => return None,
         };
         parser.advance_token();
@@ -108,7 +113,8 @@ impl Dialect for PostgreSql {
     }
 
     fn is_reserved_for_identifier(&self, kw: Keyword) -> bool {
-        OWN.is_reserved_for_identifier(kw)
+        // As names they would open a second way to read what is unfinished, at every level.
+        matches!(kw, Keyword::CASE | Keyword::NOT) || OWN.is_reserved_for_identifier(kw)
     }
 
     fn is_custom_operator_part(&self, ch: char) -> bool {
@@ -183,6 +189,10 @@ mod tests {
             ("extract(day from ", ")"),
             ("trim(", ")"),
             ("substring(", ")"),
+            ("case when true then ", " end"),
+            ("not ", ""),
+            ("overlay(", " placing 'a' from 1)"),
+            ("convert(", ", 'a', 'b')"),
         ] {
             let sql = format!("select {}1 2 from from{}", open.repeat(40), close.repeat(40));
             super::super::depth::deep(|| statement(&sql).map(drop).unwrap_err());
