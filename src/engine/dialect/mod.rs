@@ -11,6 +11,7 @@ mod counted_rows;
 mod ctes;
 mod dependent;
 pub(crate) mod depth;
+mod distinct_on;
 mod documents;
 mod filters_first;
 mod from;
@@ -18,13 +19,12 @@ mod grouping;
 mod grouping_sets;
 mod lazy;
 mod limits;
-mod names;
+pub(crate) mod names;
 mod null_keys;
 mod numbers;
 mod numerics;
 mod operators;
 mod ordering;
-mod outer;
 mod parse;
 mod postgresql;
 mod prepass;
@@ -35,6 +35,7 @@ mod row_subquery;
 mod rows;
 mod secrets;
 mod set_ops;
+mod sorted;
 mod srf;
 mod subquery;
 mod tokens;
@@ -79,6 +80,7 @@ pub(crate) fn builder(mut builder: SessionStateBuilder) -> SessionStateBuilder {
     builder
         .with_type_planner(Arc::new(types::Types))
         .with_optimizer_rules(null_keys::rules())
+        .with_physical_optimizer_rules(sorted::rules())
         .with_physical_optimizer_rule(Arc::new(filters_first::FiltersFirst))
         .with_physical_optimizer_rule(Arc::new(lazy::LazyLogic))
 }
@@ -204,7 +206,7 @@ pub(crate) async fn plan(state: &SessionState, sql: &str, args: &[Arg]) -> Resul
         state.statement_to_plan(statement).await
     };
     let plan = plan.map_err(|error| of_planning(error, state))?;
-    let plan = numerics::rewrite(unions::typed(plan)?)?;
+    let plan = numerics::rewrite(distinct_on::rewrite(unions::typed(plan)?)?)?;
     let plan = relation::retag(counted_rows::resolve(plan)?)?;
     let plan = subquery::rewrite(documents::rewrite(plan)?, state)?;
     Ok(names::restore(plan)?)

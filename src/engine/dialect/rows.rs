@@ -1,7 +1,7 @@
 //! Rows as values: `(a, b) in (select …)`, `row(a, b) = (select …)`, and VALUES as an expression.
 
-use super::ast::{binary, call, last_name, literal, positional};
-use super::quantified::{select_of, template};
+use super::ast::{binary, last_name, literal, positional};
+use super::quantified::{chain, select_of, template};
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CaseWhen, Expr, Ident, Parens, Query, SelectItem, SetExpr, TableAliasColumnDef, TableFactor, Value, Values,
@@ -50,10 +50,10 @@ pub(super) fn filters(expr: &mut Expr) {
     }
 }
 
-/// `row(a, b) = (query)`: the comparison moves into the query, which gives one row or none.
+/// A comparison of rows: of two written out, or of one and a query. The latter moves into the query, which gives one row or none.
 pub(super) fn compared(left: &Expr, op: &BinaryOperator, right: &Expr) -> Option<Expr> {
-    if let Some(compared) = in_parentheses(left, op, right) {
-        return Some(compared);
+    if let (Some(left), Some(right)) = (fields(left), fields(right)) {
+        return members(&left, op, &right);
     }
     let negated = match op {
         BinaryOperator::Eq => false,
@@ -70,26 +70,56 @@ pub(super) fn compared(left: &Expr, op: &BinaryOperator, right: &Expr) -> Option
     Some(Expr::Subquery(Box::new(outer)))
 }
 
-/// DataFusion knows a row by its first member, which must be a column or a literal.
-fn in_parentheses(left: &Expr, op: &BinaryOperator, right: &Expr) -> Option<Expr> {
-    let compares = matches!(
-        op,
-        BinaryOperator::Eq | BinaryOperator::NotEq | BinaryOperator::Lt | BinaryOperator::LtEq | BinaryOperator::Gt | BinaryOperator::GtEq
-    );
-    let odd = |row: &Expr| match row {
-        Expr::Tuple(members) => {
-            members.first().is_some_and(|first| !matches!(first, Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Value(_)))
-        }
-        _ => false,
-    };
-    if !compares || !(odd(left) || odd(right)) {
+/// Member by member: `(a, b) = (c, d)` is `a = c and b = d`, `(a, b) < (c, d)` is `a < c or a = c and b < d`, also where some are NULL.
+fn members(left: &[Expr], op: &BinaryOperator, right: &[Expr]) -> Option<Expr> {
+    use BinaryOperator::{And, Eq, Gt, GtEq, Lt, LtEq, NotEq, Or};
+    if left.len() != right.len() {
         return None;
     }
-    let row = |row: &Expr| match row {
-        Expr::Tuple(members) => call("struct", members.clone()),
-        other => other.clone(),
+    let one = |at: usize, op: BinaryOperator| {
+        let (left, right) = (nested(left[at].clone()), nested(right[at].clone()));
+        compared(&left, &op, &right).unwrap_or_else(|| binary(left, op, right))
     };
-    Some(Expr::Nested(Box::new(binary(row(left), op.clone(), row(right)))))
+    let strict = match op {
+        Eq => return (0..left.len()).map(|at| one(at, Eq)).reduce(|all, one| binary(all, And, one)).map(nested),
+        NotEq => return (0..left.len()).map(|at| one(at, NotEq)).reduce(|all, one| binary(all, Or, one)).map(nested),
+        Lt | LtEq => Lt,
+        Gt | GtEq => Gt,
+        _ => return None,
+    };
+    let last = one(left.len().checked_sub(1)?, op.clone());
+    let all = (0..left.len() - 1).rev().fold(last, |rest, at| {
+        let same = binary(one(at, Eq), And, nested(rest));
+        binary(one(at, strict.clone()), Or, nested(same))
+    });
+    Some(nested(all))
+}
+
+/// `(a, b) in ((c, d), …)`.
+pub(super) fn among(row: &Expr, list: &[Expr]) -> Option<Expr> {
+    let row = fields(row)?;
+    let equal = list.iter().map(|other| members(&row, &BinaryOperator::Eq, &fields(other)?)).collect::<Option<Vec<_>>>()?;
+    chain(equal.into_iter(), false)
+}
+
+/// `(a, b) is [not] distinct from (c, d)`.
+pub(super) fn distinct(left: &Expr, right: &Expr, distinct: bool) -> Option<Expr> {
+    let (left, right) = (fields(left)?, fields(right)?);
+    if left.len() != right.len() {
+        return None;
+    }
+    let one = |(left, right): (Expr, Expr)| {
+        let (left, right) = (nested(left), nested(right));
+        self::distinct(&left, &right, distinct).unwrap_or_else(|| {
+            let (left, right) = (Box::new(left), Box::new(right));
+            if distinct { Expr::IsDistinctFrom(left, right) } else { Expr::IsNotDistinctFrom(left, right) }
+        })
+    };
+    chain(left.into_iter().zip(right).map(one), !distinct)
+}
+
+fn nested(expr: Expr) -> Expr {
+    Expr::Nested(Box::new(expr))
 }
 
 fn subquery(expr: &Expr) -> Option<&Query> {
