@@ -124,7 +124,7 @@ impl Engine {
             let hint = "assay reads: SELECT, VALUES, WITH, EXPLAIN; it changes nothing".to_owned();
             return Err(EngineError::sql("only statements that read are allowed", Some(hint)));
         }
-        let plan = dialect::names::shown(session.create_physical_plan(&plan).await?)?;
+        let plan = session.create_physical_plan(&plan).await?;
         let schema = plan.schema();
         let rows = execute(plan, session.task_ctx());
         let rows = Answered::new(rows, Arc::clone(&statement.log));

@@ -241,7 +241,7 @@ fn expr(expr: Expr, schema: &DFSchema, outer: bool) -> Result<Transformed<Expr>>
 }
 
 /// Functions that make documents of any values.
-const MAKING: [&str; 8] = [
+const MAKING: [&str; 10] = [
     "array_to_json",
     "json_build_array",
     "json_build_object",
@@ -250,6 +250,8 @@ const MAKING: [&str; 8] = [
     "to_json",
     "to_jsonb",
     "json_item",
+    "json_pair",
+    "jsonb_pair",
 ];
 
 /// Columns, and expressions that give one of their arguments.

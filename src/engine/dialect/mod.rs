@@ -19,7 +19,7 @@ mod grouping;
 mod grouping_sets;
 mod lazy;
 mod limits;
-pub(crate) mod names;
+mod names;
 mod null_keys;
 mod numbers;
 mod numerics;
@@ -83,6 +83,7 @@ pub(crate) fn builder(mut builder: SessionStateBuilder) -> SessionStateBuilder {
         .with_physical_optimizer_rules(sorted::rules())
         .with_physical_optimizer_rule(Arc::new(filters_first::FiltersFirst))
         .with_physical_optimizer_rule(Arc::new(lazy::LazyLogic))
+        .with_physical_optimizer_rule(Arc::new(names::Shown))
 }
 
 /// Registers what needs the finished context (relation planner, functions).

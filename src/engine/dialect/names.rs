@@ -7,9 +7,11 @@ use super::ast::last_name;
 use super::casts;
 use super::from::gives_rows;
 use datafusion::arrow::datatypes::Field;
+use datafusion::common::config::ConfigOptions;
 use datafusion::common::{Column, Result};
 use datafusion::logical_expr::{Distinct as LogicalDistinct, Expr as LogicalExpr, LogicalPlan, LogicalPlanBuilder, Projection};
 use datafusion::physical_expr::expressions::Column as PhysicalColumn;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
 use datafusion::sql::sqlparser::ast::{
@@ -238,7 +240,7 @@ fn first_column(query: &Query) -> Option<String> {
 }
 
 /// Gives the output columns their names. Of several of one name all but the first keep a mark, for the optimizer to tell them apart, until the
-/// plan is made ([`shown`]).
+/// plan is made ([`Shown`]).
 pub(super) fn restore(plan: LogicalPlan) -> Result<LogicalPlan> {
     if matches!(plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_)) {
         return Ok(plan);
@@ -262,18 +264,31 @@ pub(super) fn restore(plan: LogicalPlan) -> Result<LogicalPlan> {
     LogicalPlanBuilder::from(plan).project(columns)?.build()
 }
 
-/// The plan whose output columns have the names they are shown by.
-pub(crate) fn shown(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
-    let schema = plan.schema();
-    if !schema.fields().iter().any(|field| field.name().contains(MARK)) {
-        return Ok(plan);
+/// Takes the marks off the output columns of a finished plan.
+#[derive(Debug)]
+pub(super) struct Shown;
+
+impl PhysicalOptimizerRule for Shown {
+    fn name(&self) -> &str {
+        "shown"
     }
-    let columns = schema
-        .fields()
-        .iter()
-        .enumerate()
-        .map(|(at, field)| ProjectionExpr { expr: Arc::new(PhysicalColumn::new(field.name(), at)), alias: base(field.name()).to_string() });
-    Ok(Arc::new(ProjectionExec::try_new(columns.collect::<Vec<_>>(), plan)?))
+
+    // It changes names.
+    fn schema_check(&self) -> bool {
+        false
+    }
+
+    fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
+        let schema = plan.schema();
+        if !schema.fields().iter().any(|field| field.name().contains(MARK)) {
+            return Ok(plan);
+        }
+        let columns = schema.fields().iter().enumerate().map(|(at, field)| ProjectionExpr {
+            expr: Arc::new(PhysicalColumn::new(field.name(), at)),
+            alias: base(field.name()).to_string(),
+        });
+        Ok(Arc::new(ProjectionExec::try_new(columns.collect::<Vec<_>>(), plan)?))
+    }
 }
 
 /// The columns of a subquery under the names by which the query around may call them; several of one name it may not call at all.

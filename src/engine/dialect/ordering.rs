@@ -7,7 +7,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, Result};
 use datafusion::logical_expr::expr::{FieldMetadata, WindowFunctionParams};
 use datafusion::logical_expr::logical_plan::{Aggregate, Window};
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, SortExpr, WindowFrame, WindowFrameBound, WindowFrameUnits};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, SortExpr, WindowFrame, WindowFrameBound, WindowFrameUnits, when};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -117,7 +117,14 @@ fn in_order(mut aggregate: Aggregate) -> Result<Aggregate> {
         let name = value.schema_name().to_string();
         let done = value.clone().transform_up(|expr| match expr {
             Expr::AggregateFunction(mut call) if !call.params.distinct => {
-                let changed = keys(&mut call.params.order_by, &schema)?;
+                let mut changed = keys(&mut call.params.order_by, &schema)?;
+                if let Some(filter) = &call.params.filter {
+                    // DataFusion sorts before it filters: keys of rows that are left out are not computed.
+                    for by in call.params.order_by.iter_mut().filter(|by| !matches!(by.expr, Expr::Column(_) | Expr::Literal(..))) {
+                        by.expr = when(filter.as_ref().clone(), by.expr.clone()).end()?;
+                        changed = true;
+                    }
+                }
                 Ok(Transformed::new_transformed(Expr::AggregateFunction(call), changed))
             }
             other => Ok(Transformed::no(other)),

@@ -45,23 +45,39 @@ pub(crate) const ALL: &[Def] = &[
     Def::new("make_interval", &[Kind::Int, Kind::Int, Kind::Int, Kind::Int, Kind::Int, Kind::Int, Kind::Float], Ret::Interval, |row| {
         let int = |k: usize| if k < row.len() { row.int(k) } else { 0 };
         let seconds = if row.len() > 6 { row.float(6) } else { 0.0 };
-        let months = int(0) * 12 + int(1);
-        let days = int(2) * 7 + int(3);
-        let micros = (int(4) * 60 + int(5)) * 60_000_000 + (seconds * 1e6).round() as i64;
-        Ok(Value::Interval(IntervalMonthDayNano::new(months as i32, days as i32, micros * 1000)))
+        let sum = |a: i64, by: i64, b: i64| a.checked_mul(by).and_then(|a| a.checked_add(b));
+        let small = |value: Option<i64>| value.and_then(|value| i32::try_from(value).ok());
+        let nanos = sum(int(4), 60, int(5)).and_then(|minutes| sum(minutes, 60_000_000_000, (seconds * 1e6).round() as i64 * 1000));
+        match (small(sum(int(0), 12, int(1))), small(sum(int(2), 7, int(3))), nanos) {
+            (Some(months), Some(days), Some(nanos)) => Ok(Value::Interval(IntervalMonthDayNano::new(months, days, nanos))),
+            _ => fail("interval out of range"),
+        }
     })
     .required(0),
     Def::new("justify_days", &[Kind::Any], Ret::Interval, |row| {
         let i = arg(row, 0)?;
-        Ok(Value::Interval(IntervalMonthDayNano::new(i.months + i.days / 30, i.days % 30, i.nanoseconds)))
+        let (months, days) = one_sign((i64::from(i.months) + i64::from(i.days) / 30, i64::from(i.days) % 30), 30);
+        Ok(Value::Interval(IntervalMonthDayNano::new(months as i32, days as i32, i.nanoseconds)))
     }),
     Def::new("justify_interval", &[Kind::Any], Ret::Interval, |row| Ok(Value::Interval(justify(arg(row, 0)?)))),
     Def::new("justify_hours", &[Kind::Any], Ret::Interval, |row| {
         let i = arg(row, 0)?;
         let day = DAY * 1000;
-        Ok(Value::Interval(IntervalMonthDayNano::new(i.months, i.days + (i.nanoseconds / day) as i32, i.nanoseconds % day)))
+        let (days, nanos) = one_sign((i64::from(i.days) + i.nanoseconds / day, i.nanoseconds % day), day);
+        Ok(Value::Interval(IntervalMonthDayNano::new(i.months, days as i32, nanos)))
     }),
 ];
+
+/// A part and the smaller one, less than `whole`, with the sign of the first.
+fn one_sign((large, small): (i64, i64), whole: i64) -> (i64, i64) {
+    if large > 0 && small < 0 {
+        (large - 1, small + whole)
+    } else if large < 0 && small > 0 {
+        (large + 1, small - whole)
+    } else {
+        (large, small)
+    }
+}
 
 /// A time argument, in microseconds since midnight.
 fn clock_of(row: super::row::Row<'_>, k: usize) -> i64 {
