@@ -11,7 +11,7 @@ use crate::functions::arrays::{Op, quantified};
 use assay_tables::EXTENSION;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, DFSchema, Result, not_impl_err};
+use datafusion::common::{Column, DFSchema, Result, not_impl_err, plan_err};
 use datafusion::execution::context::SessionState;
 use datafusion::functions_aggregate::expr_fn::{array_agg, count};
 use datafusion::logical_expr::expr::FieldMetadata;
@@ -32,6 +32,11 @@ pub(super) fn rewrite(plan: LogicalPlan, state: &SessionState) -> Result<Logical
 
 /// Outer columns that are the result of a subquery as they are: the plans above find them by the reference's name, also when it is gone.
 fn named(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    if let LogicalPlan::Aggregate(aggregate) = &plan
+        && aggregate.aggr_expr.iter().any(of_outside)
+    {
+        return plan_err!("an aggregate of outer columns alone is one of the query around, which is not supported");
+    }
     let LogicalPlan::Projection(Projection { expr, input, schema, .. }) = plan else { return Ok(Transformed::no(plan)) };
     let bare = expr.iter().any(|expr| matches!(expr, Expr::OuterReferenceColumn(..)));
     let exprs = expr.into_iter().map(|expr| match expr {
@@ -43,6 +48,16 @@ fn named(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     });
     let projection = LogicalPlan::Projection(Projection::try_new_with_schema(exprs.collect(), input, schema)?);
     Ok(if bare { Transformed::yes(projection) } else { Transformed::no(projection) })
+}
+
+/// Does an expression hold an aggregate of outer columns, and of none of its own query?
+fn of_outside(expr: &Expr) -> bool {
+    let own = |expr: &Expr| matches!(expr, Expr::Column(_)) || has_subquery(expr);
+    let outside = |expr: &Expr| {
+        let is_aggregate = matches!(expr, Expr::AggregateFunction(_));
+        Ok(is_aggregate && expr.contains_outer() && !expr.exists(|part| Ok(own(part)))?)
+    };
+    expr.exists(outside).unwrap_or(false)
 }
 
 struct Rewriter<'a> {
