@@ -5,7 +5,9 @@ use super::quantified::{chain, select_of, template};
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CaseWhen, Expr, Ident, Parens, Query, SelectItem, SetExpr, TableAliasColumnDef, TableFactor, Value, Values,
+    visit_expressions,
 };
+use std::ops::ControlFlow;
 
 /// The fields of a row written out.
 pub(super) fn fields(expr: &Expr) -> Option<Vec<Expr>> {
@@ -95,9 +97,18 @@ fn members(left: &[Expr], op: &BinaryOperator, right: &[Expr]) -> Option<Expr> {
     Some(nested(all))
 }
 
+/// How many expressions `(a, b) in ((c, d), …)` may become.
+const WIDEST: usize = 1_000_000;
+
 /// `(a, b) in ((c, d), …)`.
 pub(super) fn among(row: &Expr, list: &[Expr]) -> Option<Expr> {
-    let row = fields(row)?;
+    let mut parts = 0usize;
+    let _ = visit_expressions(row, |_| {
+        parts += 1;
+        ControlFlow::<()>::Continue(())
+    });
+    // The row is there once for each of the others; one in another would be there very often.
+    let row = fields(row).filter(|_| parts.saturating_mul(list.len()) <= WIDEST)?;
     let equal = list.iter().map(|other| members(&row, &BinaryOperator::Eq, &fields(other)?)).collect::<Option<Vec<_>>>()?;
     chain(equal.into_iter(), false)
 }

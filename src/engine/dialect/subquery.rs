@@ -230,7 +230,7 @@ impl Rewriter<'_> {
                 let local = row_local(&within.subquery);
                 let correlated = !within.subquery.outer_ref_columns.is_empty();
                 // DataFusion's anti join knows the NULLs of a column, not those of what turns out to be a constant.
-                let plain = !within.negated || !correlated && matches!(within.expr.as_ref(), Expr::Column(_));
+                let plain = !within.negated || !correlated && reads(&within.expr);
                 if place == Place::Filter && !local && plain && semi_join(&within.subquery, schema) {
                     return Ok(Transformed::yes(Expr::InSubquery(within)));
                 }
@@ -289,6 +289,16 @@ fn sink(filter: Filter) -> Result<LogicalPlan> {
         Some(above) => Ok(LogicalPlan::Filter(Filter::try_new(above, Arc::new(joined))?)),
         None => Ok(joined),
     }
+}
+
+/// True for an expression that no optimizer makes a constant.
+fn reads(expr: &Expr) -> bool {
+    let chooses = |expr: &Expr| match expr {
+        Expr::Case(_) => true,
+        Expr::ScalarFunction(call) => matches!(call.func.name(), "coalesce" | "nullif"),
+        _ => false,
+    };
+    expr.any_column_refs() && !expr.exists(|expr| Ok(chooses(expr))).unwrap_or(true)
 }
 
 /// True for a LIMIT that is known only when the statement runs.
