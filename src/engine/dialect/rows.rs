@@ -1,6 +1,6 @@
 //! Rows as values: `(a, b) in (select …)`, `row(a, b) = (select …)`, and VALUES as an expression.
 
-use super::ast::{binary, last_name, literal, positional};
+use super::ast::{binary, call, last_name, literal, negate, positional};
 use super::quantified::{chain, select_of, template};
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
@@ -68,7 +68,7 @@ pub(super) fn compared(left: &Expr, op: &BinaryOperator, right: &Expr) -> Option
     };
     let mut outer = over(&fields, query)?;
     let select = select_of(&mut outer)?;
-    select.projection = vec![SelectItem::UnnamedExpr(super::ast::negate(equality(&fields)?, negated))];
+    select.projection = vec![SelectItem::UnnamedExpr(negate(equality(&fields)?, negated))];
     Some(Expr::Subquery(Box::new(outer)))
 }
 
@@ -80,20 +80,51 @@ fn members(left: &[Expr], op: &BinaryOperator, right: &[Expr]) -> Option<Expr> {
     }
     let one = |at: usize, op: BinaryOperator| {
         let (left, right) = (nested(left[at].clone()), nested(right[at].clone()));
-        compared(&left, &op, &right).unwrap_or_else(|| binary(left, op, right))
+        match (fields(&left), fields(&right)) {
+            (Some(left), Some(right)) => records(&left, &op, &right),
+            _ => Some(compared(&left, &op, &right).unwrap_or_else(|| binary(left, op, right))),
+        }
     };
     let strict = match op {
-        Eq => return (0..left.len()).map(|at| one(at, Eq)).reduce(|all, one| binary(all, And, one)).map(nested),
-        NotEq => return (0..left.len()).map(|at| one(at, NotEq)).reduce(|all, one| binary(all, Or, one)).map(nested),
+        Eq => return chain((0..left.len()).map(|at| one(at, Eq)).collect::<Option<Vec<_>>>()?.into_iter(), true),
+        NotEq => return chain((0..left.len()).map(|at| one(at, NotEq)).collect::<Option<Vec<_>>>()?.into_iter(), false),
         Lt | LtEq => Lt,
         Gt | GtEq => Gt,
         _ => return None,
     };
-    let last = one(left.len().checked_sub(1)?, op.clone());
-    let all = (0..left.len() - 1).rev().fold(last, |rest, at| {
-        let same = binary(one(at, Eq), And, nested(rest));
-        binary(one(at, strict.clone()), Or, nested(same))
-    });
+    let mut all = one(left.len().checked_sub(1)?, op.clone())?;
+    for at in (0..left.len() - 1).rev() {
+        let same = binary(one(at, Eq)?, And, nested(all));
+        all = binary(one(at, strict.clone())?, Or, nested(same));
+    }
+    Some(nested(all))
+}
+
+/// Rows within rows are values: NULLs in them are equal, and greater than anything else.
+fn records(left: &[Expr], op: &BinaryOperator, right: &[Expr]) -> Option<Expr> {
+    use BinaryOperator::{And, Eq, Gt, GtEq, Lt, LtEq, NotEq, Or};
+    let rows = |row: &[Expr]| Expr::Tuple(row.to_vec());
+    match op {
+        Eq | NotEq => return distinct(&rows(left), &rows(right), *op == NotEq),
+        Gt => return records(right, &Lt, left),
+        LtEq => return Some(negate(records(right, &Lt, left)?, true)),
+        GtEq => return Some(negate(records(left, &Lt, right)?, true)),
+        Lt if left.len() == right.len() => {}
+        _ => return None,
+    }
+    let less = |at: usize| match (fields(&left[at]), fields(&right[at])) {
+        (Some(left), Some(right)) => records(&left, &Lt, &right),
+        _ => {
+            let (left, right) = (Box::new(nested(left[at].clone())), Box::new(nested(right[at].clone())));
+            let first = nested(binary(left.as_ref().clone(), Lt, right.as_ref().clone()));
+            Some(call("coalesce", vec![first, nested(binary(Expr::IsNotNull(left), And, Expr::IsNull(right)))]))
+        }
+    };
+    let mut all = less(left.len().checked_sub(1)?)?;
+    for at in (0..left.len() - 1).rev() {
+        let same = distinct(&rows(&left[at..=at]), &rows(&right[at..=at]), false)?;
+        all = binary(less(at)?, Or, nested(binary(same, And, nested(all))));
+    }
     Some(nested(all))
 }
 
