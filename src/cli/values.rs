@@ -5,7 +5,7 @@ mod json;
 pub(crate) use json::{json, write_object};
 
 use assay_tables::EXTENSION;
-use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, NaiveTime, Timelike, Utc};
+use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, Timelike, Utc};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, GenericListArray, OffsetSizeTrait};
 use datafusion::arrow::datatypes::{
     DataType, Date32Type, Date64Type, Decimal128Type, Decimal256Type, DurationMicrosecondType, DurationMillisecondType,
@@ -105,11 +105,15 @@ pub(crate) fn text(array: &dyn Array, row: usize, out: &mut String) {
                 if zone.is_some() {
                     out.push_str("+00");
                 }
+                era(at.date(), out);
             }
             None => out.push_str("(out of range)"),
         },
         DataType::Date32 | DataType::Date64 => match date(array, row) {
-            Some(day) => date_text(day, out),
+            Some(day) => {
+                date_text(day, out);
+                era(day, out);
+            }
             None => out.push_str("(out of range)"),
         },
         DataType::Time32(_) | DataType::Time64(_) => {
@@ -216,7 +220,15 @@ fn time(array: &dyn Array, row: usize) -> Option<NaiveTime> {
 }
 
 fn date_text(day: NaiveDate, out: &mut String) {
-    let _ = write!(out, "{}", day.format("%Y-%m-%d"));
+    let year = if day.year() > 0 { day.year() } else { 1 - day.year() };
+    let _ = write!(out, "{year:04}-{:02}-{:02}", day.month(), day.day());
+}
+
+/// Years before the first one are counted backwards.
+fn era(day: NaiveDate, out: &mut String) {
+    if day.year() <= 0 {
+        out.push_str(" BC");
+    }
 }
 
 /// `10:00:00`, with the microseconds that are not zero.
@@ -233,8 +245,7 @@ fn fraction(micros: u64, out: &mut String) {
 }
 
 fn rfc3339(at: NaiveDateTime, zoned: bool) -> String {
-    let mut out = String::new();
-    date_text(at.date(), &mut out);
+    let mut out = at.format("%Y-%m-%d").to_string();
     out.push('T');
     time_text(at.time(), &mut out);
     if zoned {

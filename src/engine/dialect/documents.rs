@@ -42,15 +42,6 @@ pub(super) fn rewrite(plan: LogicalPlan) -> Result<LogicalPlan> {
                 let columns = columns(&input);
                 grouped(Aggregate::try_new(input, columns, Vec::new())?)?
             }
-            LogicalPlan::Distinct(Distinct::On(mut on)) => {
-                // They must stay the first expressions of ORDER BY.
-                let key = |expr: Expr| if is_jsonb(&expr, on.input.schema()) { call("jsonb_sort_key", vec![expr]) } else { Ok(expr) };
-                on.on_expr = on.on_expr.into_iter().map(key).collect::<Result<_>>()?;
-                for by in on.sort_expr.iter_mut().flatten() {
-                    by.expr = key(by.expr.clone())?;
-                }
-                LogicalPlan::Distinct(Distinct::On(on))
-            }
             LogicalPlan::Join(mut join) => {
                 for (left, right) in &mut join.on {
                     if is_jsonb(left, join.left.schema()) && is_jsonb(right, join.right.schema()) {
@@ -252,7 +243,7 @@ fn expr(expr: Expr, schema: &DFSchema, outer: bool) -> Result<Transformed<Expr>>
 }
 
 /// Functions that make documents of any values.
-const MAKING: [&str; 8] = [
+const MAKING: [&str; 10] = [
     "array_to_json",
     "json_build_array",
     "json_build_object",
@@ -261,6 +252,8 @@ const MAKING: [&str; 8] = [
     "to_json",
     "to_jsonb",
     "json_item",
+    "json_pair",
+    "jsonb_pair",
 ];
 
 /// Columns, and expressions that give one of their arguments.

@@ -11,6 +11,7 @@ mod counted_rows;
 mod ctes;
 mod dependent;
 pub(crate) mod depth;
+mod distinct_on;
 mod documents;
 mod filters_first;
 mod from;
@@ -24,7 +25,6 @@ mod numbers;
 mod numerics;
 mod operators;
 mod ordering;
-mod outer;
 mod parse;
 mod postgresql;
 mod prepass;
@@ -36,6 +36,7 @@ mod rows;
 mod secrets;
 mod set_ops;
 mod siblings;
+mod sorted;
 mod srf;
 mod subquery;
 mod tokens;
@@ -80,8 +81,10 @@ pub(crate) fn builder(mut builder: SessionStateBuilder) -> SessionStateBuilder {
     builder
         .with_type_planner(Arc::new(types::Types))
         .with_optimizer_rules(null_keys::rules())
+        .with_physical_optimizer_rules(sorted::rules())
         .with_physical_optimizer_rule(Arc::new(filters_first::FiltersFirst))
         .with_physical_optimizer_rule(Arc::new(lazy::LazyLogic))
+        .with_physical_optimizer_rule(Arc::new(names::Shown))
 }
 
 /// Registers what needs the finished context (relation planner, functions).
@@ -207,7 +210,7 @@ pub(crate) async fn plan(state: &SessionState, sql: &str, args: &[Arg]) -> Resul
         state.statement_to_plan(statement).await
     };
     let plan = plan.map_err(|error| of_planning(error, state))?;
-    let plan = numerics::rewrite(unions::typed(plan)?)?;
+    let plan = numerics::rewrite(distinct_on::rewrite(unions::typed(plan)?)?)?;
     let plan = relation::retag(counted_rows::resolve(plan)?)?;
     let plan = subquery::rewrite(documents::rewrite(plan)?, state)?;
     Ok(names::restore(plan)?)

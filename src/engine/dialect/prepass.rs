@@ -8,7 +8,7 @@ use super::from::{fold, is_wildcard, name_merged, name_values, nested, unnest_in
 use super::quantified::sliced;
 use super::relation::sideways;
 use super::tokens::{distinct, is_symmetric, symmetric};
-use super::{casts, grouping, names, outer, quantified, query, rows, siblings};
+use super::{casts, grouping, names, quantified, query, rows, siblings};
 use crate::EngineError;
 use crate::functions::cast::Target;
 use chrono::{DateTime, Utc};
@@ -115,9 +115,6 @@ impl VisitorMut for Prepass {
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Self::Break> {
-        if let Expr::Subquery(query) | Expr::InSubquery { subquery: query, .. } = expr {
-            outer::name(query);
-        }
         if let (Expr::Function(function), Some(windows)) = (expr, self.windows.last()) {
             grouping::window(function, windows);
         }
@@ -181,11 +178,19 @@ impl Prepass {
             Expr::BinaryOp { left, op: BinaryOperator::And, right } => symmetric(left, right),
             Expr::BinaryOp { left, op: BinaryOperator::Custom(op), right } if distinct(op).is_some() => {
                 let (left, right) = (left.clone(), right.clone());
-                Some(if distinct(op) == Some(true) { Expr::IsDistinctFrom(left, right) } else { Expr::IsNotDistinctFrom(left, right) })
+                let differ = distinct(op) == Some(true);
+                Some(
+                    rows::distinct(&left, &right, differ)
+                        .unwrap_or_else(|| if differ { Expr::IsDistinctFrom(left, right) } else { Expr::IsNotDistinctFrom(left, right) }),
+                )
             }
+            Expr::IsDistinctFrom(left, right) => rows::distinct(left, right, true),
+            Expr::IsNotDistinctFrom(left, right) => rows::distinct(left, right, false),
             Expr::Between { expr: inner, negated, low, high } => {
-                let low = binary(inner.as_ref().clone(), BinaryOperator::GtEq, low.as_ref().clone());
-                let high = binary(inner.as_ref().clone(), BinaryOperator::LtEq, high.as_ref().clone());
+                let compared = |op: BinaryOperator, bound: &Expr| {
+                    rows::compared(inner, &op, bound).unwrap_or_else(|| binary(inner.as_ref().clone(), op, bound.clone()))
+                };
+                let (low, high) = (compared(BinaryOperator::GtEq, low), compared(BinaryOperator::LtEq, high));
                 Some(negate(Expr::Nested(Box::new(binary(low, BinaryOperator::And, high))), *negated))
             }
             Expr::AnyOp { left, compare_op, right, .. } => Some(quantified_of(left, compare_op, right, false)?),
@@ -234,7 +239,8 @@ impl Prepass {
             Expr::IsNull(inner) => rows::of_nulls(inner, true),
             Expr::IsNotNull(inner) => rows::of_nulls(inner, false),
             Expr::InList { expr: inner, list, negated } => {
-                rows::values_of(list).map(|query| Expr::InSubquery { expr: inner.clone(), subquery: Box::new(query), negated: *negated })
+                let within = |query| Expr::InSubquery { expr: inner.clone(), subquery: Box::new(query), negated: *negated };
+                rows::values_of(list).map(within).or_else(|| rows::among(inner, list).map(|found| negate(found, *negated)))
             }
             Expr::Nested(inner) => rows::values_of(std::slice::from_ref(inner)).map(|query| Expr::Subquery(Box::new(query))),
             Expr::Value(value) => match &value.value {
@@ -280,6 +286,7 @@ impl Prepass {
 
     fn function(&self, function: &mut Function) -> Result<Option<Expr>, EngineError> {
         let Some(name) = last_name(&function.name) else { return Ok(None) };
+        drop_positions(function);
         if name == "array"
             && let FunctionArguments::Subquery(query) = &function.args
         {
@@ -487,18 +494,23 @@ fn clear_order(function: &mut Function) {
     }
 }
 
+fn is_number(expr: &Expr) -> bool {
+    matches!(expr, Expr::Value(value) if matches!(value.value, Value::Number(..)))
+}
+
+/// A number in an aggregate's ORDER BY is a value, no position.
+fn drop_positions(function: &mut Function) {
+    let FunctionArguments::List(list) = &mut function.args else { return };
+    for clause in &mut list.clauses {
+        if let FunctionArgumentClause::OrderBy(by) = clause {
+            by.retain(|by| !is_number(&by.expr));
+        }
+    }
+    list.clauses.retain(|clause| !matches!(clause, FunctionArgumentClause::OrderBy(by) if by.is_empty()));
+}
+
 /// PostgreSQL sorts to find what is distinct, and aggregates in that order.
 fn sort_distinct(function: &mut Function) {
-    // A number in an aggregate's ORDER BY is a value, no position.
-    let is_number = |expr: &Expr| matches!(expr, Expr::Value(value) if matches!(value.value, Value::Number(..)));
-    if let FunctionArguments::List(list) = &mut function.args {
-        for clause in &mut list.clauses {
-            if let FunctionArgumentClause::OrderBy(by) = clause {
-                by.retain(|by| !is_number(&by.expr));
-            }
-        }
-        list.clauses.retain(|clause| !matches!(clause, FunctionArgumentClause::OrderBy(by) if by.is_empty()));
-    }
     if !is_distinct(function) || !order_of(function).is_empty() || function.over.is_some() {
         return;
     }

@@ -101,7 +101,8 @@ fn elements(expr: &Expr) -> Option<Vec<Expr>> {
     }
 }
 
-fn chain(items: impl Iterator<Item = Expr>, all: bool) -> Option<Expr> {
+/// All of them joined by AND, or by OR.
+pub(super) fn chain(items: impl Iterator<Item = Expr>, all: bool) -> Option<Expr> {
     let op = if all { BinaryOperator::And } else { BinaryOperator::Or };
     let mut row: Vec<Expr> = items.collect();
     // Two by two: a tree that is not deeper than it must be.

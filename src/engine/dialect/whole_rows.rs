@@ -82,6 +82,7 @@ impl VisitorMut for Scopes {
             && let FunctionArguments::List(list) = &mut function.args
             && last_name(&function.name).is_some_and(|name| TAKING.contains(&name.as_str()))
         {
+            let counts = last_name(&function.name).is_some_and(|name| name == "count");
             for arg in &mut list.args {
                 let FunctionArg::Unnamed(arg) = arg else { continue };
                 let row = match arg {
@@ -89,7 +90,11 @@ impl VisitorMut for Scopes {
                     FunctionArgExpr::Expr(Expr::Identifier(ident)) if self.names(ident) => ObjectName::from(vec![ident.clone()]),
                     _ => continue,
                 };
-                *arg = FunctionArgExpr::Expr(Expr::QualifiedWildcard(row, AttachedToken::empty()));
+                // A count shows nothing of the row.
+                *arg = match counts {
+                    true => FunctionArgExpr::QualifiedWildcard(row),
+                    false => FunctionArgExpr::Expr(Expr::QualifiedWildcard(row, AttachedToken::empty())),
+                };
             }
         }
         ControlFlow::Continue(())
