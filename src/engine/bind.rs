@@ -5,26 +5,26 @@
 //! which calls are cheapest; [`streamed`] reads no more of a build side than a
 //! LIMIT needs. Nothing waits for anything but the build side of a join it is the probe side of, and so no plan can hang.
 
-pub(crate) mod choose;
-pub(crate) mod rule;
-pub(crate) mod sides;
+mod choose;
+mod rule;
+mod sides;
 mod streamed;
 mod tap;
 mod trace;
 mod values;
 
 pub(crate) use choose::{Chooser, Chosen, Fed, Feed, Need};
-pub(crate) use rule::BindJoins;
-pub(crate) use sides::JoinSides;
+
+use rule::BindJoins;
+use sides::JoinSides;
 
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
-use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use std::sync::Arc;
 
-/// DataFusion's own rules with ours where they belong: sides are chosen before anything depends on them, values bound when nothing moves
-/// any more.
-pub(crate) fn rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
-    let mut rules = PhysicalOptimizer::new().rules;
+type Rule = Arc<dyn PhysicalOptimizerRule + Send + Sync>;
+
+/// Rules with ours where they belong: sides are chosen before anything depends on them, values bound when nothing moves any more.
+pub(crate) fn rules(mut rules: Vec<Rule>) -> Vec<Rule> {
     let after = rules.iter().position(|rule| rule.name() == "join_selection").map_or(0, |at| at + 1);
     rules.insert(after, Arc::new(JoinSides));
     rules.push(Arc::new(BindJoins));

@@ -3,11 +3,11 @@
 //! Owns: which filters go to scopes, which to the API, and which stay with DataFusion. Refuses: secret columns that the statement does not
 //! see; they are not part of the table's SQL schema.
 
+use crate::QueryLog;
 use crate::filters::filters;
 use crate::scan::{ApiScan, ScanSpec};
 use crate::scopes::{self, Discovery, ScopePredicate};
 use crate::secrets::Secrets;
-use crate::QueryLog;
 use assay_cloud::Cloud;
 use assay_tables::{Filter, Request, Table};
 use async_trait::async_trait;

@@ -3,7 +3,7 @@
 //! Owns: what a scan asks ([`ScanSpec`]) and what it counted. Refuses: calls before the first poll.
 
 use crate::QueryLog;
-use crate::bind::{Chooser, Chosen, Feed, Fed, Need};
+use crate::bind::{Chooser, Chosen, Fed, Feed, Need};
 use crate::execute::{self, ScanEnv};
 use crate::explain;
 use assay_cloud::{Cloud, Scope, Tally};

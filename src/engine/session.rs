@@ -79,10 +79,10 @@ impl Engine {
     /// # Errors
     /// The search path names an unknown connection; in a recording, a spec is bad.
     pub fn new(cloud: Cloud, catalog: Arc<Catalog>, settings: Settings) -> Result<Engine, EngineError> {
-        Engine::with_rules(cloud, catalog, settings, bind::rules())
+        Engine::with_rules(cloud, catalog, settings, bind::rules(dialect::physical_rules()))
     }
 
-    /// The same with other physical rules than DataFusion's and ours about joins; those of the dialect and of order come after them.
+    /// The same with other physical rules before those of the dialect and of order.
     fn with_rules(
         cloud: Cloud,
         catalog: Arc<Catalog>,
@@ -99,8 +99,8 @@ impl Engine {
         let default_schema = if taken("public") { "unqualified" } else { "public" }.to_owned();
         let runtime = memory::runtime(settings.memory)?;
         let builder = SessionStateBuilder::new().with_config(config(&default_schema)).with_runtime_env(runtime).with_default_features();
-        let builder = builder.with_physical_optimizer_rules(rules);
         let builder = dialect::builder(builder)
+            .with_physical_optimizer_rules(rules)
             .with_physical_optimizer_rule(Arc::new(SliceBeforeLists))
             .with_physical_optimizer_rule(Arc::new(OrderPartitions));
         let context = SessionContext::new_with_state(builder.build());

@@ -142,7 +142,9 @@ fn keeping(plan: &Arc<dyn ExecutionPlan>, table: &str) -> Result<Option<String>>
     let mut found = None;
     plan.apply(|node| {
         let Some(join) = node.downcast_ref::<HashJoinExec>() else { return Ok(TreeNodeRecursion::Continue) };
-        for (side, input, kind) in [(JoinSide::Left, join.left(), join.join_type().swap()), (JoinSide::Right, join.right(), *join.join_type())] {
+        for (side, input, kind) in
+            [(JoinSide::Left, join.left(), join.join_type().swap()), (JoinSide::Right, join.right(), *join.join_type())]
+        {
             if binds(join, kind) {
                 continue;
             }

@@ -19,8 +19,8 @@ use datafusion::physical_plan::joins::{HashJoinExec, PartitionMode};
 use datafusion::physical_plan::limit::{GlobalLimitExec, LocalLimitExec};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
-    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, ExecutionPlanProperties, Partitioning, PlanProperties,
-    ReplaceChildrenOptions,
+    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, ExecutionPlanProperties, Partitioning,
+    PlanProperties, ReplaceChildrenOptions,
 };
 use futures::{StreamExt, TryStreamExt, stream};
 use std::fmt;
@@ -90,10 +90,11 @@ fn map_children(
     Arc::clone(node).replace_children(new, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
 }
 
-/// Each row of the build side decides about its own rows, and its values are asked by.
+/// Each row of the build side decides about its own rows, its values are asked by, and nobody relies on an order of the probe side.
 fn in_pieces(join: &HashJoinExec) -> bool {
     use JoinType::{Inner, Left, LeftAnti, LeftMark, LeftSemi};
     matches!(join.join_type(), Inner | Left | LeftSemi | LeftAnti | LeftMark)
+        && join.output_ordering().is_none()
         && binds(join, *join.join_type())
         && *join.partition_mode() == PartitionMode::CollectLeft
         && join.left().downcast_ref::<JoinKeysExec>().is_some()

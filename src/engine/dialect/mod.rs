@@ -64,6 +64,7 @@ use datafusion::config::Dialect;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::{SessionContext, SessionState};
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement;
 use std::sync::Arc;
@@ -81,10 +82,15 @@ pub(crate) fn builder(mut builder: SessionStateBuilder) -> SessionStateBuilder {
     builder
         .with_type_planner(Arc::new(types::Types))
         .with_optimizer_rules(null_keys::rules())
-        .with_physical_optimizer_rules(sorted::rules())
+        .with_physical_optimizer_rules(physical_rules())
         .with_physical_optimizer_rule(Arc::new(filters_first::FiltersFirst))
         .with_physical_optimizer_rule(Arc::new(lazy::LazyLogic))
         .with_physical_optimizer_rule(Arc::new(names::Shown))
+}
+
+/// DataFusion's physical rules as the dialect needs them; its own come after these.
+pub(crate) fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    sorted::rules()
 }
 
 /// Registers what needs the finished context (relation planner, functions).

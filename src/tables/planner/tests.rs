@@ -198,7 +198,8 @@ fn parents_and_rows_are_left_out_by_values() {
 
 #[test]
 fn combinations_that_nobody_asks_for_are_left_out() {
-    let source = KEYS.replace("user_name: { to: ListKeys.UserName }", "user_name: { to: ListKeys.UserName }\n  owner: { to: ListKeys.Owner }");
+    let source =
+        KEYS.replace("user_name: { to: ListKeys.UserName }", "user_name: { to: ListKeys.UserName }\n  owner: { to: ListKeys.Owner }");
     let table = Table::load("t.yaml", &source).unwrap();
     let filters = vec![one_of("user_name", &["a", "b"]), one_of("owner", &["x", "y"])];
     let mut plan = table.plan(&Request { projection: vec![], filters, ..Request::default() }).unwrap();
