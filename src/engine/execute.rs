@@ -18,7 +18,8 @@ use datafusion::error::DataFusionError;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use serde_json::Value;
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Children and rows that wait for calls at once, in order: twice what the limiter of a service lets through, so that one slow answer
 /// does not idle the others.
@@ -39,6 +40,23 @@ pub(crate) struct ScanEnv {
     pub(crate) tally: Tally,
     /// Wider plans, the narrowest first, for a replay that has no answer to the calls of the plan.
     pub(crate) instead: Arc<[Arc<CallPlan>]>,
+    /// Takes walks whose first call the service refuses for its input, where the values are those of another table; then that is no failure.
+    pub(crate) refused: Option<Arc<Refused>>,
+}
+
+/// Walks that were refused, by their place in the plan: the value may be none that the service knows.
+#[derive(Debug, Default)]
+pub(crate) struct Refused(Mutex<BTreeSet<usize>>);
+
+impl Refused {
+    fn add(&self, start: usize) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(start);
+    }
+
+    /// Those since the last time.
+    pub(crate) fn take(&self) -> BTreeSet<usize> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// Streams the rows of one scope, in the API's order, with the columns of the plan's projection. Makes no call before the first poll; stops
@@ -69,7 +87,7 @@ pub(crate) fn scan(
 /// them more comes, and the engine filters again. Where neither was recorded, the error names the calls of the first.
 async fn recorded_of(env: &ScanEnv, scope: &Scope, plan: Arc<CallPlan>) -> Arc<CallPlan> {
     for candidate in std::iter::once(&plan).chain(env.instead.iter()) {
-        let trial = ScanEnv { log: Arc::default(), instead: Arc::default(), ..env.clone() };
+        let trial = ScanEnv { log: Arc::default(), instead: Arc::default(), refused: None, ..env.clone() };
         let Some(walk) = Walk::begin(trial, scope.clone(), candidate.clone(), None).await else { break };
         if rows::recorded(&walk).await {
             return candidate.clone();

@@ -4,10 +4,10 @@
 
 use crate::QueryLog;
 use crate::bind::{Chooser, Chosen, Fed, Feed, Need};
-use crate::execute::{self, ScanEnv};
+use crate::execute::{self, Refused, ScanEnv};
 use crate::explain;
 use assay_cloud::{Cloud, Scope, Tally};
-use assay_tables::{CallPlan, Filter, PlanError, Request, Table};
+use assay_tables::{CallPlan, Filter, PlanError, Request, Scalar, Table};
 use chrono::{DateTime, Utc};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::{RecordBatch, RecordBatchOptions};
@@ -175,13 +175,14 @@ impl ExecutionPlan for ApiScan {
             table: Arc::clone(&spec.table),
             tally: self.tally.clone(),
             instead: Arc::clone(&self.instead),
+            refused: None,
         };
         let read = Read { log: Arc::clone(&self.log), table: spec.table.name.clone(), scope: scope.clone() };
         let (chooser, limit) = (self.chooser.clone(), spec.limit);
         let output = BaselineMetrics::new(&self.metrics, partition);
         let bound = (!chooser.feeds.is_empty()).then(|| MetricBuilder::new(&self.metrics).counter("bound_values", partition));
         let batches = stream::once(async move {
-            let Chosen { plans, values } = chooser.choose(&scope).await?;
+            let Chosen { plans, values, doubtful } = chooser.choose(&scope).await?;
             if let Some(bound) = bound {
                 bound.add(values);
             }
@@ -190,7 +191,24 @@ impl ExecutionPlan for ApiScan {
                 return Ok::<_, DataFusionError>(stream::empty().boxed());
             }
             read.begins();
-            let rows = stream::iter(plans).map(move |plan| execute::scan(env.clone(), scope.clone(), plan, limit)).flatten();
+            let walk = move |plan: Arc<CallPlan>| {
+                let refused = doubtful.map(|_| Arc::<Refused>::default());
+                let found = execute::scan(ScanEnv { refused: refused.clone(), ..env.clone() }, scope.clone(), Arc::clone(&plan), limit);
+                let (env, scope, chooser) = (env.clone(), scope.clone(), chooser.clone());
+                // Values of other tables need not be any that the service takes: what it refuses is there if the list has it.
+                let rest = stream::once(async move {
+                    let starts = refused.map(|refused| refused.take()).unwrap_or_default();
+                    let values = doubtful.map(|column| starts.iter().filter_map(|start| plan.asked_by(*start, column)).flatten().collect());
+                    let values: Vec<Scalar> = values.unwrap_or_default();
+                    let list = doubtful.filter(|_| !values.is_empty()).and_then(|column| chooser.looked_up(column, &values));
+                    match list {
+                        Some(list) => execute::scan(env, scope, Arc::new(list), limit),
+                        None => stream::empty().boxed(),
+                    }
+                });
+                found.chain(rest.flatten())
+            };
+            let rows = stream::iter(plans).map(walk).flatten();
             let ends = stream::once(async move {
                 read.ends();
                 Ok(None)

@@ -71,6 +71,8 @@ pub(crate) struct Chosen {
     pub(crate) plans: Vec<Arc<CallPlan>>,
     /// How many values were asked by.
     pub(crate) values: usize,
+    /// The column of these values, where what a service refuses can be looked up in the list.
+    pub(crate) doubtful: Option<usize>,
 }
 
 /// The values of a feed for one scope.
@@ -187,7 +189,7 @@ impl Chooser {
     pub(crate) async fn choose(&self, scope: &Scope) -> Result<Chosen> {
         if self.feeds.is_empty() {
             return match &self.list {
-                Ok(list) => Ok(Chosen { plans: vec![Arc::clone(list)], values: 0 }),
+                Ok(list) => Ok(Chosen { plans: vec![Arc::clone(list)], ..Chosen::default() }),
                 Err(why) => Err(refused(why)),
             };
         }
@@ -249,7 +251,7 @@ impl Chooser {
         let first = given.iter().enumerate().filter(|(_, g)| keys(g) > 0).min_by_key(|(_, g)| g.rows.len()).map(|(at, _)| at);
         let Some(first) = first else {
             let values = given.iter().map(|g| g.rows.len()).max().unwrap_or(0);
-            return Ok(Chosen { plans: vec![Arc::new(self.listed(given)?)], values });
+            return Ok(Chosen { plans: vec![Arc::new(self.listed(given)?)], values, doubtful: None });
         };
         let own = &given[first];
         let others: Vec<&Given> = given.iter().enumerate().filter(|(at, _)| *at != first).map(|(_, g)| g).collect();
@@ -265,12 +267,23 @@ impl Chooser {
                 let listed = self.listed(given)?;
                 let shared = self.spec.scopes.len() > 1 && !own.scoped && listed.leaves_out_parents();
                 if !plan.begins_narrow() || (more && (list.is_one_list() || shared)) {
-                    return Ok(Chosen { plans: vec![Arc::new(listed)], values: own.rows.len() });
+                    return Ok(Chosen { plans: vec![Arc::new(listed)], values: own.rows.len(), doubtful: None });
                 }
             }
             plans.push(Arc::new(plan));
         }
-        Ok(Chosen { plans, values: own.rows.len() })
+        let told = |plan: &Arc<CallPlan>, column: usize| (0..plan.starts().len()).all(|start| plan.asked_by(start, column).is_some());
+        let doubtful = match own.columns.as_slice() {
+            [column] if self.looked_up(*column, &[]).is_some() && plans.iter().all(|plan| told(plan, *column)) => Some(*column),
+            _ => None,
+        };
+        Ok(Chosen { plans, values: own.rows.len(), doubtful })
+    }
+
+    /// The list, for rows of these values alone; `None` where rows cannot be told by them.
+    pub(crate) fn looked_up(&self, column: usize, values: &[Scalar]) -> Option<CallPlan> {
+        let mut plan = self.plan(Vec::new()).ok()?;
+        plan.keep_among(column, values).then_some(plan)
     }
 
     /// Everything is listed, but of what has none of the values nothing further is asked.

@@ -94,7 +94,7 @@ fn map_children(
 fn in_pieces(join: &HashJoinExec) -> bool {
     use JoinType::{Inner, Left, LeftAnti, LeftMark, LeftSemi};
     matches!(join.join_type(), Inner | Left | LeftSemi | LeftAnti | LeftMark)
-        && join.output_ordering().is_none()
+        && join.properties().output_ordering().is_none()
         && binds(join, *join.join_type())
         && *join.partition_mode() == PartitionMode::CollectLeft
         && join.left().downcast_ref::<JoinKeysExec>().is_some()

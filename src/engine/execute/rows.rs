@@ -141,6 +141,7 @@ fn asked(walk: Arc<Walk>, start: usize, which: Which, ask: Ask, up: Option<Arc<R
             let mut state = state;
             let mut instead = false;
             loop {
+                let first = matches!(state, State::Begin(_));
                 let (mut pages, about, mut waiting) = match state {
                     State::End => return None,
                     State::Begin(ask) => {
@@ -181,6 +182,8 @@ fn asked(walk: Arc<Walk>, start: usize, which: Which, ask: Ask, up: Option<Arc<R
                         instead = true;
                         state = State::Begin(other);
                     }
+                    // The list will say whether there is such a thing.
+                    Ok(None) if first && up.is_none() && walk.refuses(start, &error) => return None,
                     Ok(None) => {
                         // A first link without inputs is about the whole scope.
                         let row = Some(about).filter(|a| !a.is_empty() && up.is_some());
@@ -205,6 +208,16 @@ fn folded(link: &Link, waiting: Vec<Row>) -> Result<Option<Vec<Row>>, String> {
 }
 
 impl Walk {
+    /// Is it the value that the service refuses? Then somebody looks after it.
+    fn refuses(&self, start: usize, error: &CloudError) -> bool {
+        let Some(refused) = &self.env.refused else { return false };
+        let of_input = matches!(error.kind, ErrorKind::NotFound | ErrorKind::Invalid | ErrorKind::Service);
+        if of_input {
+            refused.add(start);
+        }
+        of_input
+    }
+
     /// The rows of a page that `where:` lets through.
     fn kept(&self, link: &Link, start: usize, page: &Arc<serde_json::Value>, up: Option<&Arc<Row>>) -> Result<Vec<Row>, String> {
         let mut out = Vec::new();

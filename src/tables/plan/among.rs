@@ -8,6 +8,7 @@ use crate::expr::Root;
 use crate::planner::json;
 use crate::program::Op;
 use crate::run::Takes;
+use serde_json::Value;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -75,6 +76,24 @@ impl CallPlan {
             let own: Option<Vec<String>> = own.map(|value| value.map(ToString::to_string)).collect();
             own.is_none_or(|own| wanted.contains(&own))
         });
+    }
+
+    /// The texts of a key column that a walk asks by; `None` where that is not known.
+    pub fn asked_by(&self, start: usize, column: usize) -> Option<Vec<Scalar>> {
+        let start = self.starts.get(start)?;
+        let key = self.program.keys.iter().position(|key| key.column == column)?;
+        let spec = &self.program.keys[key];
+        let text = |value: &Value| value.as_str().map(|text| Scalar::Text(text.to_owned()));
+        if let Some(one) = text(start.keys.value(key)) {
+            return Some(vec![one]);
+        }
+        let target = spec.target(Op::Eq).filter(|_| spec.map.is_none())?;
+        let set =
+            start.overrides.iter().find(|o| target.links.contains(&o.link) && o.member == target.member && o.takes == target.takes)?;
+        match &set.value {
+            Value::Array(all) => all.iter().map(text).collect(),
+            one => text(one).map(|one| vec![one]),
+        }
     }
 
     /// Do values of key columns narrow the first call of every walk, or which of its rows are parents?

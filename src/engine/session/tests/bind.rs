@@ -387,6 +387,31 @@ async fn a_build_side_that_fails_asks_nothing_and_a_denied_key_is_told() {
 }
 
 #[tokio::test]
+async fn a_value_that_the_service_refuses_is_looked_up_in_the_list() {
+    let mut bundle = bundle();
+    for (user, kind, code) in [
+        ("<root>", ErrorKind::Service, "ValidationError"),
+        ("dan", ErrorKind::Service, "Odd"),
+        ("gone", ErrorKind::NotFound, "NoSuchBucket"),
+    ] {
+        bundle.answer(A, "us-east-1", "iam", "ListAccessKeys", &json!({"UserName": user, "MaxItems": 1000}), Err(error(kind, code)));
+    }
+    let engine = engine_with(bundle, &SPECS, Settings::default()).await;
+    let sql =
+        |names: &str| format!("select k.access_key_id from (values {names}) v(who) join prod.aws_iam_access_key k on k.user_name = who");
+    // Neither is a user, says the list.
+    let got = run(&engine, &sql("('<root>'), ('ann'), ('gone'), ('bob')")).await;
+    assert_eq!(
+        (sorted(&got.rows), got.failures.len(), got.counts.calls),
+        (vec!["ann11".to_owned(), "ann21".to_owned(), "bob11".to_owned()], 0, 4 + 1)
+    );
+    // Dan is one, so his keys are unknown.
+    let got = run(&engine, &sql("('ann'), ('dan')")).await;
+    assert_eq!((got.rows.len(), got.failures.len()), (2, 1));
+    assert_eq!((got.failures[0].row.as_deref(), got.failures[0].error.code.as_str()), (Some("dan 1000"), "Odd"));
+}
+
+#[tokio::test]
 async fn a_shared_parent_is_listed_once() {
     let sql = "select count(*) from prod.aws_iam_user u, prod.aws_iam_access_key k, prod.test_user t where u.name = t.user_name and k.status = 'Active'";
     let got = run(&bound().await, sql).await;
