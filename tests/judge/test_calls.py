@@ -115,7 +115,8 @@ def test_a_limit_over_a_join_stops_early(assay, fast_iam):
     done = assay("query", JOIN + " limit 1", "--output", "json", url=server.url)
     assert len(done.rows()) == 1, done.err
     calls = server.stats()["calls"]
-    assert calls["ListUsers"] == 1 and calls["ListAccessKeys"] <= 15, calls
+    # The next page may be on its way already.
+    assert calls["ListUsers"] <= 2 and calls["ListAccessKeys"] <= 3, calls
 
 
 def test_a_join_in_an_organization_asks_each_account_for_its_own(assay, estate, proxy):
