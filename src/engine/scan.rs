@@ -81,7 +81,7 @@ impl ApiScan {
             .then(|| spec.table.plan(&Request { projection: spec.projection.clone(), filters: Vec::new(), now: cloud.now() }).ok())
             .flatten()
             .map(Arc::new);
-        let chooser = Chooser { spec: Arc::new(spec), list: plan.map(Arc::new), feeds: Arc::default(), now };
+        let chooser = Chooser { spec: Arc::new(spec), list: plan.map(Arc::new), feeds: Arc::default(), now, replay: cloud.is_replay() };
         ApiScan {
             chooser,
             instead: unfiltered.into_iter().collect(),

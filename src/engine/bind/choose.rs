@@ -63,6 +63,8 @@ pub(crate) struct Chooser {
     pub(crate) list: Result<Arc<CallPlan>, PlanError>,
     pub(crate) feeds: Arc<[Feed]>,
     pub(crate) now: DateTime<Utc>,
+    /// A recording may have the list instead of what values ask for, and then of all values at once.
+    pub(crate) replay: bool,
 }
 
 /// The walks of one scope, one after the other; none where there is nothing to ask.
@@ -255,7 +257,11 @@ impl Chooser {
         };
         let own = &given[first];
         let others: Vec<&Given> = given.iter().enumerate().filter(|(at, _)| *at != first).map(|(_, g)| g).collect();
-        let at_once = if keys(own) > 1 { COMBINED_AT_ONCE } else { AT_ONCE };
+        let at_once = match keys(own) {
+            _ if self.replay && self.list.is_ok() => own.rows.len().max(1),
+            1 => AT_ONCE,
+            _ => COMBINED_AT_ONCE,
+        };
         let mut plans = Vec::new();
         for rows in own.rows.chunks(at_once) {
             let plan = self.by_key(own, rows, &others)?;

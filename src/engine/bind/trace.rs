@@ -43,12 +43,11 @@ const SAME: [&str; 11] = [
     "SortPreservingMergeExec",
 ];
 
+/// What is done at a scan, with the keys as its columns: the scan that comes of it, if any.
+pub(super) type AtScan<'a> = dyn FnMut(&ApiScan, &[Key]) -> Result<Option<ApiScan>> + 'a;
+
 /// Does something at the scans that the columns come from; gives the plan with the scans that came of it, or nothing where none did.
-pub(super) fn map_scans(
-    node: &Arc<dyn ExecutionPlan>,
-    keys: &[Key],
-    f: &mut dyn FnMut(&ApiScan, &[Key]) -> Result<Option<ApiScan>>,
-) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+pub(super) fn map_scans(node: &Arc<dyn ExecutionPlan>, keys: &[Key], f: &mut AtScan<'_>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
     deep(|| {
         if keys.is_empty() || node.fetch().is_some() {
             return Ok(None);
