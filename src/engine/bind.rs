@@ -2,8 +2,8 @@
 //!
 //! [`sides`] puts tables that can be asked by key on the probe side of their join; [`rule`] taps the build side and hands its values to the
 //! scans below the probe side, as far as [`trace`] can follow the columns; [`choose`] decides, scope by scope and with the values in hand,
-//! which calls are cheapest; [`streamed`] reads no more of a build side than a
-//! LIMIT needs. Nothing waits for anything but the build side of a join it is the probe side of, and so no plan can hang.
+//! which calls are cheapest; [`streamed`] reads no more of a build side than a LIMIT needs. Nothing waits for anything but the build side of
+//! a join it is the probe side of, and so no plan can hang.
 
 mod choose;
 mod rule;

@@ -97,8 +97,8 @@ impl CallPlan {
         known.then(|| column.source.eval(&env).ok().and_then(|v| text(&v).ok().flatten())).flatten()
     }
 
-    /// Does the row belong to this start, and is it one of those that are asked for? When values of a key column are asked one by one, an API that matches more than the
-    /// value (a prefix, another case) would give the same row for several of them.
+    /// Does the row belong to this start, and is it one of those that are asked for? When values of a key column are asked one by one, an
+    /// API that matches more than the value (a prefix, another case) would give the same row for several of them.
     pub fn belongs(&self, row: &Row, start: &Start, facts: &Facts) -> bool {
         let env = Env { this: row.this(), row: Some(row), facts, keys: start.keys(), item: None };
         let expected = start.expected().iter().all(|(column, want)| match self.program().columns[*column].source.eval(&env) {
