@@ -12,7 +12,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("engine", &["cloud", "tables"]),
     ("compliance", &[]),
     ("report", &["compliance"]),
-    ("cli", &["cloud", "tables", "engine", "compliance", "report"]),
+    ("rotation", &["cloud"]),
+    ("cli", &["cloud", "tables", "engine", "compliance", "report", "rotation"]),
 ];
 
 /// Room → crates that must not be in its dependency tree (a trailing `*` is a prefix).
@@ -21,6 +22,7 @@ const NEVER: &[(&str, &[&str])] = &[
     ("tables", &["tokio", "reqwest", "datafusion*"]),
     ("compliance", &["arrow*", "datafusion*", "reqwest"]),
     ("report", &["datafusion*", "reqwest"]),
+    ("rotation", &["arrow*", "datafusion*"]),
 ];
 
 struct Graph {

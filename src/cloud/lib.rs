@@ -33,6 +33,7 @@ mod redact;
 mod registry;
 mod tally;
 mod transport;
+pub mod writer;
 
 pub use bundle::{Bundle, BundleError};
 pub use cloud::{Cloud, Mode, Options};

@@ -1,0 +1,183 @@
+//! The journal of a run: append-only lines, each fsynced before the call it announces or after the call it reports, chained by hashes.
+
+use crate::{Plan, Refusal};
+use assay_cloud::CloudError;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// What a line says, beside its number, time and hashes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// First line: the whole plan, who, where.
+    Started {
+        /// The plan as confirmed.
+        plan: Box<Plan>,
+        /// The steps that were asked for.
+        steps: Vec<crate::Step>,
+        /// Principal per account id.
+        principals: std::collections::BTreeMap<String, String>,
+        /// Host, process id, version of assay.
+        by: String,
+    },
+    /// A call is about to be made. `item` is the item's key of the plan: access key id, or resource id of the account.
+    Begin {
+        /// Which item.
+        item: String,
+        /// Which act.
+        act: Act,
+        /// Access key id the act is about, where there is one yet.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<String>,
+    },
+    /// The call did what it should.
+    Done {
+        /// Which item.
+        item: String,
+        /// Which act.
+        act: Act,
+        /// Access key id the act is about.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<String>,
+        /// How it is known, if not from the call's own answer.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+    },
+    /// The call failed.
+    Failed {
+        /// Which item.
+        item: String,
+        /// Which act.
+        act: Act,
+        /// Why.
+        error: CloudError,
+        /// Certainly without effect.
+        without_effect: bool,
+    },
+    /// A guard refused.
+    Refused {
+        /// Which item.
+        item: String,
+        /// Before which act.
+        act: Act,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// Nothing can be done before then.
+    Waiting {
+        /// Which item.
+        item: String,
+        /// When it goes on.
+        until: DateTime<Utc>,
+        /// Before which act.
+        act: Act,
+    },
+    /// The operator says that the consumers of a storage account were moved.
+    Moved {
+        /// Which item.
+        item: String,
+        /// To which key.
+        to: String,
+    },
+    /// Somebody goes on with the run.
+    Resumed {
+        /// Host, process id, version.
+        by: String,
+    },
+    /// Somebody takes the run, or one item of it, back.
+    Undo {
+        /// Only this item.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        item: Option<String>,
+        /// Host, process id, version.
+        by: String,
+    },
+    /// An item needs nothing more.
+    Ended {
+        /// Which item.
+        item: String,
+        /// Its final state of docs/rotation.md.
+        state: State,
+    },
+}
+
+/// One change or proof.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Act {
+    /// CreateAccessKey.
+    Create,
+    /// The sink stores.
+    Store,
+    /// GetCallerIdentity with the new key; of a storage key its creation time.
+    Verify,
+    /// The sink makes it current.
+    Publish,
+    /// UpdateAccessKey Inactive.
+    Deactivate,
+    /// DeleteAccessKey of the old key.
+    Delete,
+    /// The sink takes the secret back.
+    Withdraw,
+    /// DeleteAccessKey of a new key that nobody has.
+    Discard,
+    /// UpdateAccessKey Active.
+    Reactivate,
+    /// regenerateKey of key1.
+    RegenerateKey1,
+    /// regenerateKey of key2.
+    RegenerateKey2,
+    /// keyPolicy.
+    SetExpiration,
+    /// allowSharedKeyAccess.
+    DisableSharedKey,
+}
+
+/// Where an item stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Nothing was changed, or everything was taken back.
+    Untouched,
+    /// The new key is current; the old one still works.
+    Waiting,
+    /// The old key is inactive.
+    Deactivated,
+    /// All steps that were asked for are done.
+    Done,
+    /// A new key that could not be deleted again.
+    NewKeyLeft,
+    /// It could not be found out.
+    Unknown,
+    /// Taken back by `undo`.
+    Undone,
+}
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// From 0.
+    pub seq: u64,
+    /// When it was written.
+    pub at: DateTime<Utc>,
+    /// Hash of the line before; of the first line 64 zeros.
+    pub prev: String,
+    /// What it says.
+    #[serde(flatten)]
+    pub event: Event,
+    /// SHA-256 over the line without this member.
+    pub hash: String,
+}
+
+/// The folder of journals and locks.
+#[derive(Debug, Clone)]
+pub struct Store {
+    folder: std::path::PathBuf,
+}
+
+impl Store {
+    /// The store in this folder; made when first written to.
+    pub fn new(folder: std::path::PathBuf) -> Store {
+        Store { folder }
+    }
+}

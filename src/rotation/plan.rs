@@ -1,0 +1,212 @@
+//! The plan document: what would be done to which key, and which keys are left alone. Reviewable and editable YAML; changes nothing.
+
+use crate::{Period, Refusal, RotationError};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// Version of the document this program reads and writes.
+pub const VERSION: u32 = 1;
+
+/// A plan, and equally the list that one step hands to the next.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// [`VERSION`].
+    pub assay_rotation_plan: u32,
+    /// When the facts below were read.
+    pub made_at: DateTime<Utc>,
+    /// The age that made a key a candidate.
+    pub older_than: Period,
+    /// How long a new key must have been in place, and the old one unused, before the old one is deactivated.
+    pub grace: Period,
+    /// How long a key must have been inactive before it is deleted.
+    pub settle: Period,
+    /// Where new secrets go; a sink of docs/rotation.md.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sink: Option<String>,
+    /// Access keys of IAM users.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub access_keys: Vec<AccessKeyItem>,
+    /// Azure storage accounts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub storage_accounts: Vec<StorageItem>,
+    /// Candidates that get no steps, and why. For the reader; nothing reads it back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_alone: Vec<LeftAlone>,
+}
+
+/// A step that can be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// Make the second key; always together with the two that follow.
+    Create,
+    /// Store its secret, and after `verify` make it the current one.
+    Deliver,
+    /// Prove that it works.
+    Verify,
+    /// Make the old key inactive.
+    Deactivate,
+    /// Delete the old key.
+    Delete,
+}
+
+/// `Active` or `Inactive`, as IAM spells them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum KeyStatus {
+    /// It works.
+    Active,
+    /// It does not.
+    Inactive,
+}
+
+/// When, by which service and in which region a key was used last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LastUse {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// `s3` …; `N/A` from the API is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    /// `eu-west-1` …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+}
+
+/// An access key and what is to be done to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccessKeyItem {
+    /// Connection it was found through.
+    pub connection: String,
+    /// Twelve digits.
+    pub account_id: String,
+    /// User name.
+    pub user: String,
+    /// Stable id of the user: a user of the same name made later has another.
+    pub user_id: String,
+    /// Path of the user.
+    pub path: String,
+    /// Access key id.
+    pub key: String,
+    /// When the key was made.
+    pub created: DateTime<Utc>,
+    /// Whole days from then until the plan was made; for the reader.
+    pub age_days: i64,
+    /// Its status when the plan was made.
+    pub status: KeyStatus,
+    /// Its last use when the plan was made; absent: never used since AWS keeps track.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_used: Option<LastUse>,
+    /// In this order.
+    pub steps: Vec<Step>,
+    /// The key that took its place, once there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced_by: Option<Replacement>,
+    /// Only in plans of `--retire`: the key that stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stays: Option<String>,
+    /// When a step made it inactive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deactivated_at: Option<DateTime<Utc>>,
+}
+
+/// The new key of a user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Replacement {
+    /// Access key id.
+    pub key: String,
+    /// When it was published in the sink: the grace period counts from here.
+    pub since: DateTime<Utc>,
+    /// The run that made it.
+    pub run: String,
+}
+
+/// What is to be done to a storage account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "do", deny_unknown_fields)]
+pub enum StorageAction {
+    /// Both keys, one after the other, consumers moved in between.
+    RotateKeys,
+    /// Set the key expiration period.
+    ExpirationPolicy {
+        /// Days.
+        days: i64,
+    },
+    /// Set `allowSharedKeyAccess` to false.
+    DisableSharedKey,
+}
+
+/// A storage account and what is to be done to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StorageItem {
+    /// Connection it was found through.
+    pub connection: String,
+    /// Subscription id.
+    pub subscription_id: String,
+    /// Resource id of the account.
+    pub id: String,
+    /// Name of the account.
+    pub name: String,
+    /// `keyCreationTime.key1` when the plan was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key1_created: Option<DateTime<Utc>>,
+    /// `keyCreationTime.key2`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key2_created: Option<DateTime<Utc>>,
+    /// What to do.
+    pub action: StorageAction,
+}
+
+/// A candidate that is left alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LeftAlone {
+    /// Account or subscription id.
+    pub account_id: String,
+    /// The user, or the storage account's name.
+    pub owner: String,
+    /// The access key id, or `key1`, `key2`; absent where all of the owner's are meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// Why.
+    pub because: Refusal,
+    /// Commands that would be possible instead.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub instead: Vec<String>,
+}
+
+impl Plan {
+    /// Reads a plan; checks all that can be checked without a call.
+    ///
+    /// # Errors
+    /// `Content` with file:line:column and what would be right.
+    pub fn read(name: &str, text: &str) -> Result<Plan, RotationError> {
+        let plan: Plan = serde_yaml::from_str(text).map_err(|e| RotationError::yaml(name, &e))?;
+        plan.check().map_err(|message| RotationError::Content { message: format!("{name}: {message}") })?;
+        Ok(plan)
+    }
+
+    /// The document, with a comment above that says what to do with it.
+    ///
+    /// # Errors
+    /// None in practice; `Internal` if it cannot be written as YAML.
+    pub fn to_yaml(&self) -> Result<String, RotationError> {
+        serde_yaml::to_string(self).map_err(|e| RotationError::Internal { message: format!("the plan cannot be written: {e}") })
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.assay_rotation_plan != VERSION {
+            return Err(format!("this is a plan of version {}; this assay reads version {VERSION}", self.assay_rotation_plan));
+        }
+        Ok(())
+    }
+
+    /// Nothing to do?
+    pub fn is_empty(&self) -> bool {
+        self.access_keys.is_empty() && self.storage_accounts.is_empty()
+    }
+}
