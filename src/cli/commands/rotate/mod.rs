@@ -1,0 +1,79 @@
+//! `assay rotate`: plans from live tables, runs them after asking, shows and resumes and takes back runs. What is safe is decided in the
+//! room `rotation`; here it is shown, asked and judged again by the controls.
+
+mod candidates;
+mod evidence;
+mod going;
+mod planning;
+mod showing;
+mod status;
+
+use crate::args::{Global, RotateExclude, RotateVerb};
+use crate::commands::list;
+use crate::console::Console;
+use crate::dirs;
+use crate::exit::{Exit, Failed};
+use crate::output::{Format, Look};
+use crate::runner::EngineRunner;
+use crate::session::Session;
+use assay_compliance::{ScopeFailure, SqlRunner, Value};
+use assay_rotation::run::Exclusions;
+use assay_rotation::{Step, Store};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Runs the command.
+pub(crate) async fn exec(global: &Global, console: Console, verb: &RotateVerb) -> Result<Exit, Failed> {
+    // What is judged and written must be as it is now.
+    let live = Global { cache_ttl: Duration::ZERO, ..global.clone() };
+    match verb {
+        RotateVerb::Users { output } => users(global, console, *output).await,
+        RotateVerb::Plan(args) => planning::exec(global, console, args).await,
+        RotateVerb::Apply(args) => going::apply(&live, console, &args.list, &args.steps).await,
+        RotateVerb::Create(args) => going::apply(&live, console, args, &[Step::Create, Step::Deliver, Step::Verify]).await,
+        RotateVerb::Deactivate(args) => going::apply(&live, console, args, &[Step::Deactivate]).await,
+        RotateVerb::Delete(args) => going::apply(&live, console, args, &[Step::Delete]).await,
+        RotateVerb::Status { run, output } => status::exec(console, run.as_deref(), *output),
+        RotateVerb::Resume { run, moved, going } => going::resume(&live, console, run, moved, going).await,
+        RotateVerb::Undo { what, going } => going::undo(&live, console, what, going).await,
+    }
+}
+
+/// Users, as the runbooks begin with them.
+async fn users(global: &Global, console: Console, format: Format) -> Result<Exit, Failed> {
+    let session = Session::open(global, console).await?;
+    let runner = EngineRunner::new(session.engine.clone());
+    let sql = "select name, user_id, to_char(create_date, 'YYYY-MM-DD HH24:MI:SS') || ' UTC', account_id from aws_iam_user order by account_id, name";
+    let answer = runner.run(sql, &[]).await.map_err(|e| Failed::new(Exit::Content, e.message).maybe_hint(e.hint))?;
+    let text = |value: &Value| if let Value::Text(text) = value { text.clone() } else { String::new() };
+    let rows: Vec<Vec<String>> = answer.rows.iter().map(|row| row.iter().map(text).collect()).collect();
+    list::print(look(console, format), &["user_name", "user_id", "created_on", "account_id"], &rows)?;
+    session.finish()?;
+    Ok(incomplete(console, &answer.failures).unwrap_or(Exit::Ok))
+}
+
+fn look(console: Console, format: Format) -> Look {
+    Look { format, header: true, separator: b',', color: console.color_stdout }
+}
+
+/// Says which calls failed; the exit code if any did.
+fn incomplete(console: Console, failures: &[ScopeFailure]) -> Option<Exit> {
+    for failure in failures {
+        let row = failure.row.as_ref().map(|r| format!(" for {r}")).unwrap_or_default();
+        console.error(&format!("incomplete: {}{row}: {}", failure.table, failure.message));
+    }
+    (!failures.is_empty()).then_some(Exit::Incomplete)
+}
+
+/// Journals and locks: `$ASSAY_STATE_DIR`, else the state folder of the XDG specification.
+fn store() -> Result<Store, Failed> {
+    let named = std::env::var_os("ASSAY_STATE_DIR").filter(|v| !v.is_empty()).map(PathBuf::from);
+    let folder = named.or_else(dirs::state).ok_or_else(|| {
+        Failed::new(Exit::Io, "there is no folder for journals").hint("set HOME, XDG_STATE_HOME or ASSAY_STATE_DIR")
+    })?;
+    Ok(Store::new(folder))
+}
+
+fn exclusions(args: &RotateExclude) -> Exclusions {
+    Exclusions { names: args.exclude.clone(), paths: args.exclude_path.clone(), tags: args.exclude_tag.clone() }
+}
