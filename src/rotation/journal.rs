@@ -1,9 +1,21 @@
 //! The journal of a run: append-only lines, each fsynced before the call it announces or after the call it reports, chained by hashes.
+//! Refuses: to go on with a file in which a line was changed, removed or inserted.
+
+mod chain;
+mod file;
+mod store;
+
+#[cfg(test)]
+pub(crate) use file::Disk;
+pub(crate) use file::Journal;
+pub use store::{History, Store};
+pub(crate) use store::{make_folder, new_run, private, unwritable};
 
 use crate::{Plan, Refusal};
 use assay_cloud::CloudError;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// What a line says, beside its number, time and hashes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -54,6 +66,15 @@ pub enum Event {
         /// Certainly without effect.
         without_effect: bool,
     },
+    /// What has to be known before an act could not be read: the act was not begun.
+    Unread {
+        /// Which item.
+        item: String,
+        /// Before which act.
+        act: Act,
+        /// Why.
+        error: CloudError,
+    },
     /// A guard refused.
     Refused {
         /// Which item.
@@ -72,12 +93,19 @@ pub enum Event {
         /// Before which act.
         act: Act,
     },
-    /// The operator says that the consumers of a storage account were moved.
+    /// The operator says that the consumers of a storage account were moved, or that those of a user have the new access key.
     Moved {
         /// Which item.
         item: String,
         /// To which key.
         to: String,
+    },
+    /// The lock of an account was left behind by a run that is no more.
+    TookOver {
+        /// The lock.
+        lock: String,
+        /// Whose it was.
+        owner: String,
     },
     /// Somebody goes on with the run.
     Resumed {
@@ -102,7 +130,7 @@ pub enum Event {
 }
 
 /// One change or proof.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Act {
     /// CreateAccessKey.
@@ -169,15 +197,34 @@ pub struct Entry {
     pub hash: String,
 }
 
-/// The folder of journals and locks.
-#[derive(Debug, Clone)]
-pub struct Store {
-    folder: std::path::PathBuf,
+impl Event {
+    /// The item it is about; `None`: the run as a whole.
+    pub fn item(&self) -> Option<&str> {
+        match self {
+            Event::Begin { item, .. }
+            | Event::Done { item, .. }
+            | Event::Failed { item, .. }
+            | Event::Unread { item, .. }
+            | Event::Refused { item, .. }
+            | Event::Waiting { item, .. }
+            | Event::Moved { item, .. }
+            | Event::Ended { item, .. } => Some(item),
+            Event::Undo { item, .. } => item.as_deref(),
+            Event::Started { .. } | Event::Resumed { .. } | Event::TookOver { .. } => None,
+        }
+    }
 }
 
-impl Store {
-    /// The store in this folder; made when first written to.
-    pub fn new(folder: std::path::PathBuf) -> Store {
-        Store { folder }
+impl fmt::Display for Act {
+    /// The name as in the journal.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
+}
+
+impl fmt::Display for State {
+    /// The name as in the documentation.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
     }
 }

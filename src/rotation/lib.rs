@@ -7,6 +7,7 @@ pub mod aws;
 pub mod azure;
 mod clock;
 mod error;
+mod guards;
 mod journal;
 mod lock;
 mod period;
@@ -16,10 +17,12 @@ pub mod run;
 mod secret;
 pub mod select;
 pub mod sink;
+#[cfg(test)]
+mod trials;
 
 pub use clock::Clock;
 pub use error::RotationError;
-pub use journal::{Act, Entry, Event, State, Store};
+pub use journal::{Act, Entry, Event, History, State, Store};
 pub use period::Period;
 pub use plan::{AccessKeyItem, KeyStatus, LastUse, LeftAlone, Plan, Replacement, Step, StorageAction, StorageItem};
 pub use refusal::{Guard, Refusal};

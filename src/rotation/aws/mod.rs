@@ -1,5 +1,7 @@
 //! Access keys of IAM users: what is asked and written, and the order in which it happens.
 
+pub(crate) mod machine;
+
 use crate::{KeyStatus, LastUse, Secret};
 use assay_cloud::CloudError;
 use async_trait::async_trait;
