@@ -74,6 +74,8 @@ pub struct EndpointsConfig {
     pub graph: Option<String>,
     /// What the hosts of storage accounts end in, such as `core.windows.net`.
     pub storage: Option<String>,
+    /// What the hosts of key vaults end in, such as `vault.azure.net`: where rotated keys may be stored.
+    pub vault: Option<String>,
     /// Whom tokens for the Resource Manager are for; default: its own address.
     pub audience: Option<String>,
 }
@@ -262,7 +264,7 @@ impl Account {
     }
 
     /// The same account once more.
-    fn duplicate(&self) -> Account {
+    pub(crate) fn duplicate(&self) -> Account {
         Account {
             connection: self.connection.clone(),
             key: self.key.clone(),
