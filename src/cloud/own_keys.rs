@@ -4,8 +4,8 @@
 use crate::connection::Account;
 use crate::credentials::{Login, Source};
 use crate::{CloudError, ErrorKind, caller::OnBehalf};
-use aws_config::profile::profile_file::ProfileFiles;
 use aws_config::profile::{ProfileSet, load};
+use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_types::os_shim_internal::{Env, Fs};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -61,7 +61,7 @@ impl Account {
 
 async fn profiles(name: Option<&str>, env: &Env, fs: &Fs) -> Result<ProfileSet, CloudError> {
     let name = name.map(|n| n.to_owned().into());
-    load(fs, env, &ProfileFiles::default(), name).await.map_err(|e| {
+    load(fs, env, &EnvConfigFiles::default(), name).await.map_err(|e| {
         let message = format!("the shared configuration files cannot be read, so nobody knows which key signs: {e}");
         CloudError::new(ErrorKind::Credentials, "NoProfiles", message.replace('\n', " "))
     })
