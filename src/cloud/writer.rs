@@ -160,8 +160,8 @@ impl Writer {
         })
     }
 
-    /// The typed failure of a call that was made with [`Writer::aws`].
-    pub fn failure<E>(&self, operation: &str, error: SdkError<E, HttpResponse>, config: &SdkConfig, service: &str) -> WriteFailure
+    /// The typed failure of a call that was made with [`Writer::aws`]; `config` is the one it was made with.
+    pub fn failure<E>(&self, service: &str, operation: &str, config: &SdkConfig, error: SdkError<E, HttpResponse>) -> WriteFailure
     where
         E: ProvideErrorMetadata + Error + 'static,
     {

@@ -176,7 +176,11 @@ mod tests {
                 Some(r#"{"value":"canary"}"#),
             ),
             (
-                ArmWrite::VaultSecret { url: "https://myvault.vault.example:443/secrets/a/versions?x=1", method: "GET", body: &Value::Null },
+                ArmWrite::VaultSecret {
+                    url: "https://myvault.vault.example:443/secrets/a/versions?x=1",
+                    method: "GET",
+                    body: &Value::Null,
+                },
                 "GET",
                 "https://myvault.vault.example/secrets/a/versions?x=1".to_owned(),
                 None,
