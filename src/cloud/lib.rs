@@ -26,6 +26,7 @@ mod key;
 mod limiter;
 mod limits;
 mod organization;
+mod own_keys;
 mod pages;
 mod read_op;
 mod recorder;

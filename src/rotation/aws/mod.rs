@@ -1,9 +1,13 @@
 //! Access keys of IAM users: what is asked and written, and the order in which it happens.
 
 pub(crate) mod machine;
+mod sdk;
+
+pub(crate) use sdk::SdkIam;
 
 use crate::{KeyStatus, LastUse, Secret};
 use assay_cloud::CloudError;
+use assay_cloud::writer::WriteFailure;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use std::collections::BTreeMap;
@@ -50,6 +54,12 @@ pub struct WriteError {
     pub error: CloudError,
     /// Certainly without effect: the service itself refused. False for time-outs, broken connections, 5xx.
     pub without_effect: bool,
+}
+
+impl From<WriteFailure> for WriteError {
+    fn from(failure: WriteFailure) -> WriteError {
+        WriteError { error: failure.error, without_effect: failure.without_effect }
+    }
 }
 
 /// The calls of a rotation in one account. Reads are live, never cached; no write is retried behind our back.

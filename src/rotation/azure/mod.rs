@@ -1,5 +1,9 @@
 //! Keys of storage accounts: what is asked and written, and the order in which it happens.
 
+mod arm;
+
+pub(crate) use arm::ArmStorage;
+
 use crate::Secret;
 use crate::aws::WriteError;
 use assay_cloud::CloudError;

@@ -1,4 +1,21 @@
-//! Where a new secret goes: stored first, made current once it is known to work, taken back if it does not.
+//! Where a new secret goes: stored first, made current once it is known to work, taken back if it does not. Refuses to overwrite what is
+//! somebody else's, and to repeat a secret in any message.
+
+mod command;
+mod encrypt;
+mod file;
+mod key_vault;
+mod program;
+mod secretsmanager;
+mod template;
+mod text;
+mod token;
+
+pub(crate) use command::Command;
+pub(crate) use file::File;
+pub(crate) use key_vault::KeyVault;
+pub(crate) use secretsmanager::SecretsManager;
+pub(crate) use text::{Spec, parse};
 
 use crate::Secret;
 use assay_cloud::CloudError;
@@ -17,6 +34,17 @@ pub struct Label {
     pub owner_id: String,
     /// Access key id, or `key1`, `key2`.
     pub key: String,
+    /// What tells this value of the key from others under the same name: the access key id once more; of a storage key the time it was
+    /// made, as RFC 3339.
+    pub generation: String,
+}
+
+impl Label {
+    /// The label of nothing.
+    fn none() -> Label {
+        let empty = String::new;
+        Label { account_id: empty(), owner: empty(), owner_id: empty(), key: empty(), generation: empty() }
+    }
 }
 
 /// What there is to deliver.
@@ -59,16 +87,32 @@ impl fmt::Display for SinkError {
     }
 }
 
+impl std::error::Error for SinkError {}
+
+impl From<CloudError> for SinkError {
+    fn from(error: CloudError) -> SinkError {
+        SinkError::Cloud(error)
+    }
+}
+
+/// A failure in our own words.
+fn other(message: impl Into<String>) -> SinkError {
+    SinkError::Other(message.into())
+}
+
 /// A place for secrets. Every method may be repeated: after a crash nobody knows which was the last.
 #[async_trait]
 pub trait Sink: Send + Sync + fmt::Debug {
+    /// Where the secret would go, in one line: no two keys may share it, or one would overwrite the other. `None`: it has no place of its
+    /// own, as with a command.
+    fn place(&self, label: &Label) -> Result<Option<String>, SinkError>;
     /// Could a delivery for this label work? Called before anything is changed; makes no change itself.
     async fn check(&self, label: &Label) -> Result<(), SinkError>;
     /// Stores the secret so that no consumer gets it yet.
     async fn store(&self, delivery: &Delivery) -> Result<(), SinkError>;
     /// Lets consumers get it. `command` sinks do all their work here.
     async fn publish(&self, delivery: &Delivery) -> Result<(), SinkError>;
-    /// Takes back what `store` or `publish` did for this key; nothing to take back is a success.
+    /// Takes back what `store` or `publish` did for this key: consumers get again what they got before. Nothing to take back is a success.
     async fn withdraw(&self, label: &Label) -> Result<(), SinkError>;
     /// Where this key's secret stands.
     async fn standing(&self, label: &Label) -> Result<Standing, SinkError>;
