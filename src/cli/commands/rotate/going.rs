@@ -127,6 +127,7 @@ impl Work {
     /// Shows how a run stands, what the controls say now, and how to go on.
     async fn ended(&self, report: &Report, before: Option<Vec<Verdict>>, file: Option<&Path>) -> Result<Exit, Failed> {
         let console = self.session.console;
+        report.notes.iter().for_each(|note| console.notice(note));
         showing::report(look(console, Format::Table), report)?;
         let after = self.verdicts(&report.next).await;
         if let (Some(before), Some(after)) = (&before, &after) {
