@@ -117,6 +117,9 @@ pub enum Event {
         /// Only this item.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         item: Option<String>,
+        /// The new key, where the operator named it: their word that no consumer has it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<String>,
         /// Host, process id, version.
         by: String,
     },
