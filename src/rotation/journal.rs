@@ -5,11 +5,9 @@ mod chain;
 mod file;
 mod store;
 
-#[cfg(test)]
-pub(crate) use file::Disk;
-pub(crate) use file::Journal;
+pub(crate) use file::{Disk, Journal};
 pub use store::{History, Store};
-pub(crate) use store::{make_folder, new_run, private, unwritable};
+pub(crate) use store::{new_run, private, unwritable};
 
 use crate::{Plan, Refusal};
 use assay_cloud::CloudError;

@@ -115,7 +115,7 @@ async fn killed_at_every_point_of_every_phase() {
 async fn killed_again_while_going_on_after_being_killed() {
     for first in 1.. {
         let Some(_) = killed(&[], Apply, first, 0, false).await else { break };
-        for second in (1..).step_by(3) {
+        for second in (1 + first % 7..).step_by(7) {
             let (world, plan) = killed(&[], Apply, first, 0, false).await.unwrap();
             let Some(run) = world.run() else { break };
             world.kill_at(second);
@@ -186,13 +186,36 @@ async fn a_command_that_was_cut_off_waits_for_a_word() {
 /// Dropping the future of a run, as Ctrl-C does, is a crash that gives its locks back.
 #[tokio::test]
 async fn a_run_that_is_dropped_can_be_gone_on_with_at_once() {
+    for call in 1.. {
+        let (world, plan) = world(0, false).await;
+        world.with(|w| w.hangs = Some(call));
+        let runner = world.runner();
+        let ended = tokio::select! {
+            biased;
+            () = world.death() => false,
+            _ = runner.apply(plan, &Step::ALL) => true,
+        };
+        if ended {
+            assert!(call > 10);
+            return;
+        }
+        world.with(|w| w.hangs = None);
+        let run = world.run().unwrap();
+        let report = world.runner().resume(&run, &[]).await.unwrap();
+        assert_eq!(report.notes, Vec::<String>::new(), "the lock was given back");
+        world.finish(&run).await;
+        world.assert_rotated("dropped");
+    }
+}
+
+#[tokio::test]
+async fn the_lock_of_a_killed_run_is_taken_over_and_said_so() {
     let (world, plan) = world(0, false).await;
-    let runner = world.runner();
     world.kill_at(60);
-    assert!(world.live(runner.apply(plan, &Step::ALL)).await.is_none());
+    assert!(world.live(world.runner().apply(plan, &Step::ALL)).await.is_none());
     let run = world.run().unwrap();
     let report = world.runner().resume(&run, &[]).await.unwrap();
-    assert_eq!(report.notes, Vec::<String>::new(), "the lock was given back");
-    world.finish(&run).await;
-    world.assert_rotated("dropped");
+    assert!(report.notes[0].contains(&format!("aws-123456789012 that run {run} of ")), "{:?}", report.notes);
+    let told = world.store().read(&run).unwrap().entries;
+    assert!(told.iter().any(|e| matches!(&e.event, crate::Event::TookOver { lock, .. } if lock == "aws-123456789012")));
 }

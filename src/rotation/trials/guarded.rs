@@ -98,7 +98,7 @@ const CASES: &[(&str, Change, Guard, [bool; 3])] = &[
     ),
     (
         "last use cannot be read",
-        |w, _| w.with(|i| drop(i.broken.insert("GetAccessKeyLastUsed".into(), super::world::FAULTS[0]))),
+        |w, _| w.with(|i| { i.broken.insert("GetAccessKeyLastUsed".into(), super::world::FAULTS[0]); }),
         Guard::UnknownUse,
         [false, true, true],
     ),

@@ -31,7 +31,7 @@ async fn history(seed: u64) {
         world.with(|w| w.faults.clear());
         for _ in 0..dice.roll(4) {
             let (number, fault) = (calls + 1 + dice.roll(60 * names.len()), FAULTS[dice.roll(FAULTS.len())]);
-            world.with(|w| drop(w.faults.insert(number, fault)));
+            world.with(|w| { w.faults.insert(number, fault); });
         }
         if dice.roll(3) == 0 {
             world.kill_at(1 + dice.roll(120 * names.len()));

@@ -12,7 +12,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -143,6 +143,8 @@ pub(crate) struct Inner {
     pub(crate) foreign: bool,
     /// So many listings of keys are answered although they are broken.
     pub(crate) spare: usize,
+    /// The call that is never answered.
+    pub(crate) hangs: Option<usize>,
     pub(crate) made: usize,
     fuse: Option<usize>,
     pub(crate) points: usize,
@@ -174,6 +176,14 @@ impl Disk for Dying {
         }
         file.write_all(rest)?;
         if self.0.alive() { Ok(()) } else { Err(killed()) }
+    }
+
+    fn cut(&self, file: &mut File, length: u64) -> io::Result<()> {
+        if self.0.alive() { file.set_len(length) } else { Err(io::Error::other("killed")) }
+    }
+
+    fn folder(&self, _: &Path) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -240,6 +250,11 @@ impl World {
             w.fuse = None;
             std::mem::take(&mut w.dead)
         })
+    }
+
+    /// The end of the process, or what makes its user end it.
+    pub(crate) fn end(&self) {
+        self.died.notify_one();
     }
 
     /// Waits for the end of the process.
@@ -340,9 +355,10 @@ impl World {
     /// The one run there is; `None` if it never began.
     pub(crate) fn run(self: &Arc<World>) -> Option<String> {
         let store = self.store();
-        let runs = store.runs().unwrap();
+        // One that was killed before its first line was whole has done nothing.
+        let runs: Vec<String> = store.runs().unwrap().into_iter().filter(|run| store.read(run).is_ok()).collect();
         assert!(runs.len() <= 1, "{runs:?}");
-        runs.into_iter().find(|run| store.read(run).is_ok())
+        runs.into_iter().next()
     }
 
     /// Nothing that must not be has ever been.
