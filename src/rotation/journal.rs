@@ -5,11 +5,9 @@ mod chain;
 mod file;
 mod store;
 
-#[cfg(test)]
-pub(crate) use file::Disk;
-pub(crate) use file::Journal;
+pub(crate) use file::{Disk, Journal};
 pub use store::{History, Store};
-pub(crate) use store::{make_folder, new_run, private, unwritable};
+pub(crate) use store::{new_run, private, unwritable};
 
 use crate::{Plan, Refusal};
 use assay_cloud::CloudError;
@@ -117,6 +115,9 @@ pub enum Event {
         /// Only this item.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         item: Option<String>,
+        /// The new key, where the operator named it: their word that no consumer has it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<String>,
         /// Host, process id, version.
         by: String,
     },

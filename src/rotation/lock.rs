@@ -3,15 +3,15 @@
 //! The system's lock tells processes of one machine apart and ends with them. The content is for people, and for other machines that
 //! share the folder: unexpired, it refuses them; left behind, it is taken over, and that is said.
 
-use crate::journal::{Store, make_folder, private, unwritable};
+use crate::journal::{Disk, Store, private, unwritable};
 use crate::{Clock, RotationError};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::fs::{File, TryLockError};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// How long a lock holds without being renewed. No single act takes as long.
 const LEASE: TimeDelta = TimeDelta::minutes(15);
@@ -77,6 +77,7 @@ pub(crate) struct Lock {
     pub(crate) left_by: Option<String>,
     path: PathBuf,
     file: File,
+    disk: Arc<dyn Disk>,
     content: Content,
 }
 
@@ -87,7 +88,7 @@ impl Lock {
     /// `Refused` with the holder; `Io`.
     pub(crate) fn take(store: &Store, provider: &str, account: &str, owner: &Owner, clock: &Clock) -> Result<Lock, RotationError> {
         let folder = store.locks();
-        make_folder(&folder)?;
+        store.make_folder(&folder)?;
         let name = format!("{provider}-{}", account.to_lowercase().replace(|c: char| !c.is_ascii_alphanumeric() && c != '-', "_"));
         let path = folder.join(format!("{name}.lock"));
         let mut file = private().read(true).create(true).truncate(false).open(&path).map_err(|e| unwritable(&path, &e))?;
@@ -114,7 +115,7 @@ impl Lock {
             (None, true) => Some("nobody knows whom".into()),
         };
         let content = Content { owner: owner.clone(), taken: now, expires: now + LEASE };
-        let mut lock = Lock { name, left_by, path, file, content };
+        let mut lock = Lock { name, left_by, path, file, disk: Arc::clone(store.disk()), content };
         lock.write()?;
         Ok(lock)
     }
@@ -144,7 +145,15 @@ impl Lock {
     fn write(&mut self) -> Result<(), RotationError> {
         let text = serde_json::to_string(&self.content)
             .map_err(|e| RotationError::Internal { message: format!("a lock cannot be written as JSON: {e}") })?;
-        replace(&mut self.file, text.as_bytes()).map_err(|e| unwritable(&self.path, &e))
+        self.replace(text.as_bytes()).map_err(|e| unwritable(&self.path, &e))
+    }
+}
+
+impl Lock {
+    fn replace(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.disk.cut(&mut self.file, 0)?;
+        self.file.seek(SeekFrom::Start(0))?;
+        self.disk.put(&mut self.file, bytes)
     }
 }
 
@@ -154,7 +163,7 @@ impl Drop for Lock {
     fn drop(&mut self) {
         let ours = read(&mut self.file).is_ok_and(|text| serde_json::from_str::<Content>(&text).is_ok_and(|c| c == self.content));
         if ours {
-            let _ = replace(&mut self.file, b"");
+            let _ = self.disk.cut(&mut self.file, 0);
         }
     }
 }
@@ -164,13 +173,6 @@ fn read(file: &mut File) -> io::Result<String> {
     file.seek(SeekFrom::Start(0))?;
     Read::by_ref(file).take(64 * 1024).read_to_end(&mut bytes)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-fn replace(file: &mut File, bytes: &[u8]) -> io::Result<()> {
-    file.set_len(0)?;
-    file.seek(SeekFrom::Start(0))?;
-    file.write_all(bytes)?;
-    file.sync_data()
 }
 
 #[cfg(test)]

@@ -134,7 +134,7 @@ pub struct Replacement {
 
 /// What is to be done to a storage account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "do", deny_unknown_fields)]
+#[serde(try_from = "WrittenAction", into = "WrittenAction")]
 pub enum StorageAction {
     /// Both keys, one after the other, consumers moved in between.
     RotateKeys,
@@ -145,6 +145,47 @@ pub enum StorageAction {
     },
     /// Set `allowSharedKeyAccess` to false.
     DisableSharedKey,
+}
+
+/// An action as a plan has it. A type of its own, because a tagged enum would take unknown members of a variant without any.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenAction {
+    r#do: Verb,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    days: Option<i64>,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Verb {
+    RotateKeys,
+    ExpirationPolicy,
+    DisableSharedKey,
+}
+
+impl From<StorageAction> for WrittenAction {
+    fn from(action: StorageAction) -> WrittenAction {
+        match action {
+            StorageAction::RotateKeys => WrittenAction { r#do: Verb::RotateKeys, days: None },
+            StorageAction::ExpirationPolicy { days } => WrittenAction { r#do: Verb::ExpirationPolicy, days: Some(days) },
+            StorageAction::DisableSharedKey => WrittenAction { r#do: Verb::DisableSharedKey, days: None },
+        }
+    }
+}
+
+impl TryFrom<WrittenAction> for StorageAction {
+    type Error = String;
+
+    fn try_from(written: WrittenAction) -> Result<StorageAction, String> {
+        match (written.r#do, written.days) {
+            (Verb::RotateKeys, None) => Ok(StorageAction::RotateKeys),
+            (Verb::DisableSharedKey, None) => Ok(StorageAction::DisableSharedKey),
+            (Verb::ExpirationPolicy, Some(days)) => Ok(StorageAction::ExpirationPolicy { days }),
+            (Verb::ExpirationPolicy, None) => Err("`do: expiration_policy` needs `days`".into()),
+            (_, Some(_)) => Err("`days` belongs to `do: expiration_policy` only".into()),
+        }
+    }
 }
 
 /// A storage account and what is to be done to it.

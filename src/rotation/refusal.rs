@@ -29,6 +29,8 @@ pub enum Guard {
     Inactive,
     /// What a plan has to know about it could not be read.
     Unreadable,
+    /// Consumers may have the new key, and its sink cannot take it back.
+    HandedOut,
     /// Another run has begun with it.
     UnfinishedRun,
     /// More keys than `--max`.

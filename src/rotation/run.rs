@@ -116,7 +116,8 @@ impl Runner {
         work::all(self, &history, &log, &calls, &excluded, &busy, None).await
     }
 
-    /// Takes back a run, or the latest run of one key: old keys active again, new keys that nobody used deleted.
+    /// Takes back a run, or the latest run of one key: old keys active again, new keys that nobody used deleted. To name a new key is
+    /// the word that no consumer has it, where its sink cannot say.
     ///
     /// # Errors
     /// As for [`Runner::resume`].
@@ -125,7 +126,8 @@ impl Runner {
         let run = self.store.run_of(run_or_key)?;
         let (mut history, log, calls) = self.reopen(&run).await?;
         let item = if run == run_or_key { None } else { Some(work::item_of(&history, run_or_key)?) };
-        history.entries.push(log.write(Event::Undo { item: item.clone(), by: by(&run) })?);
+        let key = item.as_ref().filter(|item| *item != run_or_key).map(|_| run_or_key.to_owned());
+        history.entries.push(log.write(Event::Undo { item: item.clone(), key, by: by(&run) })?);
         log.say_taken_over()?;
         let busy = BTreeMap::new();
         work::all(self, &history, &log, &calls, &excluded, &busy, item.as_deref()).await

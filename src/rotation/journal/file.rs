@@ -16,6 +16,16 @@ pub(crate) trait Disk: Send + Sync + fmt::Debug {
         file.write_all(bytes)?;
         file.sync_data()
     }
+
+    /// Cuts the file.
+    fn cut(&self, file: &mut File, length: u64) -> io::Result<()> {
+        file.set_len(length)
+    }
+
+    /// Returns when the names in a folder are on the disk.
+    fn folder(&self, folder: &Path) -> io::Result<()> {
+        if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+    }
 }
 
 /// The machine's.
@@ -29,7 +39,7 @@ impl Disk for Real {}
 pub(crate) struct Journal {
     path: PathBuf,
     file: File,
-    /// Number and hash of the last line, in a file beside it: without it the removal of last lines could not be seen.
+    /// Numbers and hashes of the last two lines, in a file beside it: without it the removal of last lines could not be seen.
     head: File,
     disk: std::sync::Arc<dyn Disk>,
     next: u64,
@@ -37,9 +47,26 @@ pub(crate) struct Journal {
     broken: bool,
 }
 
-/// The text of a head.
-pub(super) fn head_text(entry: &Entry) -> String {
-    format!("{:020} {}\n", entry.seq, entry.hash)
+/// The half of a head that tells of this line, and where it lies. Two halves are written in turn, so that one of them is whole whenever
+/// a crash comes.
+fn head_half(entry: &Entry) -> (u64, String) {
+    let told = format!("{:020} {}", entry.seq, entry.hash);
+    (entry.seq % 2 * HALF as u64, format!("{told} {}\n", chain::digest(told.as_bytes())))
+}
+
+/// Length of a half: number, hash, hash of both.
+const HALF: usize = 20 + 1 + 64 + 1 + 64 + 1;
+
+/// Numbers and hashes of the last lines that a head tells of, without what a crash has torn.
+pub(super) fn read_head(bytes: &[u8]) -> Vec<(usize, String)> {
+    let half = |bytes: &[u8]| {
+        let text = std::str::from_utf8(bytes).ok()?.strip_suffix('\n')?;
+        let (told, own) = text.rsplit_once(' ')?;
+        let (seq, hash) = told.split_once(' ')?;
+        (own == chain::digest(told.as_bytes())).then_some(())?;
+        Some((seq.parse().ok()?, hash.to_owned()))
+    };
+    bytes.chunks(HALF).take(2).filter_map(half).collect()
 }
 
 impl Journal {
@@ -52,7 +79,7 @@ impl Journal {
         last: Option<&Entry>,
         bytes: u64,
     ) -> Result<Journal, RotationError> {
-        file.set_len(bytes).and_then(|()| file.seek(SeekFrom::Start(bytes))).map_err(|e| failed(path, &e))?;
+        disk.cut(&mut file, bytes).and_then(|()| file.seek(SeekFrom::Start(bytes))).map_err(|e| failed(path, &e))?;
         let (next, prev) = last.map_or((0, START.to_owned()), |e| (e.seq + 1, e.hash.clone()));
         Ok(Journal { path: path.to_owned(), file, head, disk, next, prev, broken: false })
     }
@@ -69,9 +96,10 @@ impl Journal {
             .map_err(|e| RotationError::Internal { message: format!("a journal entry cannot be written as JSON: {e}") })?;
         self.broken = true; // until all of it is there
         self.disk.put(&mut self.file, line.as_bytes()).map_err(|e| failed(&self.path, &e))?;
+        let (place, half) = head_half(&entry);
         self.head
-            .seek(SeekFrom::Start(0))
-            .and_then(|_| self.disk.put(&mut self.head, head_text(&entry).as_bytes()))
+            .seek(SeekFrom::Start(place))
+            .and_then(|_| self.disk.put(&mut self.head, half.as_bytes()))
             .map_err(|e| failed(&self.path, &e))?;
         self.broken = false;
         self.next += 1;

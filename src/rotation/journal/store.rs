@@ -1,7 +1,7 @@
 //! The folder of journals and locks: making, finding, reading and reopening journals. Files are the owner's alone.
 
 use super::chain::{self, Altered, Whole};
-use super::file::{Disk, Journal, Real, head_text};
+use super::file::{Disk, Journal, Real, read_head};
 use super::{Act, Entry, Event};
 use crate::{Plan, RotationError, Step};
 use chrono::{DateTime, Utc};
@@ -43,6 +43,11 @@ impl Store {
     #[cfg(test)]
     pub(crate) fn on(folder: PathBuf, disk: Arc<dyn Disk>) -> Store {
         Store { folder, disk }
+    }
+
+    /// How its files reach the disk.
+    pub(crate) fn disk(&self) -> &Arc<dyn Disk> {
+        &self.disk
     }
 
     /// The folder of the locks.
@@ -140,12 +145,11 @@ impl Store {
     /// A new run: its id and its empty journal.
     pub(crate) fn create(&self, run: &str) -> Result<Journal, RotationError> {
         let folder = self.folder.join("rotations");
-        make_folder(&self.folder)?;
-        make_folder(&folder)?;
+        self.make_folder(&folder)?;
         let path = self.path(run);
         let make = |path: &Path| private().read(true).create_new(true).open(path).map_err(|e| unwritable(path, &e));
         let (file, head) = (make(&path)?, make(&self.head(run))?);
-        sync_folder(&folder)?;
+        self.disk.folder(&folder).map_err(|e| unwritable(&folder, &e))?;
         hold(&path, &file)?;
         Journal::new(&path, file, head, Arc::clone(&self.disk), None, 0)
     }
@@ -164,6 +168,23 @@ impl Store {
         let history = history(run, whole)?;
         let journal = Journal::new(&path, file, open(&self.head(run))?, Arc::clone(&self.disk), last.as_ref(), bytes)?;
         Ok((history, journal))
+    }
+
+    /// Makes a folder of this store for its owner alone, if it is not there.
+    pub(crate) fn make_folder(&self, folder: &Path) -> Result<(), RotationError> {
+        if folder.is_dir() {
+            return Ok(());
+        }
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(folder).map_err(|e| unwritable(folder, &e))?;
+        // The store's own folder may be new, too.
+        for parent in [folder.parent(), self.folder.parent()].into_iter().flatten() {
+            self.disk.folder(parent).map_err(|e| unwritable(parent, &e))?;
+        }
+        Ok(())
     }
 
     fn verified(&self, run: &str) -> Result<Whole, RotationError> {
@@ -193,18 +214,22 @@ impl Store {
     }
 }
 
-/// The line that the head names has to be there.
+/// The lines that the head tells of have to be there, and at most one more: a crash comes between a line and its head.
 fn against_head(whole: &Whole, head: &[u8]) -> Result<(), Altered> {
-    let seq = std::str::from_utf8(head).ok().and_then(|text| text.get(..20)?.parse::<u64>().ok());
     let count = whole.entries.len();
-    match seq.map(|seq| whole.entries.get(usize::try_from(seq).unwrap_or(usize::MAX))) {
-        Some(Some(entry)) if head_text(entry).as_bytes() == head => Ok(()),
-        Some(Some(entry)) => Err(Altered { line: entry.seq as usize + 1, why: "it is not the line that the head file names".into() }),
-        Some(None) => Err(Altered { line: count + 1, why: "lines at the end were removed".into() }),
-        // A crash between the first line and its head leaves none.
-        None if count <= 1 => Ok(()),
-        None => Err(Altered { line: count, why: "the head file beside the journal is missing or was changed".into() }),
+    let told = read_head(head);
+    for (seq, hash) in &told {
+        match whole.entries.get(*seq) {
+            Some(entry) if entry.hash == *hash => {}
+            Some(_) => return Err(Altered { line: seq + 1, why: "it is not the line that the head file tells of".into() }),
+            None => return Err(Altered { line: count + 1, why: "lines at the end were removed".into() }),
+        }
     }
+    let told = told.iter().map(|(seq, _)| seq + 1).max().unwrap_or(0);
+    if told + 1 < count {
+        return Err(Altered { line: told + 1, why: "the head file beside the journal is missing, was changed, or knows no such line".into() });
+    }
+    Ok(())
 }
 
 fn history(run: &str, whole: Whole) -> Result<History, RotationError> {
@@ -280,27 +305,6 @@ pub(crate) fn private() -> OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options
-}
-
-/// Makes a folder for its owner alone, if it is not there.
-pub(crate) fn make_folder(folder: &Path) -> Result<(), RotationError> {
-    if folder.is_dir() {
-        return Ok(());
-    }
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder).map_err(|e| unwritable(folder, &e))?;
-    folder.parent().map_or(Ok(()), sync_folder)
-}
-
-/// A new name is on the disk only once its folder is.
-fn sync_folder(folder: &Path) -> Result<(), RotationError> {
-    if cfg!(unix) {
-        File::open(folder).and_then(|f| f.sync_all()).map_err(|e| unwritable(folder, &e))?;
-    }
-    Ok(())
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> RotationError {

@@ -232,6 +232,8 @@ storage_accounts:
             ("  user: ada", "  user: ada\n  usr: ada", "unknown field `usr`"),
             ("{do: rotate_keys}", "{do: rotate_keys, both: true}", "unknown field"),
             ("{do: rotate_keys}", "{do: rotate_both}", "unknown variant"),
+            ("{do: rotate_keys}", "{do: rotate_keys, days: 9}", "belongs to"),
+            ("{do: rotate_keys}", "{do: expiration_policy}", "needs `days`"),
             ("{do: rotate_keys}", "{do: expiration_policy, days: 0}", "at least one day"),
             ("sink: file:/k/{user}", "sink: ' '", "`sink` is empty"),
             ("  user: ada", "  user: ''", "`user` is empty"),

@@ -42,6 +42,8 @@ pub(crate) struct Attempt {
     pub(crate) discard: Phase,
     /// The operator says that consumers have it.
     pub(crate) word: bool,
+    /// The operator says that no consumer has it.
+    pub(crate) disowned: bool,
 }
 
 impl Attempt {
@@ -58,6 +60,7 @@ impl Attempt {
             withdraw: Phase::Not,
             discard: Phase::Not,
             word: false,
+            disowned: false,
         }
     }
 
@@ -131,7 +134,10 @@ impl Progress {
                     attempt.word = true;
                 }
             }
-            Event::Undo { .. } => {
+            Event::Undo { key, .. } => {
+                if let Some(attempt) = self.attempt.as_mut().filter(|a| key.is_some() && a.key == *key) {
+                    attempt.disowned = true;
+                }
                 self.undoing = true;
                 self.ended = None;
                 self.waiting = None;

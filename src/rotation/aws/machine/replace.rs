@@ -129,7 +129,7 @@ impl Machine<'_> {
                 Standing::Unknown if !attempt.word => {
                     return Err(Stop::Needs(format!(
                         "nobody knows whether the sink handed out the new key {key}: if it did, `assay rotate resume {run} --moved {key}`; \
-                         if not, `assay rotate undo {run}` takes it back",
+                         if not, `assay rotate undo {key}` takes it back",
                         run = self.log.run()
                     )));
                 }

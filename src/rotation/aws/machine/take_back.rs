@@ -21,22 +21,30 @@ impl Machine<'_> {
 
     /// The sink forgets the secret. It must, if consumers could get it there.
     async fn withdraw(&mut self, key: &str) -> Result<(), Stop> {
-        let Some(attempt) = &self.progress.attempt else { return Ok(()) };
-        if attempt.store == Phase::Not || matches!(attempt.withdraw, Phase::Done(_)) {
-            return Ok(());
-        }
-        let offered = attempt.publish != Phase::Not;
-        let Some(sink) = self.sink else { return Ok(()) };
+        let Some(attempt) = self.progress.attempt.clone() else { return Ok(()) };
+        let Some(sink) = self.sink.filter(|_| attempt.store != Phase::Not) else { return Ok(()) };
         let label = self.label(key);
-        self.begin(Act::Withdraw, Some(key))?;
-        let Err(error) = sink.withdraw(&label).await else { return self.done(Act::Withdraw, Some(key), None) };
-        let error = of_sink(&error);
-        self.failed(Act::Withdraw, &error, false)?;
-        // Not current: what is left there is a secret of no key, once the key is gone.
-        if !offered || matches!(sink.standing(&label).await, Ok(Standing::Absent | Standing::Stored)) {
+        let mut failure = None;
+        if !matches!(attempt.withdraw, Phase::Done(_)) {
+            self.begin(Act::Withdraw, Some(key))?;
+            match sink.withdraw(&label).await {
+                Ok(()) => self.done(Act::Withdraw, Some(key), None)?,
+                Err(error) => {
+                    let error = of_sink(&error);
+                    self.failed(Act::Withdraw, &error, false)?;
+                    failure = Some(said(&error));
+                }
+            }
+        }
+        // What was never offered is, if it is left there, a secret of no key, once the key is gone.
+        if attempt.publish == Phase::Not || attempt.disowned {
             return Ok(());
         }
-        Err(Stop::Failed(format!("its secret cannot be taken out of the sink, where consumers may get it: {}", said(&error))))
+        match (self.standing(key).await?, failure) {
+            (Standing::Absent | Standing::Stored, _) => Ok(()),
+            (_, Some(why)) => Err(Stop::Failed(format!("its secret cannot be taken out of the sink, where consumers may get it: {why}"))),
+            (_, None) => Err(self.refused(Act::Discard, handed_out(key).into())),
+        }
     }
 
     /// Deletes the new key.
@@ -107,4 +115,10 @@ impl Machine<'_> {
         self.discard(&key).await?;
         Ok(true)
     }
+}
+
+/// Whoever has the key would be cut off, and nobody can be asked but a person.
+pub(super) fn handed_out(key: &str) -> Refusal {
+    let reason = format!("the sink cannot say that no consumer has the new key {key}: if none has, `assay rotate undo {key}`");
+    Refusal::new(Guard::HandedOut, reason)
 }

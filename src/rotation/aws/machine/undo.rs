@@ -1,8 +1,10 @@
 //! Taking back: the old key active again, then the new one out of the sink and deleted, if nobody uses it. In this order, so that
 //! consumers have a key that works at every moment.
 
+use super::take_back::handed_out;
 use super::{Machine, Phase, Stop};
 use crate::guards::{Use, before_discard};
+use crate::sink::Standing;
 use crate::{Act, Guard, KeyStatus, Refusal, State};
 
 impl Machine<'_> {
@@ -77,7 +79,7 @@ impl Machine<'_> {
         Err(stop)
     }
 
-    /// Does nobody use the new key? If somebody does, both keys stay, and nothing more can be taken back.
+    /// Does nobody use the new key, as far as can be known? If somebody may, both keys stay, and nothing more can be taken back.
     async fn unused(&mut self, key: &str) -> Result<(), Stop> {
         let Some(attempt) = self.progress.attempt.clone() else { return Ok(()) };
         let keys = self.eyes.iam.keys(&self.eyes.item.user).await.map_err(|e| self.unread(Act::Discard, &e))?;
@@ -85,8 +87,13 @@ impl Machine<'_> {
             return Ok(());
         }
         let used = self.eyes.iam.last_use(key).await.map_or_else(Use::Unreadable, Use::Known);
-        let Err(refusal) = before_discard(key, self.eyes.item, &keys, &used, attempt.proof) else { return Ok(()) };
-        let in_use = refusal.guard == Guard::UsedSince;
+        let offered = attempt.publish != Phase::Not && !attempt.disowned;
+        let refusal = match before_discard(key, self.eyes.item, &keys, &used, attempt.proof) {
+            Err(refusal) => refusal,
+            Ok(()) if offered && self.standing(key).await? == Standing::Unknown => handed_out(key),
+            Ok(()) => return Ok(()),
+        };
+        let in_use = matches!(refusal.guard, Guard::UsedSince | Guard::HandedOut);
         let stop = self.refused(Act::Discard, refusal.into());
         if in_use && self.progress.published().is_some() {
             self.end(State::Waiting)?;
