@@ -39,14 +39,6 @@ pub struct Label {
     pub generation: String,
 }
 
-impl Label {
-    /// The label of nothing.
-    fn none() -> Label {
-        let empty = String::new;
-        Label { account_id: empty(), owner: empty(), owner_id: empty(), key: empty(), generation: empty() }
-    }
-}
-
 /// What there is to deliver.
 #[derive(Debug, Clone)]
 pub struct Delivery {
