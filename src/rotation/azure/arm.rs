@@ -33,6 +33,9 @@ const WITHOUT_KEY: &[&str] = &["OAuth", "Anonymous", "AnonymousPreflight"];
 const METRICS_KEPT: TimeDelta = TimeDelta::days(93);
 const METRICS_AT_ONCE: TimeDelta = TimeDelta::days(30);
 
+/// By as much another machine's clock may be ahead of ours.
+const CLOCKS_DIFFER: TimeDelta = TimeDelta::minutes(5);
+
 /// The Resource Manager of one subscription.
 #[derive(Debug)]
 pub(crate) struct ArmStorage {
@@ -275,7 +278,8 @@ impl Storage for ArmStorage {
         let subscription = id.split('/').nth(2).unwrap_or_default();
         let path = format!("/subscriptions/{subscription}/providers/Microsoft.Insights/eventtypes/management/values");
         let quoted = id.replace('\'', "''");
-        let (from, to) = (stamp(since), stamp(self.cloud.now()));
+        // Azure's clock is not ours.
+        let (from, to) = (stamp(since), stamp(self.cloud.now() + CLOCKS_DIFFER));
         let filter = format!("eventTimestamp ge '{from}' and eventTimestamp le '{to}' and resourceUri eq '{quoted}'");
         let events = self.list(EVENTS, &path, json!({"api-version": "2015-04-01", "$filter": filter})).await?;
         first_success(&events, id, since).map_err(|what| self.bad(EVENTS, &what))
