@@ -186,4 +186,4 @@ impl Iam for SharedIam {
 
 #[cfg(test)]
 #[path = "hands_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -3,95 +3,23 @@
 //! those that need moto or the fake Resource Manager and take their addresses from the environment.
 
 use super::*;
-use crate::Clock;
 use crate::quiet::tests::Listener;
-use crate::sink::{Delivery, Label, Standing};
+use crate::test_server::{Asked, serve};
 use assay_cloud::{Config, Mode, Options};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::process::Command as Process;
-use std::sync::Mutex as StdMutex;
+use std::net::TcpListener;
 use std::time::Duration;
 use tracing::instrument::WithSubscriber;
 
 const CANARY: &str = "CANARYwJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAM";
 const ACCOUNT: &str = "123456789012";
 
-/// A request: what it asks for, and who signed it.
-struct Asked {
-    form: BTreeMap<String, String>,
-    signer: String,
-}
-
-impl Asked {
-    fn get(&self, name: &str) -> &str {
-        self.form.get(name).map_or("", String::as_str)
-    }
-}
-
-fn read_request(stream: &mut TcpStream) -> Option<Asked> {
-    let (mut bytes, mut part) = (Vec::new(), [0; 4096]);
-    loop {
-        match stream.read(&mut part) {
-            Ok(n) if n > 0 => bytes.extend_from_slice(&part[..n]),
-            _ => return None,
-        }
-        let text = String::from_utf8_lossy(&bytes);
-        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-        let lower = head.to_ascii_lowercase();
-        let length = lower.split("content-length: ").nth(1).and_then(|l| l.lines().next()?.parse().ok()).unwrap_or(0);
-        if body.len() < length {
-            continue;
-        }
-        let decode = |text: &str| percent_encoding::percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
-        let form = body.split('&').filter_map(|pair| pair.split_once('=')).map(|(k, v)| (decode(k), decode(v))).collect();
-        let signer = head.split("Credential=").nth(1).and_then(|c| c.split('/').next()).unwrap_or_default().to_owned();
-        return Some(Asked { form, signer });
-    }
-}
-
-/// Serves IAM and STS until the test ends; counts requests by action.
-fn serve(answer: impl Fn(&Asked) -> Option<(u16, String)> + Send + Sync + 'static) -> (String, Arc<StdMutex<Vec<String>>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = format!("http://{}", listener.local_addr().unwrap());
-    let counted: Arc<StdMutex<Vec<String>>> = Arc::default();
-    let (kept, answer) = (counted.clone(), Arc::new(answer));
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let (mut stream, kept, answer) = (stream.unwrap(), kept.clone(), answer.clone());
-            std::thread::spawn(move || {
-                // Connections are kept open, so that what a client does with an old one is seen too.
-                while let Some(asked) = read_request(&mut stream) {
-                    kept.lock().unwrap().push(format!("{} {}", asked.get("Action"), asked.get("UserName")).trim().to_owned());
-                    let Some((status, body)) = answer(&asked) else { return };
-                    let head = format!("HTTP/1.1 {status} X\r\nx-amzn-RequestId: r-1\r\nContent-Type: text/xml\r\nContent-Length: {}\r\n\r\n", body.len());
-                    if stream.write_all((head + &body).as_bytes()).is_err() {
-                        return;
-                    }
-                }
-            });
-        }
-    });
-    (address, counted)
-}
-
-/// Runs an ignored test of this file in a process whose environment is this, and gives back all it printed.
 fn inside(test: &str, variables: &[(&str, &str)]) -> String {
-    let mut process = Process::new(std::env::current_exe().unwrap());
-    process.args(["--exact", "--ignored", "--nocapture", &format!("hands::tests::{test}")]);
-    process.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", "/nowhere");
-    process.env("AWS_ACCESS_KEY_ID", "AKIAOWN").env("AWS_SECRET_ACCESS_KEY", "own").env("AWS_REGION", "eu-west-1");
-    // What the SDK would print of answers if it were asked to.
-    process.env("LOG_SENSITIVE_BODIES", "true").envs(variables.iter().copied());
-    let out = process.output().unwrap();
-    let text = String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr);
-    assert!(out.status.success() && text.contains("1 passed"), "{text}");
-    text
+    crate::test_server::inside(&format!("hands::tests::{test}"), variables)
 }
 
-async fn hands(config: Value) -> CloudHands {
+pub(crate) async fn hands(config: Value) -> CloudHands {
     let config: Config = serde_json::from_value(config).unwrap();
     // A cache that would lie, if it were asked.
     let options = Options { config, mode: Mode::Live, cache_ttl: Duration::from_secs(3600), max_in_flight: 64 };
@@ -131,16 +59,17 @@ fn made(user: &str) -> String {
 
 /// A healthy IAM; users are named after what is odd about them.
 fn healthy(asked: &Asked) -> Option<(u16, String)> {
-    let (action, user) = (asked.get("Action"), asked.get("UserName"));
+    let (action, user) = (asked.form("Action"), asked.form("UserName"));
+    let (action, user) = (action.as_str(), user.as_str());
     let page =
         |list: &str, items: String, more: &str| format!("<{list}>{items}</{list}><IsTruncated>{}</IsTruncated>{more}", !more.is_empty());
     let result = match action {
-        "GetCallerIdentity" if asked.signer == "AKIAGONE" => return Some(error(403, "InvalidClientTokenId")),
-        "GetCallerIdentity" => format!("<Arn>arn:aws:iam::{ACCOUNT}:user/me</Arn><UserId>AIDA{}</UserId><Account>{ACCOUNT}</Account>", asked.signer),
+        "GetCallerIdentity" if asked.signer() == "AKIAGONE" => return Some(error(403, "InvalidClientTokenId")),
+        "GetCallerIdentity" => format!("<Arn>arn:aws:iam::{ACCOUNT}:user/me</Arn><UserId>AIDA{}</UserId><Account>{ACCOUNT}</Account>", asked.signer()),
         "ListAccessKeys" if user == "expired" => page("AccessKeyMetadata", key(user, "AKIAODD", "Expired"), ""),
         "ListAccessKeys" if user == "others" => page("AccessKeyMetadata", key("somebody", "AKIAODD", "Active"), ""),
         "ListAccessKeys" if user == "nothing" => String::new(),
-        "ListAccessKeys" if asked.get("Marker").is_empty() => page("AccessKeyMetadata", key(user, "AKIAONE", "Active"), "<Marker>m</Marker>"),
+        "ListAccessKeys" if asked.form("Marker").is_empty() => page("AccessKeyMetadata", key(user, "AKIAONE", "Active"), "<Marker>m</Marker>"),
         "ListAccessKeys" => page("AccessKeyMetadata", key(user, "AKIATWO", "Inactive"), ""),
         "GetUser" => {
             let tags = if user == "tagged" { "<Tags><member><Key>a</Key><Value>b</Value></member></Tags>" } else { "" };
@@ -148,13 +77,16 @@ fn healthy(asked: &Asked) -> Option<(u16, String)> {
                      <CreateDate>2026-01-02T03:04:05Z</CreateDate>{tags}</User>")
         }
         "ListUserTags" => page("Tags", "<member><Key>assay:rotate</Key><Value>never</Value></member>".into(), ""),
-        "GetAccessKeyLastUsed" => match asked.get("AccessKeyId") {
+        "GetAccessKeyLastUsed" => match asked.form("AccessKeyId").as_str() {
             "AKIANEVER" => "<AccessKeyLastUsed><ServiceName>N/A</ServiceName><Region>N/A</Region></AccessKeyLastUsed><UserName>u</UserName>".into(),
             "AKIAODD" => "<UserName>u</UserName>".into(),
             _ => "<AccessKeyLastUsed><LastUsedDate>2026-02-03T04:05:06Z</LastUsedDate><ServiceName>s3</ServiceName><Region>N/A</Region></AccessKeyLastUsed>".into(),
         },
         "ListUserPolicies" => page("PolicyNames", "<member>AmazonSesSendingAccess</member>".into(), ""),
         "ListGroupsForUser" => page("Groups", "<member><GroupName>g</GroupName><GroupId>i</GroupId><Path>/</Path><Arn>a</Arn><CreateDate>2026-01-02T03:04:05Z</CreateDate></member>".into(), ""),
+        "AssumeRole" => "<Credentials><AccessKeyId>ASIAROLE</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>\
+                         <Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>"
+            .into(),
         "CreateAccessKey" => made(user),
         "UpdateAccessKey" | "DeleteAccessKey" => String::new(),
         other => panic!("{other}"),
@@ -234,15 +166,16 @@ fn calls_are_made_anew_and_the_secret_stays_where_it_is() {
 
 /// Status and code by the user's name: `409-LimitExceeded`.
 fn failing(asked: &Asked) -> Option<(u16, String)> {
-    let user = asked.get("UserName");
-    let read_only = !["CreateAccessKey", "UpdateAccessKey", "DeleteAccessKey"].contains(&asked.get("Action"));
+    let (action, user) = (asked.form("Action"), asked.form("UserName"));
+    let (action, user) = (action.as_str(), user.as_str());
+    let read_only = !["CreateAccessKey", "UpdateAccessKey", "DeleteAccessKey"].contains(&action);
     match user.split_once('-') {
         _ if read_only && user != "400-Throttling" => healthy(asked),
         Some(("drop", _)) => None,
         Some(("html", status)) => Some((status.parse().unwrap(), "<html>guest network</html>".into())),
-        Some(("torn", _)) => Some(answer_of(asked.get("Action"), &made(user)[..60])).map(|(s, b)| (s, b[..b.len() / 2].to_owned())),
-        Some(("empty", _)) => Some(answer_of(asked.get("Action"), "")),
-        Some(("other", _)) => Some(answer_of(asked.get("Action"), &made("somebody"))),
+        Some(("torn", _)) => Some(answer_of(action, &made(user)[..60])).map(|(s, b)| (s, b[..b.len() / 2].to_owned())),
+        Some(("empty", _)) => Some(answer_of(action, "")),
+        Some(("other", _)) => Some(answer_of(action, &made("somebody"))),
         Some((status, code)) => Some(error(status.parse().unwrap(), code)),
         None => healthy(asked),
     }
@@ -268,7 +201,7 @@ async fn inside_failures() {
         ("html-502", ErrorKind::Transient, "502", false, "not the service's own"),
         ("html-200", ErrorKind::BadAnswer, "UnexpectedAnswer", false, "though it says that it was done"),
         ("torn-200", ErrorKind::BadAnswer, "BadAnswer", false, "it has no secret"),
-        ("empty-200", ErrorKind::BadAnswer, "BadAnswer", false, "it has no key"),
+        ("empty-200", ErrorKind::BadAnswer, "BadAnswer", false, "it has no secret"),
         ("other-200", ErrorKind::BadAnswer, "BadAnswer", false, "of another user"),
         ("drop-it", ErrorKind::Transient, "ConnectionBroken", false, ""),
     ] {
@@ -350,7 +283,7 @@ async fn inside_session() {
 /// Which of the user's keys a session was made with nobody can tell.
 #[test]
 fn a_session_stands_for_all_keys_of_its_user() {
-    let one_page = |asked: &Asked| match asked.get("Action") {
+    let one_page = |asked: &Asked| match asked.form("Action").as_str() {
         "ListAccessKeys" => {
             Some(answer_of("ListAccessKeys", &format!("<AccessKeyMetadata>{}</AccessKeyMetadata>", key("me", "AKIAONE", "Active"))))
         }
@@ -359,6 +292,40 @@ fn a_session_stands_for_all_keys_of_its_user() {
     let (address, _) = serve(one_page);
     let session = [("AWS_ACCESS_KEY_ID", "ASIASESSION"), ("AWS_SESSION_TOKEN", "t")];
     inside("inside_session", &[&session[..], &[("AWS_ENDPOINT_URL", &address)]].concat());
+}
+
+#[tokio::test]
+#[ignore = "part of the_keys_behind_roles_and_of_the_whole_run_are_known"]
+async fn inside_roles() {
+    let role = |n: u8| json!({"role_arn": format!("arn:aws:iam::{ACCOUNT}:role/{n}")});
+    let hands = hands(json!({"connections": {"own": {"profile": "own"}, "base": role(1), "role": {"profile": "chain"}}})).await;
+    let iam = hands.iam("base", ACCOUNT).await.unwrap();
+    assert_eq!(iam.own_keys().await.unwrap(), ["AKIAOWN", "ASIAROLE"], "of the login that assumes the role");
+    let chained = hands.iam("role", ACCOUNT).await.unwrap();
+    assert_eq!(
+        chained.own_keys().await.unwrap(),
+        ["AKIAFILE", "AKIAOWN", "ASIAROLE"],
+        "of the profile, and of the other account of the run"
+    );
+    hands.iam("own", ACCOUNT).await.unwrap();
+    assert!(iam.own_keys().await.unwrap().contains(&"AKIAFILE".to_owned()));
+}
+
+#[test]
+fn the_keys_behind_roles_and_of_the_whole_run_are_known() {
+    let (address, _) = serve(|asked| match asked.form("Action").as_str() {
+        "GetCallerIdentity" if asked.signer() == "ASIAROLE" => Some(answer_of(
+            "GetCallerIdentity",
+            &format!("<Arn>arn:aws:sts::{ACCOUNT}:assumed-role/r/s</Arn><UserId>AROA:s</UserId><Account>{ACCOUNT}</Account>"),
+        )),
+        _ => healthy(asked),
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("config");
+    let own = "aws_access_key_id = AKIAFILE\naws_secret_access_key = s\n";
+    let text = format!("[profile own]\n{own}[profile chain]\nrole_arn = arn:aws:iam::{ACCOUNT}:role/2\nsource_profile = own\n");
+    std::fs::write(&config, text).unwrap();
+    inside("inside_roles", &[("AWS_ENDPOINT_URL", &address), ("AWS_CONFIG_FILE", config.to_str().unwrap())]);
 }
 
 #[tokio::test]
@@ -387,77 +354,6 @@ async fn an_account_that_is_not_there_is_not_guessed() {
 
 // -- by hand and by the judge: whole backends, at addresses that the environment names ------------------------------------
 
-fn label(owner: &str, owner_id: &str, key: &str, generation: &str) -> Label {
-    let [account_id, owner, owner_id, key, generation] = [ACCOUNT, owner, owner_id, key, generation].map(str::to_owned);
-    Label { account_id, owner, owner_id, key, generation }
-}
-
-fn delivery(label: &Label, secret: &str) -> Delivery {
-    Delivery {
-        label: label.clone(),
-        document: Secret::new(json!({"aws_access_key_id": label.key, "aws_secret_access_key": secret}).to_string()),
-    }
-}
-
-/// Stores, publishes, and takes back, each step twice; the second key after the first.
-async fn exercise(sink: &dyn Sink) {
-    let (one, two) = (label("alice", "AIDAALICE", "AKIAONE", "AKIAONE"), label("alice", "AIDAALICE", "AKIATWO", "AKIATWO"));
-    for (label, secret) in [(&one, "CANARY-first"), (&two, "CANARY-second")] {
-        sink.check(label).await.unwrap();
-        assert_eq!(sink.standing(label).await.unwrap(), Standing::Absent);
-        for _ in 0..2 {
-            sink.store(&delivery(label, secret)).await.unwrap();
-        }
-        if label == &two {
-            assert_ne!(sink.standing(&two).await.unwrap(), Standing::Current);
-            assert_eq!(sink.standing(&one).await.unwrap(), Standing::Current, "what is stored is not current");
-        }
-        for _ in 0..2 {
-            sink.publish(&delivery(label, secret)).await.unwrap();
-            assert_eq!(sink.standing(label).await.unwrap(), Standing::Current);
-        }
-        // Vaults tell times apart by the second.
-        Clock::real().0.sleep(Duration::from_millis(1100)).await;
-    }
-    assert_ne!(sink.standing(&one).await.unwrap(), Standing::Current);
-    let foreign = label("bob", "AIDABOB", "AKIAONE", "AKIAONE");
-    let e = sink.check(&foreign).await.unwrap_err().to_string();
-    assert!(e.contains("is that of AIDAALICE, not of AIDABOB"), "{e}");
-    for _ in 0..2 {
-        sink.withdraw(&two).await.unwrap();
-        assert_ne!(sink.standing(&two).await.unwrap(), Standing::Current);
-    }
-}
-
-#[tokio::test]
-#[ignore = "needs moto: AWS_ENDPOINT_URL, any credentials"]
-async fn secrets_manager_of_moto() {
-    let listener = Listener::default();
-    async {
-        let hands = hands(json!({})).await;
-        let name = format!("assay/{}", Utc::now().timestamp_micros());
-        let sink = hands.sink(&format!("secretsmanager:{name}?region=eu-west-1"), "aws", ACCOUNT).await.unwrap();
-        exercise(&*sink).await;
-        assert_eq!(
-            sink.standing(&label("alice", "AIDAALICE", "AKIAONE", "AKIAONE")).await.unwrap(),
-            Standing::Current,
-            "the former one is back"
-        );
-        // One that was made for this value only leaves nothing behind.
-        let only = hands.sink(&format!("secretsmanager:{name}-only?region=eu-west-1"), "aws", ACCOUNT).await.unwrap();
-        let one = label("alice", "AIDAALICE", "AKIAONE", "AKIAONE");
-        only.store(&delivery(&one, "CANARY-first")).await.unwrap();
-        only.withdraw(&one).await.unwrap();
-        assert_eq!(only.standing(&one).await.unwrap(), Standing::Absent);
-        only.check(&one).await.unwrap();
-        println!("name: {name}");
-    }
-    .with_subscriber(listener.clone())
-    .await;
-    let heard = listener.0.lock().unwrap().clone();
-    assert!(heard.contains("UpdateSecretVersionStage") && !heard.contains("CANARY"), "the secret is in no log");
-}
-
 #[tokio::test]
 #[ignore = "needs moto: AWS_ENDPOINT_URL, any credentials, a user in ASSAY_TEST_USER with one key"]
 async fn iam_of_moto() {
@@ -484,8 +380,8 @@ async fn iam_of_moto() {
 }
 
 #[tokio::test]
-#[ignore = "needs the fake Resource Manager: its addresses and credentials as AZURE_*, its vault as AZURE_KEYVAULT_SUFFIX"]
-async fn storage_and_vault_of_the_fake() {
+#[ignore = "needs the fake Resource Manager: its addresses and credentials as AZURE_*"]
+async fn storage_of_the_fake() {
     let hands = hands(json!({"connections": {"azure": {"cloud": "azure"}}})).await;
     let subscription = "a1b2c3d4-0000-4000-8000-00000000000a";
     let storage = hands.storage("azure", subscription).await.unwrap();
@@ -500,7 +396,7 @@ async fn storage_and_vault_of_the_fake() {
     assert!(after.key1_created > before.key1_created && after.key2_created == before.key2_created);
     assert!(storage.regenerated_event(&id("stfresh"), since).await.unwrap().is_some());
     assert_eq!(storage.regenerated_event(&id("stbothstale"), since).await.unwrap(), None);
-    assert_eq!(storage.read_only_locks(&id("stlockedgroup")).await.unwrap_or_default(), Vec::<String>::new());
+    assert!(storage.read_only_locks(&id("stfresh")).await.unwrap().is_empty());
     assert_eq!(storage.shared_key_requests(&id("stbothstale"), since).await.unwrap(), 0);
     storage.set_expiration(&id("stfresh"), 60).await.unwrap();
     storage.disable_shared_key(&id("stfresh")).await.unwrap();
@@ -509,9 +405,4 @@ async fn storage_and_vault_of_the_fake() {
     let unknown = storage.set_expiration(&id("stnulltimes"), 60).await.unwrap_err();
     assert!(unknown.without_effect, "{}", unknown.error);
     assert!(storage.regenerate(&id("nobody"), "key1").await.unwrap_err().without_effect);
-    let vault = format!("http://{}", std::env::var("AZURE_KEYVAULT_SUFFIX").unwrap());
-    let name = format!("a{}", Utc::now().timestamp_micros());
-    let sink = hands.sink(&format!("keyvault:{vault}/secrets/{name}"), "azure", subscription).await.unwrap();
-    exercise(&*sink).await;
-    println!("name: {name}");
 }

@@ -18,6 +18,8 @@ pub mod run;
 mod secret;
 pub mod select;
 pub mod sink;
+#[cfg(test)]
+mod test_server;
 
 pub use clock::Clock;
 pub use error::RotationError;

@@ -1,6 +1,8 @@
 //! Where a new secret goes: stored first, made current once it is known to work, taken back if it does not. Refuses to overwrite what is
 //! somebody else's, and to repeat a secret in any message.
 
+#[cfg(test)]
+mod cloud_tests;
 mod command;
 mod encrypt;
 mod file;
