@@ -77,6 +77,10 @@ async fn a_write_is_one_request_with_a_token_of_its_audience() {
     assert_eq!(got["keys"][0]["value"], CANARY);
     let secret = json!({"value": CANARY});
     writer.arm(ArmWrite::VaultSecret { url: &format!("{address}/secrets/a"), method: "PUT", body: &secret }).await.unwrap();
+    let (vault, _) = server(answer("200 OK", &secret.to_string())).await;
+    let (reader, _) = self::writer(&vault).await;
+    let version = ArmWrite::VaultSecret { url: &format!("{vault}/secrets/a/11a5"), method: "GET", body: &Value::Null };
+    assert_eq!(reader.arm(version).await.unwrap()["value"], CANARY, "here a value is one");
     let asked = asked.lock().unwrap();
     assert_eq!(asked.len(), 2);
     assert!(asked[0].starts_with(&format!("POST {ID}/regenerateKey?api-version=2021-06-01 HTTP/1.1\r\n")), "{}", asked[0]);

@@ -183,3 +183,7 @@ impl Iam for SharedIam {
         self.own.identify(key, secret).await
     }
 }
+
+#[cfg(test)]
+#[path = "hands_tests.rs"]
+pub(crate) mod tests;

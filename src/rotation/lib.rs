@@ -20,6 +20,8 @@ mod secret;
 pub mod select;
 pub mod sink;
 #[cfg(test)]
+mod test_server;
+#[cfg(test)]
 mod trials;
 
 pub use clock::Clock;

@@ -93,7 +93,7 @@ pub(crate) async fn write(principal: &Principal, write: &ArmWrite<'_>, subscript
     }
     let body = response.bytes().await.map_err(|e| CloudError { status: Some(status), ..of_transport(e) });
     let without_effect = (300..500).contains(&status) && status != 408;
-    body.and_then(|body| answer::read(status, &headers, &body)).map_err(|error| WriteFailure { error, without_effect })
+    body.and_then(|body| answer::read_single(status, &headers, &body)).map_err(|error| WriteFailure { error, without_effect })
 }
 
 /// How long to wait before the next attempt; `None` if there is none. `made`: attempts so far.

@@ -15,6 +15,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::SdkConfig;
+use aws_types::region::Region;
 use chrono::{DateTime, Utc};
 use futures::StreamExt;
 use serde_json::{Value, json};
@@ -98,6 +99,8 @@ impl SdkIam {
     /// Configuration and client of a write. Nothing was sent if there is none.
     async fn writes(&self) -> Result<(SdkConfig, aws_sdk_iam::Client), WriteError> {
         let config = self.writer.aws().await.map_err(|error| WriteError { error, without_effect: true })?;
+        // Where reads of this global service go: the configured region may be of another partition.
+        let config = config.into_builder().region(Region::new(self.scope.region.to_string())).build();
         let client = aws_sdk_iam::Client::new(&config);
         Ok((config, client))
     }

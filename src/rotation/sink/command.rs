@@ -7,7 +7,6 @@ use super::{Delivery, Label, Sink, SinkError, Standing, other};
 use crate::Secret;
 use async_trait::async_trait;
 use serde_json::Value;
-use std::path::PathBuf;
 use std::time::Duration;
 
 /// A command has this long.
@@ -29,7 +28,7 @@ impl Command {
     /// The program and its arguments for a label.
     fn program(&self, label: &Label) -> Result<Program, SinkError> {
         let (program, arguments) = self.words.split_first().ok_or_else(|| other("the command names no program"))?;
-        let path: PathBuf = Program::find(program.prefix()).map_err(other)?;
+        let path = Program::find(program.literal().unwrap_or_default()).map_err(other)?;
         let mut filled = Vec::new();
         for word in arguments {
             let text = word.fill(label, str::to_owned);

@@ -1,6 +1,8 @@
 //! Where a new secret goes: stored first, made current once it is known to work, taken back if it does not. Refuses to overwrite what is
 //! somebody else's, and to repeat a secret in any message.
 
+#[cfg(test)]
+mod cloud_tests;
 mod command;
 mod encrypt;
 mod file;
@@ -37,14 +39,6 @@ pub struct Label {
     /// What tells this value of the key from others under the same name: the access key id once more; of a storage key the time it was
     /// made, as RFC 3339.
     pub generation: String,
-}
-
-impl Label {
-    /// The label of nothing.
-    fn none() -> Label {
-        let empty = String::new;
-        Label { account_id: empty(), owner: empty(), owner_id: empty(), key: empty(), generation: empty() }
-    }
 }
 
 /// What there is to deliver.

@@ -53,10 +53,14 @@ impl Described {
     fn read(answer: &Value) -> Result<Described, String> {
         let tag = |tag: &Value| Some((tag["Key"].as_str()?.to_owned(), tag["Value"].as_str().unwrap_or_default().to_owned()));
         let tags = answer.get("Tags").and_then(Value::as_array).into_iter().flatten().filter_map(tag).collect();
-        let stages = |value: &Value| value.as_array().map(|s| s.iter().filter_map(Value::as_str).map(str::to_owned).collect());
+        let stages = |value: &Value| value.as_array().map(|s| s.iter().filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>());
         let mut versions = BTreeMap::new();
         for (id, value) in answer.get("VersionIdsToStages").and_then(Value::as_object).into_iter().flatten() {
-            versions.insert(id.clone(), stages(value).ok_or_else(|| format!("the stages of version {id} are no list"))?);
+            let stages = stages(value).ok_or_else(|| format!("the stages of version {id} are no list"))?;
+            // A version without a stage is on its way out.
+            if !stages.is_empty() {
+                versions.insert(id.clone(), stages);
+            }
         }
         Ok(Described {
             tags,

@@ -106,11 +106,12 @@ impl Template {
         self.0.iter().map(part).collect()
     }
 
-    /// The text up to its first placeholder.
-    pub(crate) fn prefix(&self) -> &str {
-        match self.0.first() {
-            Some(Part::Literal(text)) => text,
-            _ => "",
+    /// The text, if it has no placeholder.
+    pub(crate) fn literal(&self) -> Option<&str> {
+        match self.0.as_slice() {
+            [] => Some(""),
+            [Part::Literal(text)] => Some(text),
+            _ => None,
         }
     }
 

@@ -176,13 +176,10 @@ fn command(place: &str, options: &Options<'_>) -> Result<Spec, String> {
     only(options, &[], &["env"])?;
     let words = shlex::split(place).ok_or("its quotes do not end")?;
     let words = words.iter().map(|word| Template::read(word)).collect::<Result<Vec<_>, _>>()?;
-    match words.first() {
-        None => return Err("it names no program".to_owned()),
-        Some(program) if program.fill(&super::Label::none(), str::to_owned) != program.prefix() => {
-            return Err("the program itself has no placeholder".to_owned());
-        }
-        Some(program) if program.prefix().is_empty() => return Err("it names no program".to_owned()),
-        Some(_) => {}
+    match words.first().map(Template::literal) {
+        None | Some(Some("")) => return Err("it names no program".to_owned()),
+        Some(None) => return Err("the program itself has no placeholder".to_owned()),
+        Some(Some(_)) => {}
     }
     let env: Vec<String> = all(options, "env").iter().flat_map(|names| names.split(',')).map(str::to_owned).collect();
     match env.iter().find(|name| name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')) {

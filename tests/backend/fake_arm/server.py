@@ -17,6 +17,7 @@ from resource_graph import ResourceGraph
 from storage import Storage
 from store import Store
 from switches import Switches
+from vault import Vault
 
 
 class Fake:
@@ -36,6 +37,7 @@ class Fake:
         self.switches.values["client_certificate"] = self.client_certificate
         self.store, self.pager = Store(estate), Pager(self.switches)
         self.storage = Storage(self.store, self.clock, self.switches)
+        self.vault = Vault(self.clock, self.switches)
         self.entra = Entra(estate, self.switches, self.bases)
         self.manager = ResourceManager(self.store, self.clock, self.switches, self.pager, self.storage, ActivityLog(self.store, self.clock, self.switches, self.pager),
                                        ResourceGraph(self.store, self.switches))
@@ -81,7 +83,7 @@ class Fake:
         if call.lower in (["msi", "token"], ["metadata", "endpoints"], ["metadata", "identity", "oauth2", "token"], ["common", "discovery", "instance"]) or call.lower[-1:] == ["openid-configuration"] \
                 or call.lower[-2:] == ["v2.0", "token"]:
             return "login"
-        return "arm"
+        return "vault" if self.vault.is_for(call) else "arm"
 
     async def answered(self, call, service, record):
         """The answer after all faults; None drops the connection."""
@@ -94,7 +96,7 @@ class Fake:
                 return None
             if rule and rule["do"] == "latency":
                 await asyncio.sleep(rule["ms"] / 1000)
-            if service in ("arm", "graph", "storage"):
+            if service in ("arm", "graph", "storage", "vault"):
                 if rule and rule["do"] == "expire":
                     text = call.headers.get("Authorization", "")[7:]
                     if text in self.entra.issued:
@@ -133,6 +135,8 @@ class Fake:
             return self.endpoints(call) if call.lower == ["metadata", "endpoints"] else self.entra.answer(call)
         if service == "storage":
             return self.storage.properties(call, *self.storage.target(call))
+        if service == "vault":
+            return self.vault.answer(call)
         if service == "graph":
             return microsoft_graph(call, self.store, self.pager)
         if call.subscription or call.method == "POST":
