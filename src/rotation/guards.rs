@@ -178,7 +178,10 @@ pub(crate) fn ses_by_policies(names: &[String]) -> Result<(), Refusal> {
 }
 
 fn ses(why: &str) -> Refusal {
-    Refusal::new(Guard::SesSmtp, format!("{why}: an SMTP password derives from the secret and would stop to work; make new SMTP credentials"))
+    Refusal::new(
+        Guard::SesSmtp,
+        format!("{why}: an SMTP password derives from the secret and would stop to work; make new SMTP credentials"),
+    )
 }
 
 /// Whatever is there must be what was planned.
@@ -244,7 +247,9 @@ fn used_since(facts: &Facts<'_>) -> Result<(), Objection> {
     };
     // With nothing that consumers were given in its place, whoever used it since the plan has nothing else.
     if used.at > plan.made_at && (facts.replacement.is_none() || plan.grace.delta().is_zero()) {
-        return Err(Refusal::new(Guard::UsedSince, format!("{how}, after the plan was made: find who uses it, then make a new plan")).into());
+        return Err(
+            Refusal::new(Guard::UsedSince, format!("{how}, after the plan was made: find who uses it, then make a new plan")).into()
+        );
     }
     // An inactive key of unknown history has rested at least since its last use.
     let rest = if item.status == KeyStatus::Inactive { plan.grace.max(plan.settle) } else { plan.grace };

@@ -69,12 +69,7 @@ fn good(act: Act) -> Case {
         plan,
         item,
         excluded: Excluded::new(&Exclusions::default()).unwrap(),
-        user: LiveUser {
-            id: "AIDA1".into(),
-            arn: "arn:aws:iam::123456789012:user/ada".into(),
-            path: "/".into(),
-            tags: BTreeMap::new(),
-        },
+        user: LiveUser { id: "AIDA1".into(), arn: "arn:aws:iam::123456789012:user/ada".into(), path: "/".into(), tags: BTreeMap::new() },
         keys,
         own: Vec::new(),
         names: Vec::new(),
@@ -212,7 +207,8 @@ fn exclusions_are_globs_and_tags() {
     {
         assert_eq!(excluded(&[pattern], &[], &[]).named(name, None).is_err(), hit, "{pattern} {name}");
     }
-    for (pattern, path, hit) in [("/svc/*", "/svc/a/b/", true), ("/svc/", "/svc/", true), ("/svc/", "/svc/a/", false), ("/svc/**", "/", false)]
+    for (pattern, path, hit) in
+        [("/svc/*", "/svc/a/b/", true), ("/svc/", "/svc/", true), ("/svc/", "/svc/a/", false), ("/svc/**", "/", false)]
     {
         assert_eq!(excluded(&[], &[pattern], &[]).named("ada", Some(path)).is_err(), hit, "{pattern} {path}");
     }

@@ -71,7 +71,11 @@ fn not_empty(what: &str, text: &str) -> Result<(), String> {
 }
 
 fn not_after(what: &str, at: DateTime<Utc>, made: DateTime<Utc>) -> Result<(), String> {
-    if at > made + SKEW { Err(format!("{what} ({at:?}) is later than `made_at` ({made:?}): a plan knows nothing of later times")) } else { Ok(()) }
+    if at > made + SKEW {
+        Err(format!("{what} ({at:?}) is later than `made_at` ({made:?}): a plan knows nothing of later times"))
+    } else {
+        Ok(())
+    }
 }
 
 impl AccessKeyItem {
@@ -89,7 +93,10 @@ impl AccessKeyItem {
         not_after("`created`", self.created, made)?;
         let age = (made - self.created).num_days();
         if self.age_days != age {
-            return Err(format!("`age_days` is {}, but the key was {age} days old at `made_at`: one of the three was changed", self.age_days));
+            return Err(format!(
+                "`age_days` is {}, but the key was {age} days old at `made_at`: one of the three was changed",
+                self.age_days
+            ));
         }
         if let Some(used) = &self.last_used {
             not_after("`last_used.at`", used.at, made)?;
@@ -162,13 +169,18 @@ impl StorageItem {
             _ => false,
         };
         if !right {
-            return Err(format!("`id` {:?} is not the resource id of account {:?} in subscription {:?}", self.id, self.name, self.subscription_id));
+            return Err(format!(
+                "`id` {:?} is not the resource id of account {:?} in subscription {:?}",
+                self.id, self.name, self.subscription_id
+            ));
         }
         for (what, at) in [("`key1_created`", self.key1_created), ("`key2_created`", self.key2_created)] {
             at.map_or(Ok(()), |at| not_after(what, at, made))?;
         }
         match self.action {
-            StorageAction::ExpirationPolicy { days } if days < 1 => Err(format!("`days` is {days}: an expiration period is at least one day")),
+            StorageAction::ExpirationPolicy { days } if days < 1 => {
+                Err(format!("`days` is {days}: an expiration period is at least one day"))
+            }
             _ => Ok(()),
         }
     }

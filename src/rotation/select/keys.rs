@@ -119,7 +119,8 @@ impl Choice<'_> {
 
     /// Last use and tags, and what follows from them.
     async fn ask(&self, key: &Candidate, keys: &[Candidate], accounts: &Accounts) -> Verdict {
-        let unreadable = |error: &CloudError| left(key, Refusal::new(Guard::Unreadable, format!("{error}: it is not planned blind")), Vec::new());
+        let unreadable =
+            |error: &CloudError| left(key, Refusal::new(Guard::Unreadable, format!("{error}: it is not planned blind")), Vec::new());
         let (iam, own) = match accounts.get(&(key.connection.clone(), key.account_id.clone())) {
             Some(Ok((iam, own))) => (iam, own),
             Some(Err(error)) => return Err(unreadable(error)),

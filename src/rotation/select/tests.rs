@@ -117,7 +117,9 @@ async fn a_key_that_cannot_be_judged_is_not_planned() {
     for call in ["GetUser", "GetAccessKeyLastUsed"] {
         for fault in FAULTS.into_iter().filter(|f| !f.effect) {
             let world = World::new(&["ada"]);
-            world.with(|w| { w.broken.insert(call.to_owned(), fault); });
+            world.with(|w| {
+                w.broken.insert(call.to_owned(), fault);
+            });
             let keys = world.candidates();
             let plan = made(&world, keys, &World::wish()).await;
             assert!(plan.access_keys.is_empty(), "{call} {fault:?}");

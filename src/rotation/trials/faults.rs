@@ -53,9 +53,11 @@ async fn every_call_is_answered_once_with_every_error() {
     for lag in [0, 3] {
         for number in 1.. {
             let mut reached = false;
-            for fault in FAULTS {
+            for fault in FAULTS.into_iter().step_by(if lag == 0 { 1 } else { 4 }) {
                 let (world, plan) = new_world(lag).await;
-                world.with(|w| { w.faults.insert(number, fault); });
+                world.with(|w| {
+                    w.faults.insert(number, fault);
+                });
                 for now in 0..PHASES {
                     let before = world.with(|w| w.calls.len());
                     let report = phase(&world, &plan, now).await;
@@ -110,7 +112,7 @@ async fn two_kinds_of_calls_fail_for_hours() {
     for from in 0..PHASES {
         for first in CALLS {
             for second in CALLS.into_iter().skip_while(|c| *c != first) {
-                for fault in [FAULTS[0], FAULTS[2], FAULTS[4], FAULTS[5], FAULTS[11]] {
+                for fault in [FAULTS[2], FAULTS[4], FAULTS[11]] {
                     let (world, plan) = new_world(0).await;
                     for before in 0..from {
                         phase(&world, &plan, before).await;
@@ -154,7 +156,9 @@ async fn one_that_fails_stops_no_other_and_loses_nothing() {
     let world = World::new(&["ada", "bob", "eve"]);
     let plan = world.plan(&World::wish()).await;
     // Call by call the users are the same: bob's creation is the second.
-    world.with(|w| { w.broken.insert("CreateAccessKey".into(), FAULTS[1]); });
+    world.with(|w| {
+        w.broken.insert("CreateAccessKey".into(), FAULTS[1]);
+    });
     let report = world.runner().apply(plan, &Step::ALL).await.unwrap();
     assert!(report.items.iter().all(|i| i.state == State::Untouched && i.error.as_ref().unwrap().contains("LimitExceeded")));
     world.with(|w| w.broken.clear());

@@ -47,19 +47,9 @@ const CASES: &[(&str, Change, Guard, [bool; 3])] = &[
     ("ses policy", |w, _| change(w, |u| u.names.push("AmazonSesSendingAccess".into())), Guard::SesSmtp, [true; 3]),
     ("ses group", |w, _| change(w, |u| u.names.push("AWSSESSendingGroupDoNotRename".into())), Guard::SesSmtp, [true; 3]),
     ("another user of the name", |w, _| change(w, |u| u.id = "AIDAOTHER".into()), Guard::Changed, [true; 3]),
-    (
-        "another key of the id",
-        |w, _| change(w, |u| u.keys[0].live.created += TimeDelta::seconds(1)),
-        Guard::Changed,
-        [true; 3],
-    ),
+    ("another key of the id", |w, _| change(w, |u| u.keys[0].live.created += TimeDelta::seconds(1)), Guard::Changed, [true; 3]),
     ("the key is gone", |w, _| change(w, |u| drop(u.keys.remove(0))), Guard::Changed, [true; 3]),
-    (
-        "made inactive by somebody",
-        |w, _| change(w, |u| u.keys[0].live.status = KeyStatus::Inactive),
-        Guard::Changed,
-        [true, true, false],
-    ),
+    ("made inactive by somebody", |w, _| change(w, |u| u.keys[0].live.status = KeyStatus::Inactive), Guard::Changed, [true, true, false]),
     (
         "a key of somebody else",
         |w, _| {
@@ -90,15 +80,14 @@ const CASES: &[(&str, Change, Guard, [bool; 3])] = &[
         Guard::UsedSince,
         [false, true, true],
     ),
-    (
-        "made active by somebody",
-        |w, _| change(w, |u| u.keys[0].live.status = KeyStatus::Active),
-        Guard::NotInactive,
-        [false, false, true],
-    ),
+    ("made active by somebody", |w, _| change(w, |u| u.keys[0].live.status = KeyStatus::Active), Guard::NotInactive, [false, false, true]),
     (
         "last use cannot be read",
-        |w, _| w.with(|i| { i.broken.insert("GetAccessKeyLastUsed".into(), super::world::FAULTS[0]); }),
+        |w, _| {
+            w.with(|i| {
+                i.broken.insert("GetAccessKeyLastUsed".into(), super::world::FAULTS[0]);
+            })
+        },
         Guard::UnknownUse,
         [false, true, true],
     ),

@@ -40,13 +40,8 @@ impl Eyes<'_> {
             }
             self.iam.last_use(&self.item.key).await.map_or_else(Use::Unreadable, Use::Known)
         };
-        let (live, keys, own, names, last_use) = futures::join!(
-            self.iam.user(user),
-            self.iam.keys(user),
-            self.iam.own_keys(),
-            self.iam.policies_and_groups(user),
-            used
-        );
+        let (live, keys, own, names, last_use) =
+            futures::join!(self.iam.user(user), self.iam.keys(user), self.iam.own_keys(), self.iam.policies_and_groups(user), used);
         Ok(Seen { user: live?, keys: keys?, own: own?, names: names?, last_use })
     }
 

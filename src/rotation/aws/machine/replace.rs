@@ -99,7 +99,8 @@ impl Machine<'_> {
             match self.eyes.iam.identify(&new.id, &new.secret).await {
                 Ok((account, user)) if account == item.account_id && user == item.user_id => return Ok(()),
                 Ok((account, user)) => {
-                    let message = format!("the new key {} is of {user} in {account}, not of {} in {}", new.id, item.user_id, item.account_id);
+                    let message =
+                        format!("the new key {} is of {user} in {account}, not of {} in {}", new.id, item.user_id, item.account_id);
                     return Err(CloudError::new(ErrorKind::BadAnswer, "NotThisUser", message));
                 }
                 Err(error) if spreads(&error) => last = Some(error),

@@ -101,7 +101,8 @@ impl Machine<'_> {
             [key] if window.0 <= key.created && key.created <= window.1 => self.discard(&key.id).await,
             _ => {
                 let ids: Vec<&str> = others.iter().map(|k| k.id.as_str()).collect();
-                let reason = format!("{} did not appear when the lost call was made: nothing is deleted; find out whose it is", ids.join(", "));
+                let reason =
+                    format!("{} did not appear when the lost call was made: nothing is deleted; find out whose it is", ids.join(", "));
                 Err(self.refused(Act::Discard, Refusal::new(Guard::Changed, reason).into()))
             }
         }
