@@ -114,7 +114,9 @@ pub(crate) enum Command {
     },
 
     /// List tables, controls, benchmarks, named queries or connections
-    #[command(after_help = "Examples:\n  assay list tables\n  assay list controls --output csv\n  assay list connections")]
+    #[command(
+        after_help = "Examples:\n  assay list tables\n  assay list controls --output csv\n  assay list benchmarks --mod my_mod --all\n  assay list connections"
+    )]
     List(ListArgs),
 
     /// Show a table, control, benchmark or named query
@@ -526,6 +528,14 @@ pub(crate) struct ListArgs {
     #[arg(value_enum)]
     pub(crate) what: ListWhat,
 
+    /// Only what this mod has: controls, benchmarks, queries
+    #[arg(long = "mod", value_name = "NAME")]
+    pub(crate) of_mod: Option<String>,
+
+    /// Benchmarks: also those inside of others
+    #[arg(long)]
+    pub(crate) all: bool,
+
     /// Output format
     #[arg(long, short, value_enum, default_value_t = Format::Table, value_name = "FORMAT")]
     pub(crate) output: Format,
@@ -626,6 +636,7 @@ mod tests {
             "assay control run x --output brief",
             "assay benchmark run cis_v200 --replay x.bundle --progress never",
             "assay list tables --output json",
+            "assay list benchmarks --mod x --all",
             "assay show aws_iam_user --connection a --connection b",
             "assay mod install a b@v1",
             "assay mod install",

@@ -42,6 +42,10 @@ impl Console {
         if failed.is_closed_pipe() {
             return;
         }
+        for (message, hint) in &failed.also {
+            self.line("error", "31", message);
+            hint.iter().for_each(|h| self.hint(h));
+        }
         self.line("error", "31", &failed.message);
         if let Some(hint) = &failed.hint {
             self.hint(hint);

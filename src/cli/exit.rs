@@ -49,12 +49,14 @@ pub(crate) struct Failed {
     pub(crate) message: String,
     /// What to do about it.
     pub(crate) hint: Option<String>,
+    /// What else is wrong: lines and hints, said before.
+    pub(crate) also: Vec<(String, Option<String>)>,
 }
 
 impl Failed {
     /// A failure without a hint.
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Failed {
-        Failed { exit, message: message.into(), hint: None }
+        Failed { exit, message: message.into(), hint: None, also: Vec::new() }
     }
 
     /// Adds a hint.
@@ -109,6 +111,13 @@ impl Failed {
         }
     }
 
+    /// Bad content in several places.
+    pub(crate) fn several(mut errors: Vec<ContentError>) -> Failed {
+        let Some(last) = errors.pop() else { return Failed::internal("no errors where there were some") };
+        let also = errors.into_iter().map(|e| (e.to_string(), e.hint)).collect();
+        Failed { also, ..last.into() }
+    }
+
     /// A bug of ours.
     pub(crate) fn internal(message: &str) -> Failed {
         let message = message.strip_prefix("internal error: ").unwrap_or(message);
@@ -141,6 +150,7 @@ impl From<LoadError> for Failed {
     fn from(error: LoadError) -> Failed {
         match error {
             LoadError::Content(error) => error.into(),
+            LoadError::Several(errors) => Failed::several(errors),
             LoadError::Io { path, source } => Failed::file("read", Path::new(&path), &source),
         }
     }

@@ -12,6 +12,8 @@ pub(crate) enum Source {
     Folder(PathBuf),
     /// A repository and the version asked for; empty: the newest.
     Git { url: String, version: String },
+    /// A repository's files as Powerpipe put them beside the mod that requires them.
+    Beside { folder: PathBuf, url: String },
 }
 
 /// What was brought.
@@ -61,14 +63,14 @@ impl Source {
     pub(crate) fn place(&self) -> String {
         match self {
             Source::Folder(path) => path.display().to_string(),
-            Source::Git { url, .. } => url.clone(),
+            Source::Git { url, .. } | Source::Beside { url, .. } => url.clone(),
         }
     }
 
     /// The version asked for.
     pub(crate) fn requested(&self) -> &str {
         match self {
-            Source::Folder(_) => "",
+            Source::Folder(_) | Source::Beside { .. } => "",
             Source::Git { version, .. } => version,
         }
     }
@@ -76,7 +78,7 @@ impl Source {
     /// Puts the files into `to`, which does not exist yet.
     pub(crate) fn fetch(&self, to: &Path) -> Result<Fetched, Failed> {
         match self {
-            Source::Folder(from) => copy(from, to).map(|()| Fetched::default()),
+            Source::Folder(from) | Source::Beside { folder: from, .. } => copy(from, to).map(|()| Fetched::default()),
             Source::Git { url, version } => clone(url, version, to),
         }
     }

@@ -140,9 +140,7 @@ pub(crate) fn folders() -> Result<Vec<ModFolder>, Failed> {
     let here = Path::new(".");
     if is_mod(here) {
         out.push(ModFolder { folder: std::env::current_dir().map_err(|e| Failed::file("read", here, &e))?, source: None });
-        for vendored in [".powerpipe/mods", ".steampipe/mods"] {
-            vendored_below(Path::new(vendored), Path::new(""), VENDORED_DEPTH, &mut out);
-        }
+        out.extend(beside(here));
     }
     let mut seen = BTreeSet::new();
     for store in Store::all() {
@@ -158,6 +156,15 @@ pub(crate) fn folders() -> Result<Vec<ModFolder>, Failed> {
         }
     }
     Ok(out)
+}
+
+/// What Powerpipe installed for the mod in a folder.
+pub(crate) fn beside(folder: &Path) -> Vec<ModFolder> {
+    let mut out = Vec::new();
+    for hidden in [".powerpipe/mods", ".steampipe/mods"] {
+        vendored_below(&folder.join(hidden), Path::new(""), VENDORED_DEPTH, &mut out);
+    }
+    out
 }
 
 fn vendored_below(root: &Path, below: &Path, depth: usize, out: &mut Vec<ModFolder>) {

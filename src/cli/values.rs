@@ -25,7 +25,9 @@ pub(crate) fn type_name(field: &Field) -> String {
         DataType::UInt32 | DataType::Int64 | DataType::UInt64 => "int8",
         DataType::Float16 | DataType::Float32 => "float4",
         DataType::Float64 => "float8",
-        DataType::Decimal32(..) | DataType::Decimal64(..) | DataType::Decimal128(..) | DataType::Decimal256(..) => "numeric",
+        DataType::Decimal32(..) | DataType::Decimal64(..) | DataType::Decimal128(..) | DataType::Decimal256(..) | DataType::LargeUtf8 => {
+            "numeric"
+        }
         DataType::Timestamp(_, Some(_)) => "timestamptz",
         DataType::Timestamp(_, None) => "timestamp",
         DataType::Date32 | DataType::Date64 => "date",
@@ -48,7 +50,8 @@ pub(crate) fn is_json(field: &Field) -> bool {
 
 /// Numbers stand at the right of their column.
 pub(crate) fn is_numeric(field: &Field) -> bool {
-    field.data_type().is_numeric()
+    // The engine's numerics of any length are texts.
+    field.data_type().is_numeric() || *field.data_type() == DataType::LargeUtf8
 }
 
 fn extension(field: &Field) -> Option<&str> {
@@ -149,7 +152,7 @@ pub(crate) fn json(field: &Field, array: &dyn Array, row: usize) -> Value {
         DataType::Boolean => Value::Bool(array.as_boolean().value(row)),
         DataType::UInt64 => Value::from(array.as_primitive::<UInt64Type>().value(row)),
         kind if kind.is_integer() => text_of(array, row).parse::<i64>().map_or(Value::Null, Value::from),
-        kind if kind.is_numeric() => {
+        kind if kind.is_numeric() || *kind == DataType::LargeUtf8 => {
             let text = text_of(array, row);
             match serde_json::from_str(&text) {
                 Ok(number @ Value::Number(_)) => number,
@@ -348,7 +351,7 @@ fn list_text(values: &ArrayRef, out: &mut String) {
             out.push_str("NULL");
             continue;
         }
-        let item = text_of(values.as_ref(), row);
+        let item = inner_text(values.as_ref(), row);
         let nested = values.data_type().is_list();
         let special = |c: char| c.is_ascii_whitespace() || matches!(c, '{' | '}' | '"' | '\\' | ',');
         if !nested && (item.is_empty() || item.eq_ignore_ascii_case("null") || item.contains(special)) {
@@ -358,6 +361,14 @@ fn list_text(values: &ArrayRef, out: &mut String) {
         }
     }
     out.push('}');
+}
+
+/// The text form of a value in a list or record, where booleans are letters.
+fn inner_text(array: &dyn Array, row: usize) -> String {
+    match array.data_type() {
+        DataType::Boolean => (if array.as_boolean().value(row) { "t" } else { "f" }).to_owned(),
+        _ => text_of(array, row),
+    }
 }
 
 fn list_json(item: &Field, values: &ArrayRef) -> Value {
@@ -374,7 +385,7 @@ fn record_text(array: &dyn Array, row: usize, out: &mut String) {
         if column.is_null(row) {
             continue;
         }
-        let item = text_of(column.as_ref(), row);
+        let item = inner_text(column.as_ref(), row);
         let special = |c: char| c.is_ascii_whitespace() || matches!(c, '(' | ')' | '"' | '\\' | ',');
         if item.is_empty() || item.contains(special) {
             quoted(&item, out);

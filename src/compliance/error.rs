@@ -22,6 +22,9 @@ pub enum LoadError {
     /// A file in it is bad.
     #[error(transparent)]
     Content(#[from] ContentError),
+    /// Several things in it are bad; by file and place.
+    #[error("{} problems, the first is {}", .0.len(), .0.first().map(ToString::to_string).unwrap_or_default())]
+    Several(Vec<ContentError>),
     /// It or a file in it cannot be read.
     #[error("cannot read {path}: {source}")]
     Io {
@@ -30,6 +33,15 @@ pub enum LoadError {
         /// The system's answer.
         source: std::io::Error,
     },
+}
+
+impl LoadError {
+    /// Errors by file and place, each once. `None`: there are none.
+    pub(crate) fn of(mut errors: Vec<ContentError>) -> Option<LoadError> {
+        errors.sort_by(|a, b| (&a.file, a.line, a.column, &a.message).cmp(&(&b.file, b.line, b.column, &b.message)));
+        errors.dedup();
+        if errors.len() > 1 { Some(LoadError::Several(errors)) } else { errors.pop().map(LoadError::Content) }
+    }
 }
 
 /// What was asked for cannot be selected.

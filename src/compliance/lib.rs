@@ -24,7 +24,7 @@ mod yaml;
 pub use error::{ContentError, LoadError, SelectError};
 pub use library::{Item, Library, NamedQuery};
 pub use model::{Child, Control, Group, Leaf, Param, Place, Query, QueryRef, Severity, Tags};
-pub use mods::{LoadedMods, ModFolder, ModInfo, ModRequirement, ModValue, read_mod, read_mod_values};
+pub use mods::{Checked, LoadedMods, ModFolder, ModInfo, ModRequirement, ModValue, SqlProblem, read_mod, read_mod_values};
 pub use plan::{Evaluation, Plan, PlanChild, PlanControl, PlanGroup, Request, TargetKind};
 pub use result::{
     Completeness, ControlResult, Counts, Coverage, Findings, Gap, GroupResult, Outcome, ROOT_GROUP, ResultChild, ResultRow, RunResult,

@@ -6,8 +6,8 @@ use crate::index::Index;
 use crate::mods::{self, Kind};
 use crate::yaml::{self, error_at};
 use crate::{
-    Child, ContentError, Control, Group, Leaf, LoadError, LoadedMods, ModFolder, ModValue, Param, Place, Query, QueryRef, SelectError,
-    TargetKind, args, embedded,
+    Checked, Child, ContentError, Control, Group, Leaf, LoadError, LoadedMods, ModFolder, ModValue, Param, Place, Query, QueryRef,
+    SelectError, SqlProblem, TargetKind, args, embedded,
 };
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -138,7 +138,16 @@ impl Library {
         self.problems(true).into_iter().next().map_or(Ok(()), |e| Err(e.into()))
     }
 
-    fn add_mods(&mut self, folders: &[ModFolder], values: &[ModValue]) -> Result<(), LoadError> {
+    /// Looks over the first of some mods, which the others go with, before it is used; `sql` looks at the syntax of a statement.
+    ///
+    /// # Errors
+    /// A folder or a file in it cannot be read.
+    pub fn check_mod(&self, mods: &[ModFolder], sql: &(dyn Fn(&str) -> Result<(), SqlProblem> + Sync)) -> Result<Checked, LoadError> {
+        mods::check(mods, self.outside()?, sql)
+    }
+
+    /// What mods can name beside their own.
+    fn outside(&self) -> Result<BTreeSet<(Kind, String)>, ContentError> {
         let index = self.index()?;
         let mut outside = BTreeSet::new();
         for id in self.controls.keys() {
@@ -146,7 +155,11 @@ impl Library {
         }
         outside.extend(index.leaves.keys().map(|id| (Kind::Control, id.clone())));
         outside.extend(index.groups.keys().map(|id| (Kind::Benchmark, id.clone())));
-        let loaded = mods::load(folders, values, outside)?;
+        Ok(outside)
+    }
+
+    fn add_mods(&mut self, folders: &[ModFolder], values: &[ModValue]) -> Result<(), LoadError> {
+        let loaded = mods::load(folders, values, self.outside()?)?;
         self.mods = loaded.about;
         self.queries.extend(loaded.queries.into_iter().map(|q| (q.id.clone(), Arc::new(q))));
         for group in loaded.groups {
@@ -246,6 +259,14 @@ impl Library {
     /// A file is bad.
     pub fn benchmarks(&self) -> Result<Vec<Arc<Group>>, ContentError> {
         Ok(self.index()?.roots())
+    }
+
+    /// All benchmarks and the groups inside them, by id.
+    ///
+    /// # Errors
+    /// A file is bad.
+    pub fn groups(&self) -> Result<Vec<Arc<Group>>, ContentError> {
+        Ok(self.index()?.groups.values().cloned().collect())
     }
 
     /// All leaves, by id.
@@ -440,23 +461,21 @@ impl Library {
                 return out;
             }
         };
+        let of_user: BTreeSet<&str> = self.benchmarks.values().filter(|s| s.user).map(|s| &*s.path).collect();
+        let is_user = |place: &Place| of_user.contains(&*place.file);
         for group in index.groups.values() {
-            if only_user && !self.is_user(&group.place) {
+            if only_user && !is_user(&group.place) {
                 continue;
             }
             out.extend(group.children.iter().filter_map(|c| self.follow(c).err()));
         }
         for leaf in index.leaves.values() {
-            let user = self.is_user(&leaf.place);
+            let user = is_user(&leaf.place);
             if user || !only_user {
                 out.extend(self.check_leaf(leaf, user).err());
             }
         }
         out
-    }
-
-    fn is_user(&self, place: &Place) -> bool {
-        self.benchmarks.values().any(|s| s.user && *s.path == *place.file)
     }
 
     fn check_leaf(&self, leaf: &Leaf, strict: bool) -> Result<(), ContentError> {

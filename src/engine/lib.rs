@@ -22,6 +22,7 @@ mod session;
 pub mod shapes;
 mod slices;
 
+pub use dialect::check_syntax;
 pub use error::EngineError;
 pub use query_log::{Failure, QueryLog, TableRead};
 pub use session::{Arg, Engine, Query, Settings};

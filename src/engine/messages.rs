@@ -276,7 +276,8 @@ fn types(text: &str) -> String {
         let (name, after) = rest.split_at(word);
         rest = after;
         out.push_str(match name {
-            "Utf8" | "Utf8View" | "LargeUtf8" => "text",
+            "Utf8" | "Utf8View" => "text",
+            "LargeUtf8" => "numeric",
             "Int64" | "UInt64" => "bigint",
             "Int32" | "UInt32" => "integer",
             "Int16" | "Int8" | "UInt8" | "UInt16" => "smallint",

@@ -2,6 +2,7 @@
 //!
 //! Owns: DataFusion's settings, and the way of a statement from text to stream. Refuses: statements that do anything but read.
 
+use crate::dialect::depth::{Deep, deep};
 use crate::ordered::OrderPartitions;
 use crate::schemas::{CATALOG, Shared, Statement};
 use crate::slices::SliceBeforeLists;
@@ -110,6 +111,11 @@ impl Engine {
     /// # Errors
     /// The statement is wrong.
     pub async fn query(&self, sql: &str, args: &[Arg]) -> Result<Query, EngineError> {
+        // Boxed, and polled on a stack of its own: statements nest.
+        Deep::new(self.start(sql, args)).await
+    }
+
+    async fn start(&self, sql: &str, args: &[Arg]) -> Result<Query, EngineError> {
         let statement = Statement::new(Arc::clone(&self.shared));
         let session = statement.session(&self.shared.default_schema);
         let plan = dialect::plan(&session, sql, args).await?;
@@ -120,7 +126,7 @@ impl Engine {
         }
         let plan = session.create_physical_plan(&plan).await?;
         let schema = plan.schema();
-        let rows = start(plan, session.task_ctx());
+        let rows = execute(plan, session.task_ctx());
         let rows = Answered::new(rows, Arc::clone(&statement.log));
         let stream = Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&schema), rows));
         Ok(Query { schema, stream, log: statement.log })
@@ -193,10 +199,23 @@ fn config(default_schema: &str) -> SessionConfig {
 }
 
 /// Starts a plan at the first poll: some operators spawn their inputs as soon as they are executed.
-fn start(plan: Arc<dyn ExecutionPlan>, context: Arc<datafusion::execution::TaskContext>) -> SendableRecordBatchStream {
+fn execute(plan: Arc<dyn ExecutionPlan>, context: Arc<datafusion::execution::TaskContext>) -> SendableRecordBatchStream {
     let schema = plan.schema();
+    let is_deep = height(plan.as_ref()) > SHALLOW;
     let rows = stream::once(async move { execute_stream(plan, context) }).try_flatten();
+    if !is_deep {
+        return Box::pin(RecordBatchStreamAdapter::new(schema, rows));
+    }
+    let mut rows = Box::pin(rows);
+    let rows = stream::poll_fn(move |cx| deep(|| rows.as_mut().poll_next(cx)));
     Box::pin(RecordBatchStreamAdapter::new(schema, rows))
+}
+
+/// Operators above one another that fit on any stack when they poll each other.
+const SHALLOW: usize = 24;
+
+fn height(plan: &dyn ExecutionPlan) -> usize {
+    deep(|| 1 + plan.children().into_iter().map(|child| height(child.as_ref())).max().unwrap_or(0))
 }
 
 /// Rows of a query, held back while nobody could be asked for them: a count of zero from no credentials is not an answer.

@@ -1,12 +1,14 @@
 //! PostgreSQL's canonical text of jsonb: keys by length, then bytes; `": "` and `", "` between parts. Equal documents have equal text.
 
+mod bytes;
 mod node;
 mod number;
 mod parse;
 
+pub use bytes::{end_of_string, end_of_value};
 pub use node::{Node, cmp_keys, unquote, write_string};
 pub use number::canonical as canonical_number;
-pub use parse::{SyntaxError, parse};
+pub use parse::{SyntaxError, check, parse};
 
 use serde_json::Value;
 

@@ -93,15 +93,15 @@ fn a_folder_is_installed_run_and_removed() {
 
     let listed = place.run(&["mod", "list", "-o", "csv"]).out();
     assert!(listed.contains("\nsmall,,2,2,1,"), "{listed}");
-    assert!(place.run(&["list", "controls", "-o", "csv"]).out().contains("\nsmall.control.good,low,,Good\n"));
+    assert!(place.run(&["list", "controls", "-o", "csv"]).out().contains("\nsmall.control.good,low,,Good,small\n"));
     assert!(
         place
             .run(&["list", "queries", "-o", "csv"])
             .out()
-            .contains("\nsmall.query.judged,\"limit=10 words=[\"\"x\"\",\"\"y\"\"] flag=true\",Judged\n")
+            .contains("\nsmall.query.judged,\"limit=10 words=[\"\"x\"\",\"\"y\"\"] flag=true\",Judged,small\n")
     );
     let roots = place.run(&["list", "benchmarks", "-o", "csv"]).out();
-    assert!(roots.contains("\nsmall.benchmark.all,3,Everything\n") && !roots.contains("inner"), "{roots}");
+    assert!(roots.contains("\nsmall.benchmark.all,3,Everything,small\n") && !roots.contains("inner"), "{roots}");
     for id in ["small.query.judged", "query.judged"] {
         let text = place.run(&["show", id]).out();
         assert!(text.starts_with("Query small.query.judged\nJudged\n") && text.contains("\nSQL (small.query.judged)\n"), "{text}");

@@ -3,15 +3,15 @@
 
     python3 tests/sql/make_expected.py [FILE…]
 
-Starts a temporary PostgreSQL (the binaries of `pg_config --bindir`, or PGBIN), runs every block of every file and writes what the server
+Starts a temporary PostgreSQL 15 (Debian's binaries, those of `pg_config --bindir`, or PGBIN), runs every block of every file and writes what the server
 answered below the block. Nothing below a `----` is ever written by hand. PostgreSQL refuses to run as root: then it runs as `nobody`.
 
 A file is a list of blocks, separated by blank lines; lines that begin with # are comments.
 
-    table NAME              query                       query differs WHY
+    table NAME              query                       query differs SLUG
     SELECT …                SELECT …                    SELECT …
                             ----                        ----
-                            column names                our answer is known to be another, and docs/postgresql.md says so
+                            column names                our answer is known to be another: an entry of differences.txt
                             rows, as COPY writes them
 
     control NAME [parameter=value …]
@@ -34,13 +34,28 @@ HERE = pathlib.Path(__file__).resolve().parent
 NOW = "timestamptz '2024-03-10 12:34:56.789+00'"
 
 
+MAJOR = 15
+INSTALL = ("PostgreSQL is not installed, and its answers are what is tested: install it (Debian: `apt-get install postgresql`), "
+           "or name the folder of its binaries with PGBIN")
+
+
 def bindir():
+    """The folder of initdb and postgres: PGBIN, else version 15 where several are installed; ends with how to install it where none is."""
     if os.environ.get("PGBIN"):
         return pathlib.Path(os.environ["PGBIN"])
-    found = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name))
-    if found:
-        return found[-1]
-    return pathlib.Path(subprocess.run(["pg_config", "--bindir"], capture_output=True, text=True, check=True).stdout.strip())
+    found = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda p: (p.parts[-3] == str(MAJOR), float(p.parts[-3])))
+    found = [p.parent for p in found]
+    if not found and shutil.which("pg_config"):
+        found = [pathlib.Path(subprocess.run(["pg_config", "--bindir"], capture_output=True, text=True, check=True).stdout.strip())]
+    if not found or not (found[-1] / "initdb").exists() or not (found[-1] / "psql").exists():
+        sys.exit(INSTALL)
+    return found[-1]
+
+
+def major(folder):
+    """Major version of the binaries in a folder."""
+    said = subprocess.run([str(folder / "postgres"), "--version"], capture_output=True, text=True, check=True).stdout
+    return int(re.search(r"(\d+)(\.\d+|devel|beta\d|rc\d)", said)[1])
 
 
 class Server:

@@ -23,9 +23,9 @@ pub(crate) async fn exec(global: &Global, console: Console, args: &ListArgs) -> 
     let config = || if global.demo { Ok(Config::default()) } else { Config::load(global.config.as_deref()) };
     let (columns, rows) = match args.what {
         ListWhat::Tables => tables(&session::catalog(&config()?)?, "")?,
-        ListWhat::Controls => controls(&session::library(&config()?, &[])?)?,
-        ListWhat::Benchmarks => benchmarks(&session::library(&config()?, &[])?)?,
-        ListWhat::Queries => queries(&session::library(&config()?, &[])?)?,
+        ListWhat::Controls => controls(&library(&config()?, args)?, args)?,
+        ListWhat::Benchmarks => benchmarks(&library(&config()?, args)?, args)?,
+        ListWhat::Queries => queries(&library(&config()?, args)?, args)?,
         ListWhat::Connections => connections(&Session::open(global, console).await?.cloud),
     };
     let look = Look { format: args.output, header: true, separator: b',', color: console.color_stdout };
@@ -57,19 +57,49 @@ pub(crate) fn tables(catalog: &Catalog, pattern: &str) -> Result<Listing, Failed
     Ok((&["table", "about"], rows))
 }
 
-fn controls(library: &Library) -> Result<Listing, Failed> {
-    let controls = library.controls()?;
-    let row = |c: &Arc<assay_compliance::Control>| vec![c.id.clone(), c.severity.to_string(), c.service.clone(), c.title.clone()];
-    Ok((&["control", "severity", "service", "title"], controls.iter().map(row).collect()))
+/// The library; a mod that is asked for must be there.
+fn library(config: &Config, args: &ListArgs) -> Result<Library, Failed> {
+    let library = session::library(config, &[])?;
+    let mods = &library.mods().mods;
+    match &args.of_mod {
+        Some(name) if !mods.iter().any(|m| m.name == *name) => {
+            let known: Vec<&str> = mods.iter().map(|m| m.name.as_str()).collect();
+            let hint = if known.is_empty() {
+                "there are no mods; `assay mod install` brings some".to_owned()
+            } else {
+                format!("mods: {}", known.join(", "))
+            };
+            Err(Failed::new(Exit::Content, format!("there is no mod '{name}'")).hint(hint))
+        }
+        _ => Ok(library),
+    }
 }
 
-fn benchmarks(library: &Library) -> Result<Listing, Failed> {
+/// The mod of an id; empty: it is no mod's.
+fn mod_of(id: &str) -> &str {
+    if id.split('.').count() == 3 { id.split('.').next().unwrap_or_default() } else { "" }
+}
+
+fn wanted(args: &ListArgs, id: &str) -> bool {
+    args.of_mod.as_deref().is_none_or(|name| name == mod_of(id))
+}
+
+fn controls(library: &Library, args: &ListArgs) -> Result<Listing, Failed> {
+    let row = |c: &Arc<assay_compliance::Control>| {
+        vec![c.id.clone(), c.severity.to_string(), c.service.clone(), c.title.clone(), mod_of(&c.id).to_owned()]
+    };
+    let rows = library.controls()?.iter().filter(|c| wanted(args, &c.id)).map(row).collect();
+    Ok((&["control", "severity", "service", "title", "mod"], rows))
+}
+
+fn benchmarks(library: &Library, args: &ListArgs) -> Result<Listing, Failed> {
+    let groups = if args.all { library.groups()? } else { library.benchmarks()? };
     let mut rows = Vec::new();
-    for group in library.benchmarks()? {
+    for group in groups.iter().filter(|g| wanted(args, &g.id)) {
         let leaves = count_leaves(library, &group.children)?;
-        rows.push(vec![group.id.clone(), leaves.to_string(), group.title.clone()]);
+        rows.push(vec![group.id.clone(), leaves.to_string(), group.title.clone(), mod_of(&group.id).to_owned()]);
     }
-    Ok((&["benchmark", "controls", "title"], rows))
+    Ok((&["benchmark", "controls", "title", "mod"], rows))
 }
 
 fn count_leaves(library: &Library, children: &[Child]) -> Result<usize, Failed> {
@@ -83,20 +113,20 @@ fn count_leaves(library: &Library, children: &[Child]) -> Result<usize, Failed> 
     Ok(sum)
 }
 
-fn queries(library: &Library) -> Result<Listing, Failed> {
+fn queries(library: &Library, args: &ListArgs) -> Result<Listing, Failed> {
     let mut rows = Vec::new();
-    for control in library.controls()? {
+    for control in library.controls()?.iter().filter(|c| wanted(args, &c.id)) {
         // A query is named after the control that has the SQL; controls that share it are not listed again.
         let query = library.query(&control.id)?;
         if query.name == control.id {
             let params = parameters(&query.params);
-            rows.push(vec![query.name, params, control.title.clone()]);
+            rows.push(vec![query.name, params, control.title.clone(), mod_of(&control.id).to_owned()]);
         }
     }
-    for query in library.mod_queries() {
-        rows.push(vec![query.id.clone(), parameters(&query.params), query.title.clone()]);
+    for query in library.mod_queries().filter(|q| wanted(args, &q.id)) {
+        rows.push(vec![query.id.clone(), parameters(&query.params), query.title.clone(), mod_of(&query.id).to_owned()]);
     }
-    Ok((&["query", "parameters", "title"], rows))
+    Ok((&["query", "parameters", "title", "mod"], rows))
 }
 
 fn parameters(params: &[Param]) -> String {

@@ -7,7 +7,8 @@ use crate::exit::{Exit, Failed};
 use crate::fetch::Source;
 use crate::mods::{self, Locked, Store};
 use crate::output::Look;
-use assay_compliance::{Library, ModFolder, ModInfo, read_mod};
+use assay_compliance::{ContentError, Library, ModFolder, ModInfo, read_mod};
+use assay_engine::EngineError;
 use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 
@@ -52,9 +53,21 @@ fn fetch_all(console: Console, store: &Store, mut wanted: VecDeque<Source>) -> R
             continue;
         }
         let about = fetch(console, store, &source)?;
-        wanted.extend(requirements(store, &about)?);
+        let beside = if let Source::Folder(folder) = &source { mods::beside(folder) } else { Vec::new() };
+        wanted.extend(requirements(store, &about)?.into_iter().map(|required| from_beside(required, &beside)));
     }
     Ok(())
+}
+
+/// A repository that Powerpipe has brought already need not be brought again.
+fn from_beside(required: Source, beside: &[ModFolder]) -> Source {
+    let Source::Git { url, .. } = &required else { return required };
+    let bare = |source: &str| source.rsplit_once('@').map_or(source, |(place, _)| place).trim_end_matches(".git").to_owned();
+    let wanted = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest).trim_end_matches(".git");
+    match beside.iter().find(|m| m.source.as_deref().is_some_and(|s| bare(s) == wanted)) {
+        Some(found) => Source::Beside { folder: found.folder.clone(), url: url.clone() },
+        None => required,
+    }
 }
 
 /// What a mod requires and the store does not have.
@@ -81,6 +94,7 @@ fn fetch(console: Console, store: &Store, source: &Source) -> Result<ModInfo, Fa
     let fetched = source.fetch(&fresh.0);
     console.status("");
     let fetched = fetched?;
+    check(console, store, &fresh.0)?;
     let about = read_mod(&fresh.0)?;
     if !mods::is_name(&about.name) {
         return Err(Failed::new(Exit::Content, format!("a mod cannot be called '{}'", about.name)));
@@ -102,6 +116,39 @@ fn fetch(console: Console, store: &Store, source: &Source) -> Result<ModInfo, Fa
     store.remember(entry)?;
     about.notice.iter().for_each(|n| console.notice(n));
     Ok(ModInfo { folder: place, ..about })
+}
+
+/// Looks a mod over: what is wrong with it is said at once, and errors end the installation.
+fn check(console: Console, store: &Store, folder: &Path) -> Result<(), Failed> {
+    let mut folders = vec![ModFolder { folder: folder.to_owned(), source: None }];
+    for entry in store.locked()? {
+        let other = store.of(&entry.name);
+        if mods::is_mod(&other) {
+            folders.push(ModFolder { folder: other, source: Some(entry.source) });
+        }
+    }
+    let syntax = |sql: &str| match assay_engine::check_syntax(sql) {
+        Err(EngineError::Sql { message, at, .. }) => Err((at, message)),
+        Err(other) => Err((None, other.to_string())),
+        Ok(()) => Ok(()),
+    };
+    // Installed ones that are bad by now do not keep another from being installed.
+    let library = Library::embedded();
+    let checked = library.check_mod(&folders, &syntax).or_else(|_| library.check_mod(&folders[..1], &syntax))?;
+    // Files are named as they are in the mod, not where they lie for the moment.
+    let root = format!("{}/", folder.display());
+    checked.warnings.iter().for_each(|w| console.warning(&w.replace(&root, "")));
+    if checked.errors.is_empty() {
+        return Ok(());
+    }
+    let shown = |text: &str| text.replace(&root, "");
+    let errors = checked.errors.into_iter().map(|e| ContentError {
+        file: shown(&e.file),
+        hint: e.hint.as_deref().map(shown),
+        message: shown(&e.message),
+        ..e
+    });
+    Err(Failed::several(errors.collect()))
 }
 
 fn described(about: &ModInfo, entry: &Locked) -> String {

@@ -1,13 +1,16 @@
 //! Evaluates expressions: operators, traversals, `for`, and the names they use. Every error has the place of its expression.
 
+use super::check::NEEDS;
 use super::functions::{self, Wrong};
 use super::module::{Kind, World};
 use super::source::Source;
 use super::template::{self, Style};
+use super::types;
 use super::value::{Thing, Value};
 use crate::error::did_you_mean;
 use crate::yaml::error_at;
 use crate::{ContentError, Place};
+use bigdecimal::ToPrimitive as _;
 use hcl_edit::Span;
 use hcl_edit::expr::{
     BinaryOp, BinaryOperator, Expression, ForExpr, FuncCall, Object, ObjectKey, Traversal, TraversalOperator, UnaryOperator,
@@ -124,10 +127,16 @@ impl<'w> Evaluator<'w> {
             Expression::Parenthesis(p) => self.expr(frame, p.inner())?,
             Expression::Variable(name) => self.variable(frame, name.as_str(), expr.span())?,
             Expression::Conditional(c) => {
-                if self.boolean(frame, &c.cond_expr, "a condition")? {
-                    self.expr(frame, &c.true_expr)?
-                } else {
-                    self.expr(frame, &c.false_expr)?
+                let holds = self.boolean(frame, &c.cond_expr, "a condition")?;
+                let (taken, other) = if holds { (&c.true_expr, &c.false_expr) } else { (&c.false_expr, &c.true_expr) };
+                let value = self.expr(frame, taken)?;
+                // Both sides become one type, so that `x ? 1 : "a"` is text. A side that cannot be evaluated does not count.
+                match self.expr(frame, other) {
+                    Ok(other) if other.kind() != value.kind() || matches!(value, Value::List(_) | Value::Map(_)) => {
+                        let both = types::unified(vec![value, other]).unwrap_or_else(|as_they_are| as_they_are);
+                        both.into_iter().next().unwrap_or(Value::Null)
+                    }
+                    _ => value,
                 }
             }
             Expression::FuncCall(call) => self.call(frame, call, expr.span())?,
@@ -182,9 +191,16 @@ impl<'w> Evaluator<'w> {
     fn object(&self, frame: &Frame<'_>, object: &Object) -> Result<Value, ContentError> {
         let mut map = BTreeMap::new();
         for (key, value) in object {
-            let key = match key {
-                ObjectKey::Ident(ident) => ident.as_str().to_owned(),
-                ObjectKey::Expression(e) => self.text(frame, e, "a key")?.to_string(),
+            let repeated = &frame.source.repeated;
+            let span = match key {
+                ObjectKey::Ident(ident) => ident.span(),
+                ObjectKey::Expression(e) => e.span(),
+            };
+            let original = if repeated.is_empty() { None } else { span.and_then(|s| repeated.get(&s.start)) };
+            let key = match (original, key) {
+                (Some(name), _) => name.clone(),
+                (None, ObjectKey::Ident(ident)) => ident.as_str().to_owned(),
+                (None, ObjectKey::Expression(e)) => self.text(frame, e, "a key")?.to_string(),
             };
             map.insert(key, self.expr(frame, value.expr())?);
         }
@@ -263,14 +279,22 @@ impl<'w> Evaluator<'w> {
                         return Ok(Value::Int(whole));
                     }
                 }
-                let (a, b) = (a.as_f64().unwrap_or_default(), b.as_f64().unwrap_or_default());
-                Value::number(match operator {
-                    B::Plus => a + b,
-                    B::Minus => a - b,
-                    B::Mul => a * b,
-                    B::Div => a / b,
-                    _ => a % b,
-                })
+                // As decimals, so that 0.1 + 0.2 is 0.3.
+                let number = match (a.as_decimal(), b.as_decimal()) {
+                    (Some(a), Some(b)) => match operator {
+                        B::Plus => a + b,
+                        B::Minus => a - b,
+                        B::Mul => a * b,
+                        B::Div => a / b,
+                        _ => a % b,
+                    }
+                    .to_f64(),
+                    _ => None,
+                };
+                number
+                    .filter(|n| n.is_finite())
+                    .map(Value::number)
+                    .ok_or_else(|| self.error(frame, r.span(), "the number is too large", None))?
             }
         })
     }
@@ -345,8 +369,7 @@ impl<'w> Evaluator<'w> {
         known.extend(Kind::WORDS);
         known.extend(self.world.modules.iter().map(|m| m.name.as_str()));
         known.extend(frame.names.map(Names::all).unwrap_or_default());
-        let hint =
-            did_you_mean(root, known).or_else(|| missing.map(|source| format!("the mod needs another one: `assay mod install {source}`")));
+        let hint = did_you_mean(root, known).or_else(|| missing.map(|source| format!("{NEEDS}`assay mod install {source}`")));
         self.error(frame, t.expr.span(), format!("there is no '{root}'"), hint)
     }
 
@@ -448,7 +471,7 @@ impl<'w> Evaluator<'w> {
             Some(done) => done,
             None => functions::call(name, args).unwrap_or_else(|| {
                 let mut wrong = Wrong::from(format!("there is no function '{name}'"));
-                wrong.hint = did_you_mean(name, functions::names());
+                wrong.hint = functions::refused(name).map(str::to_owned).or_else(|| did_you_mean(name, functions::names()));
                 Err(wrong)
             }),
         };

@@ -124,42 +124,30 @@ pub fn read_mod_values(path: &Path) -> Result<Vec<ModValue>, LoadError> {
 
 /// Loads mods together; `outside` is what expressions may name beside their content.
 pub(crate) fn load(folders: &[ModFolder], values: &[ModValue], outside: BTreeSet<(Kind, String)>) -> Result<Loaded, LoadError> {
-    let mut world = World { modules: Vec::new(), outside };
-    let mut sources = Vec::new();
-    for folder in folders {
-        let module = open(&folder.folder)?;
-        // The first of a name counts: the mod one works on hides the installed one.
-        if world.module(&module.name).is_none() {
-            world.modules.push(module);
-            sources.push(folder.source.clone());
-        }
-    }
-    bind(&mut world, &sources)?;
+    let (mut world, sources) = open_all(folders, outside)?;
+    let mut bad: Vec<ContentError> = world.modules.iter_mut().flat_map(|m| std::mem::take(&mut m.bad)).collect();
+    bind(&mut world, &sources, &mut bad);
     give(&mut world, values);
 
-    let mut work = Vec::new();
-    for (i, module) in world.modules.iter().enumerate() {
-        work.extend(module.things.iter().map(|((kind, name), at)| (i, *kind, name.clone(), *at)));
-    }
-    let items = source::in_parallel(&work, |(module, kind, name, at)| Builder::new(&world, *module, *kind, name, *at).build());
+    let work: Vec<Work<'_>> = world.modules.iter().enumerate().flat_map(|(i, m)| work_of(i, m)).collect();
     let mut loaded = Loaded::default();
-    let mut first: Option<ContentError> = None;
-    for item in items {
-        match item {
-            Ok((item, notices)) => {
-                loaded.about.notices.extend(notices);
-                match item {
-                    Built::Control(c) => loaded.controls.push(c),
-                    Built::Group(g) => loaded.groups.push(g),
-                    Built::Query(q) => loaded.queries.push(q),
-                }
-            }
-            Err(e) if first.as_ref().is_none_or(|f| (&e.file, e.line, e.column) < (&f.file, f.line, f.column)) => first = Some(e),
-            Err(_) => {}
+    for made in source::in_parallel(&work, |(module, kind, name, at)| Builder::new(&world, *module, *kind, name, *at).build()) {
+        bad.extend(made.bad);
+        loaded.about.notices.extend(made.notices);
+        match made.built {
+            Built::Control(c) => loaded.controls.push(c),
+            Built::Group(g) => loaded.groups.push(g),
+            Built::Query(q) => loaded.queries.push(q),
         }
     }
-    if let Some(error) = first {
-        return Err(error.into());
+    if let Some(error) = LoadError::of(bad) {
+        return Err(error);
+    }
+    loaded.about.notices.sort();
+    let more = loaded.about.notices.len().saturating_sub(MAX_NOTICES);
+    if more > 1 {
+        loaded.about.notices.truncate(MAX_NOTICES);
+        loaded.about.notices.push(format!("… and {more} more like these; `assay mod install` names them all"));
     }
     for (i, module) in world.modules.iter().enumerate() {
         loaded.about.mods.push(about(&world, i)?);
@@ -169,8 +157,29 @@ pub(crate) fn load(folders: &[ModFolder], values: &[ModValue], outside: BTreeSet
         }
     }
     loaded.about.mods.sort_by(|a, b| a.name.cmp(&b.name));
-    loaded.about.notices.sort();
     Ok(loaded)
+}
+
+/// A block: its mod, kind, name and place.
+pub(super) type Work<'w> = (usize, Kind, &'w str, At);
+
+pub(super) fn work_of(module: usize, m: &Module) -> impl Iterator<Item = Work<'_>> {
+    m.things.iter().map(move |((kind, name), at)| (module, *kind, name.as_str(), *at))
+}
+
+/// Mods by folder, and where they are from.
+pub(super) fn open_all(folders: &[ModFolder], outside: BTreeSet<(Kind, String)>) -> Result<(World, Vec<Option<String>>), LoadError> {
+    let mut world = World { outside, ..World::default() };
+    let mut sources = Vec::new();
+    for folder in folders {
+        let module = open(&folder.folder)?;
+        // The first of a name counts: the mod one works on hides the installed one.
+        if world.module(&module.name).is_none() {
+            world.modules.push(module);
+            sources.push(folder.source.clone());
+        }
+    }
+    Ok((world, sources))
 }
 
 fn open(folder: &Path) -> Result<Module, LoadError> {
@@ -180,7 +189,7 @@ fn open(folder: &Path) -> Result<Module, LoadError> {
         let hint = "a mod is a folder with a file mod.pp (or mod.sp) in it".to_owned();
         return Err(error_at(&at, "there is no mod in this folder", Some(hint)).into());
     }
-    Ok(Module::collect(folder.to_owned(), source::read_all(folder)?)?)
+    Module::collect(folder.to_owned(), source::read_all(folder)?)
 }
 
 fn about(world: &World, module: usize) -> Result<ModInfo, ContentError> {
@@ -230,7 +239,7 @@ fn required(m: &Module) -> Vec<Required> {
 }
 
 /// Finds the mods that mods require, and gives them their arguments.
-fn bind(world: &mut World, sources: &[Option<String>]) -> Result<(), ContentError> {
+pub(super) fn bind(world: &mut World, sources: &[Option<String>], bad: &mut Vec<ContentError>) {
     for parent in 0..world.modules.len() {
         for Required { what, args } in required(&world.modules[parent]) {
             let bare = bare_source(&what.source);
@@ -245,13 +254,13 @@ fn bind(world: &mut World, sources: &[Option<String>]) -> Result<(), ContentErro
                 let m = &mut world.modules[child];
                 let Some(variable) = m.variables.get_mut(&name) else {
                     let hint = did_you_mean(&name, m.variables.keys().map(String::as_str));
-                    return Err(error_at(&place, format!("mod '{}' has no variable '{name}'", m.name), hint));
+                    bad.push(error_at(&place, format!("mod '{}' has no variable '{name}'", m.name), hint));
+                    continue;
                 };
                 variable.required.get_or_insert((parent, at.source, expr));
             }
         }
     }
-    Ok(())
 }
 
 /// `https://github.com/a/b.git`, `git@github.com:a/b` and `github.com/a/b` are the same.
@@ -280,36 +289,73 @@ fn give(world: &mut World, values: &[ModValue]) {
     }
 }
 
-enum Built {
+/// What became of a block.
+pub(super) struct Made {
+    pub(super) built: Built,
+    pub(super) notices: Vec<String>,
+    pub(super) bad: Vec<ContentError>,
+}
+
+pub(super) enum Built {
     Control(Control),
     Group(Group),
     Query(Query),
 }
 
-/// Evaluates one block.
-struct Builder<'w> {
+/// More notices than this are not shown at each run.
+const MAX_NOTICES: usize = 5;
+
+/// Evaluates one block. What is wrong is kept, so that everything else of the block is looked at too.
+pub(super) struct Builder<'w> {
     ev: Evaluator<'w>,
     m: &'w Module,
     module: usize,
     at: At,
     thing: Thing,
     notices: Vec<String>,
+    bad: Vec<ContentError>,
 }
 
 impl<'w> Builder<'w> {
-    fn new(world: &'w World, module: usize, kind: Kind, name: &str, at: At) -> Builder<'w> {
+    pub(super) fn new(world: &'w World, module: usize, kind: Kind, name: &str, at: At) -> Builder<'w> {
         let thing = Thing { module: Some(module), kind, name: Arc::from(name) };
-        Builder { ev: Evaluator::new(world), m: &world.modules[module], module, at, thing, notices: Vec::new() }
+        Builder { ev: Evaluator::new(world), m: &world.modules[module], module, at, thing, notices: Vec::new(), bad: Vec::new() }
     }
 
-    fn build(mut self) -> Result<(Built, Vec<String>), ContentError> {
-        self.notices = self.ev.unknown_attributes(self.module, self.thing.kind, self.at)?;
+    pub(super) fn build(mut self) -> Made {
+        let unknown = self.ev.unknown_attributes(self.module, self.thing.kind, self.at);
+        self.notices = self.keep(unknown);
         let built = match self.thing.kind {
-            Kind::Benchmark => Built::Group(self.group()?),
-            Kind::Query => Built::Query(self.query()?),
-            Kind::Control | Kind::Mod => Built::Control(self.control()?),
+            Kind::Benchmark => Built::Group(self.group()),
+            Kind::Query => Built::Query(self.query()),
+            Kind::Control | Kind::Mod => Built::Control(self.control()),
         };
-        Ok((built, self.notices))
+        Made { built, notices: self.notices, bad: self.bad }
+    }
+
+    /// What was found, or nothing where that is wrong.
+    fn keep<T: Default>(&mut self, found: Result<T, ContentError>) -> T {
+        found.unwrap_or_else(|e| {
+            self.bad.push(e);
+            T::default()
+        })
+    }
+
+    /// The text of an attribute.
+    fn words(&mut self, name: &str) -> String {
+        let text = self.text(name);
+        self.keep(text)
+    }
+
+    /// A file that is not there does not make a control useless.
+    fn documentation(&mut self) -> String {
+        match self.text("documentation") {
+            Err(e) if e.message.starts_with("file(): there is no file") => {
+                self.notices.push(format!("{e}; it is read over"));
+                String::new()
+            }
+            text => self.keep(text),
+        }
     }
 
     fn id(&self, thing: &Thing) -> String {
@@ -339,12 +385,17 @@ impl<'w> Builder<'w> {
         }
     }
 
-    fn title(&self) -> Result<String, ContentError> {
-        let title = self.text("title")?;
-        Ok(if title.is_empty() { self.thing.name.to_string() } else { title })
+    fn title(&mut self) -> String {
+        let title = self.words("title");
+        if title.is_empty() { self.thing.name.to_string() } else { title }
     }
 
-    fn tags(&self) -> Result<Tags, ContentError> {
+    fn tags(&mut self) -> Tags {
+        let tags = self.some_tags();
+        self.keep(tags)
+    }
+
+    fn some_tags(&self) -> Result<Tags, ContentError> {
         let map = match self.value("tags")? {
             Value::Null => return Ok(Tags::new()),
             Value::Map(map) => map,
@@ -361,33 +412,32 @@ impl<'w> Builder<'w> {
         Ok(tags)
     }
 
-    fn group(&self) -> Result<Group, ContentError> {
-        let children = match self.m.attribute(self.at, "children").map(|a| &a.value) {
-            None => match self.value("children")? {
-                Value::Null => Vec::new(),
-                value => self.children(value)?,
-            },
+    fn group(&mut self) -> Group {
+        let mut children = Vec::new();
+        match self.m.attribute(self.at, "children").map(|a| &a.value) {
             Some(Expression::Array(items)) => {
                 let source = &self.m.sources[self.at.source];
                 let frame = Frame { module: self.module, source, names: None };
-                let mut out = Vec::new();
                 for item in items {
-                    out.push(self.child(&self.ev.expr(&frame, item)?, source.place(item.span()))?);
+                    let child = self.ev.expr(&frame, item).and_then(|v| self.child(&v, source.place(item.span())));
+                    children.extend(self.keep(child.map(Some)));
                 }
-                out
             }
-            Some(_) => self.children(self.value("children")?)?,
-        };
-        Ok(Group {
+            _ => {
+                let all = self.value("children").and_then(|v| if matches!(v, Value::Null) { Ok(Vec::new()) } else { self.children(v) });
+                children = self.keep(all);
+            }
+        }
+        Group {
             id: self.id(&self.thing),
-            title: self.title()?,
-            description: self.text("description")?,
-            documentation: self.text("documentation")?,
-            tags: self.tags()?,
+            title: self.title(),
+            description: self.words("description"),
+            documentation: self.documentation(),
+            tags: self.tags(),
             children,
             is_file: true,
             place: self.m.place(self.at),
-        })
+        }
     }
 
     fn children(&self, value: Value) -> Result<Vec<Child>, ContentError> {
@@ -407,25 +457,24 @@ impl<'w> Builder<'w> {
         }
     }
 
-    fn query(&self) -> Result<Query, ContentError> {
-        let sql = self.text("sql")?;
-        if sql.trim().is_empty() {
-            return Err(error_at(
-                &self.m.place(self.at),
-                format!("query '{}' has no 'sql'", self.thing.name),
-                Some("add `sql = …`".to_owned()),
-            ));
+    fn query(&mut self) -> Query {
+        let before = self.bad.len();
+        let sql = self.words("sql");
+        if sql.trim().is_empty() && self.bad.len() == before {
+            let hint = "add `sql = …`".to_owned();
+            self.bad.push(error_at(&self.m.place(self.at), format!("query '{}' has no 'sql'", self.thing.name), Some(hint)));
         }
-        Ok(Query {
+        let params = self.params(&self.thing);
+        Query {
             id: self.id(&self.thing),
-            title: self.title()?,
-            description: self.text("description")?,
-            documentation: self.text("documentation")?,
-            tags: self.tags()?,
+            title: self.title(),
+            description: self.words("description"),
+            documentation: self.documentation(),
+            tags: self.tags(),
             sql: Arc::from(sql),
-            params: self.params(&self.thing)?,
+            params: self.keep(params),
             place: self.m.place(self.at),
-        })
+        }
     }
 
     /// The blocks `param` of a control or query, in order.
@@ -463,37 +512,39 @@ impl<'w> Builder<'w> {
         Ok(out)
     }
 
-    fn control(&mut self) -> Result<Control, ContentError> {
-        let tags = self.tags()?;
-        let (query, query_place, params) = self.question()?;
-        let service = tags.get("service").cloned().unwrap_or_default();
-        let severity = self.severity()?;
-        Ok(Control {
+    fn control(&mut self) -> Control {
+        let tags = self.tags();
+        let question = self.question().unwrap_or_else(|e| {
+            self.bad.push(e);
+            (QueryRef::Sql(Arc::from("")), self.m.place(self.at), Vec::new())
+        });
+        let (query, query_place, params) = question;
+        Control {
             id: self.id(&self.thing),
-            title: self.title()?,
-            description: self.text("description")?,
-            documentation: self.text("documentation")?,
-            severity,
-            service,
+            title: self.title(),
+            description: self.words("description"),
+            documentation: self.documentation(),
+            severity: self.severity(),
+            service: tags.get("service").cloned().unwrap_or_default(),
             tags,
             params,
             query,
             place: self.m.place(self.at),
             query_place,
-        })
+        }
     }
 
-    fn severity(&mut self) -> Result<Severity, ContentError> {
-        let text = self.text("severity")?;
+    fn severity(&mut self) -> Severity {
+        let text = self.words("severity");
         let word = text.trim().to_lowercase();
         if word.is_empty() {
-            return Ok(Severity::None);
+            return Severity::None;
         }
-        Ok(Severity::parse(&word).unwrap_or_else(|| {
+        Severity::parse(&word).unwrap_or_else(|| {
             let place = self.place_of("severity");
             self.notices.push(format!("{}:{}:{}: '{text}' is not a severity; it is read over", place.file, place.line, place.column));
             Severity::None
-        }))
+        })
     }
 
     /// The SQL of a control or the query it names, and its parameters with the control's arguments.

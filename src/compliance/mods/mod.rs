@@ -3,6 +3,7 @@
 //! Owns: the language (expressions, templates, functions, variables) and what blocks mean. Refuses: where mods come from; the caller
 //! names folders.
 
+mod check;
 mod eval;
 mod functions;
 mod load;
@@ -12,11 +13,15 @@ mod template;
 mod types;
 mod value;
 
+pub(crate) use check::check;
+pub use check::{Checked, SqlProblem};
 pub(crate) use load::load;
 pub use load::{LoadedMods, ModFolder, ModInfo, ModRequirement, ModValue, read_mod, read_mod_values};
 pub(crate) use module::Kind;
 
 #[cfg(test)]
 mod expression_tests;
+#[cfg(test)]
+mod hcl_tests;
 #[cfg(test)]
 mod mod_tests;

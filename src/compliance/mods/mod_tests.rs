@@ -154,6 +154,7 @@ fn load(files: &[(&str, &str)], yaml: &[(&str, &str)]) -> Result<Library, LoadEr
 fn refused(files: &[(&str, &str)], yaml: &[(&str, &str)]) -> ContentError {
     match load(files, yaml) {
         Err(LoadError::Content(e)) => e,
+        Err(LoadError::Several(mut errors)) => errors.remove(0),
         other => panic!("{files:?} gave {other:?}"),
     }
 }
@@ -209,7 +210,7 @@ fn mistakes_have_their_place() {
         ("control \"c\" {\n  sql = \"select $1\"\n  args = \"x\"\n}\n", "a.pp:3:10: 'args' must be a map or a list, not text"),
         ("control \"c\" {\n  sql = \"x\"\n  param \"a\" {}\n  param \"a\" {}\n}\n", "a.pp:4:3: parameter 'a' is defined twice"),
         ("control \"c\" {\n  query = control.c\n}\n", "a.pp:2:11: 'query' must be a query, such as query.name, not a control"),
-        ("control \"c\" {\n  sql = \"x\"\n  documentation = file(\"./no.md\")\n}\n", "a.pp:3:24: file(): there is no file './no.md'"),
+        ("control \"c\" {\n  sql = \"x\"\n  description = file(\"./no.md\")\n}\n", "a.pp:3:22: file(): there is no file './no.md'"),
         ("control \"c\" {\n  sql = \"x\"\n}\ncontrol \"c\" {\n  sql = \"x\"\n}\n", "a.pp:4:1: control 'c' is defined twice"),
         ("control {\n  sql = \"x\"\n}\n", "a.pp:1:1: 'control' must have one name"),
         ("control \"a b\" {\n  sql = \"x\"\n}\n", "a.pp:1:9: 'a b' cannot name a control"),
@@ -248,10 +249,41 @@ fn mistakes_have_their_place() {
 }
 
 #[test]
+fn all_that_is_wrong_is_said_at_once() {
+    let text = "control \"c\" {\n  title = local.a\n  sql = local.b\n  tags = local.c\n}\nbenchmark \"b\" {\n  children = [control.x, control.c, 5]\n}\n\
+                benchmark \"d\" {\n  title = local.a\n}\nlocals {\n  c = local.a\n}\n";
+    let Err(LoadError::Several(errors)) = load(&[MOD, ("a.pp", text)], &[]) else { panic!("it loaded") };
+    let places: Vec<(usize, usize)> = errors.iter().map(|e| (e.line, e.column)).collect();
+    assert_eq!(places, [(2, 11), (3, 9), (7, 15), (7, 37), (10, 11), (13, 7)]);
+}
+
+#[test]
+fn a_look_finds_what_a_run_does_not_need() {
+    let dir = tempfile::tempdir().unwrap();
+    let needs = "mod \"m\" {\n  require {\n    mod \"github.com/some/other\" {}\n  }\n}\n";
+    std::fs::write(dir.path().join("mod.pp"), needs).unwrap();
+    let text = "locals {\n  unused = upper()\n  of_other = other.var.x\n}\nvariable \"open\" {\n  type = list(number)\n}\n\
+                variable \"odd\" {\n  type = number\n  default = \"x\"\n}\ncontrol \"c\" {\n  title = \"${join(\"\", var.open)}\"\n  sql = <<-EOQ\n    %{~ if true ~}\n    \
+                select\n      ${\"1\"} bad\n    %{ endif }\n  EOQ\n}\nquery \"q\" {\n  sql = \"bad\"\n}\n";
+    std::fs::write(dir.path().join("a.pp"), text).unwrap();
+    let sql = |text: &str| match text.lines().enumerate().find_map(|(n, line)| Some((n + 1, line.find("bad")? + 1))) {
+        Some(at) => Err((Some(at), "bad SQL".to_owned())),
+        None => Ok(()),
+    };
+    let checked = Library::embedded().check_mod(&[folder(dir.path())], &sql).unwrap();
+    let root = format!("{}/", dir.path().display());
+    let errors: Vec<String> = checked.errors.iter().map(|e| e.to_string().replace(&root, "")).collect();
+    assert_eq!(errors, ["a.pp:2:12: upper(): takes one argument, not 0", "a.pp:10:13: variable 'odd': must be a number, not text"]);
+    let warnings: Vec<String> = checked.warnings.iter().map(|w| w.replace(&root, "")).collect();
+    assert_eq!(warnings, ["a.pp:17:14: bad SQL", "a.pp:22:9: bad SQL"]);
+}
+
+#[test]
 fn oddities_are_named_and_read_over() {
-    let files = [MOD, ("a.pp", "control \"c\" {\n  sql = \"x\"\n  severity = \"dreadful\"\n  zzz = 1\n}\n")];
-    let notices = load(&files, &[]).unwrap().mods().notices.clone();
-    assert_eq!(notices.len(), 2, "{notices:?}");
+    let text = "control \"c\" {\n  sql = \"x\"\n  severity = \"dreadful\"\n  zzz = 1\n  documentation = file(\"./no.md\")\n}\n";
+    let notices = load(&[MOD, ("a.pp", text)], &[]).unwrap().mods().notices.clone();
+    assert_eq!(notices.len(), 3, "{notices:?}");
+    assert!(notices.iter().any(|n| n.ends_with("a.pp:5:24: file(): there is no file './no.md'; it is read over")), "{notices:?}");
     assert!(notices.iter().any(|n| n.ends_with("a.pp:3:14: 'dreadful' is not a severity; it is read over")), "{notices:?}");
     assert!(notices.iter().any(|n| n.ends_with("a.pp:4:3: a control has no attribute 'zzz'; it is read over")), "{notices:?}");
 }

@@ -6,7 +6,7 @@ use super::types::{self, Type};
 use super::value::{Thing, Value};
 use crate::error::did_you_mean;
 use crate::yaml::error_at;
-use crate::{ContentError, Place};
+use crate::{ContentError, LoadError, Place};
 use hcl_edit::Span;
 use hcl_edit::expr::Expression;
 use hcl_edit::structure::{Attribute, Block, Structure};
@@ -94,6 +94,8 @@ pub(crate) struct World {
     pub(crate) modules: Vec<Module>,
     /// Controls, benchmarks and queries that are no mod's.
     pub(crate) outside: BTreeSet<(Kind, String)>,
+    /// Is it only looked at? Then variables may be without a value.
+    pub(crate) looked_at: bool,
 }
 
 impl World {
@@ -117,6 +119,8 @@ pub(crate) struct Module {
     pub(crate) missing: Vec<String>,
     /// Blocks that are read over, by type.
     pub(crate) skipped: BTreeMap<String, usize>,
+    /// Blocks that are wrong, or come twice.
+    pub(crate) bad: Vec<ContentError>,
 }
 
 /// A block: which source, which structure of it.
@@ -169,7 +173,8 @@ const SKIPPED: &[&str] = &[
 
 impl Module {
     /// Finds what the files of a mod define.
-    pub(crate) fn collect(folder: PathBuf, sources: Vec<Source>) -> Result<Module, ContentError> {
+    pub(crate) fn collect(folder: PathBuf, sources: Vec<Source>) -> Result<Module, LoadError> {
+        let mut bad: Vec<ContentError> = Vec::new();
         let mut block: Option<(At, String)> = None;
         let mut things: BTreeMap<(Kind, String), At> = BTreeMap::new();
         let mut locals: BTreeMap<String, Local> = BTreeMap::new();
@@ -187,49 +192,52 @@ impl Module {
                     Structure::Block(b) => b,
                     Structure::Attribute(a) => {
                         let message = format!("the attribute '{}' stands outside of a block", a.key.as_str());
-                        return Err(error_at(&source.place(a.span()), message, Some("put it into a block".to_owned())));
+                        bad.push(error_at(&source.place(a.span()), message, Some("put it into a block".to_owned())));
+                        continue;
                     }
                 };
                 match b.ident.as_str() {
                     "locals" => {
                         for (n, part) in b.body.iter().enumerate() {
                             let Structure::Attribute(a) = part else {
-                                return Err(error_at(
-                                    &source.place(part.span()),
-                                    "a block inside of locals",
-                                    Some("write name = value".to_owned()),
-                                ));
+                                let hint = "write name = value".to_owned();
+                                bad.push(error_at(&source.place(part.span()), "a block inside of locals", Some(hint)));
+                                continue;
                             };
                             let name = a.key.as_str().to_owned();
                             if let Some(first) = locals.get(&name) {
                                 let place = sources[first.at.source]
                                     .place(sources[first.at.source].body.get(first.at.item).and_then(Structure::span));
                                 let hint = format!("the block at {}:{} has it; rename one of the two", place.file, place.line);
-                                return Err(error_at(&source.place(a.span()), format!("local '{name}' is defined twice"), Some(hint)));
+                                bad.push(error_at(&source.place(a.span()), format!("local '{name}' is defined twice"), Some(hint)));
+                                continue;
                             }
                             locals.insert(name, Local { at, attribute: n, value: OnceLock::new() });
                         }
                     }
                     "variable" => {
-                        let name = label(source, b)?;
+                        let Some(name) = kept(label(source, b), &mut bad) else { continue };
                         if let Some(first) = variables.get(&name) {
-                            return Err(taken(first.at, source, b, format!("variable '{name}'")));
+                            bad.push(taken(first.at, source, b, format!("variable '{name}'")));
+                            continue;
                         }
                         variables.insert(name, Variable { at, given: None, required: None, value: OnceLock::new() });
                     }
                     "mod" => {
-                        let name = label(source, b)?;
+                        let Some(name) = kept(label(source, b), &mut bad) else { continue };
                         if let Some((first, _)) = block {
-                            return Err(taken(first, source, b, "the mod".to_owned()));
+                            bad.push(taken(first, source, b, "the mod".to_owned()));
+                            continue;
                         }
                         block = Some((at, name));
                     }
                     word @ ("benchmark" | "control" | "query") => {
                         let Some(kind) = Kind::parse(word) else { continue };
-                        let name = label(source, b)?;
+                        let Some(name) = kept(label(source, b), &mut bad) else { continue };
                         let key = (kind, name);
                         if let Some(first) = things.get(&key) {
-                            return Err(taken(*first, source, b, format!("{word} '{}'", key.1)));
+                            bad.push(taken(*first, source, b, format!("{word} '{}'", key.1)));
+                            continue;
                         }
                         things.insert(key, at);
                     }
@@ -237,16 +245,18 @@ impl Module {
                     word => {
                         let known = Kind::WORDS.into_iter().chain(["locals", "variable"]);
                         let hint = did_you_mean(word, known.chain(SKIPPED.iter().copied()));
-                        return Err(error_at(&source.place(b.ident.span()), format!("there is no block '{word}'"), hint));
+                        bad.push(error_at(&source.place(b.ident.span()), format!("there is no block '{word}'"), hint));
                     }
                 }
             }
         }
         let Some((block, name)) = block else {
             let at = Place { file: folder.join("mod.pp").display().to_string().into(), line: 1, column: 1 };
-            return Err(error_at(&at, "the mod has no name", Some("begin with `mod \"name\" {}`".to_owned())));
+            bad.push(error_at(&at, "the mod has no name", Some("begin with `mod \"name\" {}`".to_owned())));
+            return Err(LoadError::Several(bad));
         };
-        Ok(Module { name, folder, sources, block, things, locals, variables, missing: Vec::new(), skipped })
+        // What comes twice does not make anything else wrong: the first counts.
+        Ok(Module { name, folder, sources, block, things, locals, variables, missing: Vec::new(), skipped, bad })
     }
 
     /// The block at a place.
@@ -270,6 +280,10 @@ impl Module {
         (!parts.is_empty())
             .then(|| format!("mod {}: read over: {}; assay runs controls, benchmarks and queries", self.name, parts.join(", ")))
     }
+}
+
+fn kept<T>(found: Result<T, ContentError>, bad: &mut Vec<ContentError>) -> Option<T> {
+    found.map_err(|e| bad.push(e)).ok()
 }
 
 fn label(source: &Source, block: &Block) -> Result<String, ContentError> {
@@ -345,6 +359,8 @@ impl Evaluator<'_> {
             (self.expr(&Frame { module: *parent, source, names: None }, expr)?, source.place(expr.span()))
         } else if let Some((value, place)) = default {
             (value, place)
+        } else if self.world.looked_at {
+            (kind.empty(), at.clone())
         } else {
             let hint = format!("give it one: --var {name}=…, PP_VAR_{name} in the environment, or a line in a .ppvars file");
             return Err(error_at(&at, format!("variable '{name}' of mod '{}' has no value", m.name), Some(hint)));

@@ -27,18 +27,37 @@ pub(crate) enum Style {
 }
 
 enum Part<'a> {
-    Text(String),
+    /// A literal, and the byte of the file where it begins.
+    Text(String, usize),
     Value(&'a Expression),
     If(&'a Expression),
     Else,
     EndIf,
-    For { key: Option<&'a str>, value: &'a str, of: &'a Expression },
+    For {
+        key: Option<&'a str>,
+        value: &'a str,
+        of: &'a Expression,
+    },
     EndFor,
 }
 
 /// Evaluates a template to text.
 pub(crate) fn evaluate(ev: &Evaluator<'_>, frame: &Frame<'_>, template: &Template, style: Style) -> Result<Value, ContentError> {
-    let mut flat = Flat { frame, style, parts: Vec::new(), trim_next: false };
+    traced(ev, frame, template, style, &mut None).map(Value::Text)
+}
+
+/// Which byte of the text comes from which byte of the file, in order; between them both go on together.
+pub(crate) type Trace = Vec<(usize, usize)>;
+
+/// As [`evaluate`], and says where the text comes from.
+pub(crate) fn traced(
+    ev: &Evaluator<'_>,
+    frame: &Frame<'_>,
+    template: &Template,
+    style: Style,
+    trace: &mut Option<Trace>,
+) -> Result<Arc<str>, ContentError> {
+    let mut flat = Flat { frame, depth: 0, style, parts: Vec::new(), trim_next: false };
     flat.template(template);
     let mut parts = flat.parts;
     if style == Style::Flush {
@@ -46,12 +65,14 @@ pub(crate) fn evaluate(ev: &Evaluator<'_>, frame: &Frame<'_>, template: &Templat
     }
     let mut out = String::new();
     let mut at = 0;
-    run(ev, frame, &parts, &mut at, &mut out)?;
-    Ok(Value::Text(Arc::from(out)))
+    run(ev, frame, &parts, &mut at, &mut out, trace)?;
+    Ok(Arc::from(out))
 }
 
 struct Flat<'a, 'f> {
     frame: &'f Frame<'f>,
+    /// Directives around.
+    depth: usize,
     style: Style,
     parts: Vec<Part<'a>>,
     trim_next: bool,
@@ -63,24 +84,32 @@ impl<'a> Flat<'a, '_> {
             match element {
                 Element::Literal(literal) => self.literal(literal.as_str(), literal.span()),
                 Element::Interpolation(i) => self.mark(Part::Value(&i.expr), i.strip),
-                Element::Directive(d) => match d.as_ref() {
-                    Directive::If(d) => {
-                        self.mark(Part::If(&d.if_expr.cond_expr), d.if_expr.strip);
-                        self.template(&d.if_expr.template);
-                        if let Some(e) = &d.else_expr {
-                            self.mark(Part::Else, e.strip);
-                            self.template(&e.template);
-                        }
-                        self.mark(Part::EndIf, d.endif_expr.strip);
-                    }
-                    Directive::For(d) => {
-                        let key = d.for_expr.key_var.as_ref().map(|k| k.as_str());
-                        let start = Part::For { key, value: d.for_expr.value_var.as_str(), of: &d.for_expr.collection_expr };
-                        self.mark(start, d.for_expr.strip);
-                        self.template(&d.for_expr.template);
-                        self.mark(Part::EndFor, d.endfor_expr.strip);
-                    }
-                },
+                Element::Directive(d) => {
+                    self.depth += 1;
+                    self.directive(d);
+                    self.depth -= 1;
+                }
+            }
+        }
+    }
+
+    fn directive(&mut self, d: &'a Directive) {
+        match d {
+            Directive::If(d) => {
+                self.mark(Part::If(&d.if_expr.cond_expr), d.if_expr.strip);
+                self.template(&d.if_expr.template);
+                if let Some(e) = &d.else_expr {
+                    self.mark(Part::Else, e.strip);
+                    self.template(&e.template);
+                }
+                self.mark(Part::EndIf, d.endif_expr.strip);
+            }
+            Directive::For(d) => {
+                let key = d.for_expr.key_var.as_ref().map(|k| k.as_str());
+                let start = Part::For { key, value: d.for_expr.value_var.as_str(), of: &d.for_expr.collection_expr };
+                self.mark(start, d.for_expr.strip);
+                self.template(&d.for_expr.template);
+                self.mark(Part::EndFor, d.endfor_expr.strip);
             }
         }
     }
@@ -88,7 +117,7 @@ impl<'a> Flat<'a, '_> {
     fn mark(&mut self, part: Part<'a>, strip: Strip) {
         self.trim_next = false;
         if strip.strip_start()
-            && let Some(Part::Text(text)) = self.parts.last_mut()
+            && let Some(Part::Text(text, _)) = self.parts.last_mut()
         {
             text.truncate(text.trim_end().len());
         }
@@ -97,21 +126,56 @@ impl<'a> Flat<'a, '_> {
     }
 
     fn literal(&mut self, text: &str, span: Option<Range<usize>>) {
+        let mut at = span.as_ref().map_or(0, |s| s.start);
         if self.style == Style::Quoted {
-            self.text(text.to_owned());
+            // What stands between directives the parser leaves as it is written.
+            let raw = span.filter(|_| self.depth > 0).and_then(|s| self.frame.source.text.get(s));
+            self.text(raw.map_or_else(|| text.to_owned(), unescaped), at);
             return;
         }
         // The parser has taken indentation off already, by another rule; the file still has it.
         let raw = span.and_then(|s| self.frame.source.text.get(s)).unwrap_or(text);
         for line in raw.split_inclusive('\n') {
-            self.text(line.replace("$${", "${").replace("%%{", "%{"));
+            self.text(line.replace("$${", "${").replace("%%{", "%{"), at);
+            at += line.len();
         }
     }
 
-    fn text(&mut self, text: String) {
-        let text = if std::mem::take(&mut self.trim_next) { text.trim_start().to_owned() } else { text };
-        self.parts.push(Part::Text(text));
+    fn text(&mut self, text: String, at: usize) {
+        let kept = if std::mem::take(&mut self.trim_next) { text.trim_start() } else { &text };
+        let gone = text.len() - kept.len();
+        self.parts.push(Part::Text(kept.to_owned(), at + gone));
     }
+}
+
+/// A literal of a quoted template, its escapes done.
+fn unescaped(raw: &str) -> String {
+    let mut out = String::with_capacity(raw.len());
+    let mut rest = raw;
+    while let Some(at) = rest.find('\\') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at + 1..];
+        let Some(kind) = rest.chars().next() else { break };
+        rest = &rest[kind.len_utf8()..];
+        let digits = match kind {
+            'u' => 4,
+            'U' => 8,
+            _ => 0,
+        };
+        let code = rest.get(..digits).filter(|d| !d.is_empty()).and_then(|d| u32::from_str_radix(d, 16).ok()).and_then(char::from_u32);
+        match (kind, code) {
+            (_, Some(c)) => {
+                out.push(c);
+                rest = &rest[digits..];
+            }
+            ('n', _) => out.push('\n'),
+            ('r', _) => out.push('\r'),
+            ('t', _) => out.push('\t'),
+            (other, _) => out.push(other),
+        }
+    }
+    out.push_str(rest);
+    out.replace("$${", "${").replace("%%{", "%{")
 }
 
 /// Takes off the indentation that all lines share; blank lines do not count.
@@ -122,8 +186,8 @@ fn flush(parts: &mut [Part<'_>]) {
     for (i, part) in parts.iter().enumerate() {
         if std::mem::take(&mut line_start) {
             let indent = match part {
-                Part::Text(text) if text.ends_with('\n') && text.trim().is_empty() => None,
-                Part::Text(text) => {
+                Part::Text(text, _) if text.ends_with('\n') && text.trim().is_empty() => None,
+                Part::Text(text, _) => {
                     adjust.push(i);
                     Some(text.chars().take_while(|c| c.is_whitespace()).count())
                 }
@@ -134,28 +198,47 @@ fn flush(parts: &mut [Part<'_>]) {
                 (a, b) => a.or(b),
             };
         }
-        line_start = matches!(part, Part::Text(text) if text.ends_with('\n'));
+        line_start = matches!(part, Part::Text(text, _) if text.ends_with('\n'));
     }
     let least = least.unwrap_or(0);
     for i in adjust {
-        if let Some(Part::Text(text)) = parts.get_mut(i) {
-            *text = text.chars().skip(least).collect();
+        if let Some(Part::Text(text, at)) = parts.get_mut(i) {
+            let gone = text.char_indices().nth(least).map_or(text.len(), |(i, _)| i);
+            text.drain(..gone);
+            *at += gone;
         }
     }
 }
 
 /// Writes parts until the end of the block they are in, and stands then on the part that ends it.
-fn run(ev: &Evaluator<'_>, frame: &Frame<'_>, parts: &[Part<'_>], at: &mut usize, out: &mut String) -> Result<(), ContentError> {
+fn run(
+    ev: &Evaluator<'_>,
+    frame: &Frame<'_>,
+    parts: &[Part<'_>],
+    at: &mut usize,
+    out: &mut String,
+    trace: &mut Option<Trace>,
+) -> Result<(), ContentError> {
     while let Some(part) = parts.get(*at) {
         match part {
-            Part::Text(text) => out.push_str(text),
-            Part::Value(expr) => out.push_str(&ev.text(frame, expr, "an interpolation")?),
+            Part::Text(text, from) => {
+                if let Some(trace) = trace {
+                    trace.push((out.len(), *from));
+                }
+                out.push_str(text);
+            }
+            Part::Value(expr) => {
+                if let Some(trace) = trace {
+                    trace.push((out.len(), expr.span().map_or(0, |s| s.start)));
+                }
+                out.push_str(&ev.text(frame, expr, "an interpolation")?);
+            }
             Part::Else | Part::EndIf | Part::EndFor => return Ok(()),
             Part::If(cond) => {
                 let holds = ev.boolean(frame, cond, "the condition of %{if}")?;
                 *at += 1;
                 if holds {
-                    run(ev, frame, parts, at, out)?;
+                    run(ev, frame, parts, at, out, trace)?;
                 } else {
                     skip(parts, at);
                 }
@@ -164,7 +247,7 @@ fn run(ev: &Evaluator<'_>, frame: &Frame<'_>, parts: &[Part<'_>], at: &mut usize
                     if holds {
                         skip(parts, at);
                     } else {
-                        run(ev, frame, parts, at, out)?;
+                        run(ev, frame, parts, at, out, trace)?;
                     }
                 }
             }
@@ -174,7 +257,7 @@ fn run(ev: &Evaluator<'_>, frame: &Frame<'_>, parts: &[Part<'_>], at: &mut usize
                 for (k, v) in items {
                     let names = Names::new(frame.names, *key, k, value, v);
                     *at = body;
-                    run(ev, &Frame { names: Some(&names), ..*frame }, parts, at, out)?;
+                    run(ev, &Frame { names: Some(&names), ..*frame }, parts, at, out, trace)?;
                 }
                 *at = body;
                 skip(parts, at);
@@ -196,7 +279,7 @@ fn skip(parts: &[Part<'_>], at: &mut usize) {
             Part::If(_) | Part::For { .. } => depth += 1,
             Part::Else | Part::EndIf | Part::EndFor if depth == 0 => return,
             Part::EndIf | Part::EndFor => depth -= 1,
-            Part::Else | Part::Text(_) | Part::Value(_) => {}
+            Part::Else | Part::Text(..) | Part::Value(_) => {}
         }
         *at += 1;
     }

@@ -10,6 +10,8 @@ use std::ops::Range;
 /// What can be written.
 pub(crate) const HINT: &str = "string, number, bool, any, list(…), set(…), map(…), tuple([…]) or object({…})";
 
+const MIXED: &str = "must have elements of one type";
+
 /// A type.
 #[derive(Debug, Clone)]
 pub(crate) enum Type {
@@ -119,6 +121,45 @@ pub(crate) fn constant(expr: &Expression) -> Option<Value> {
     })
 }
 
+/// Values as one type, as HCL finds it: text where one of them is text, lists and maps by their elements. Where there is none: the values as they are.
+pub(crate) fn unified(values: Vec<Value>) -> Result<Vec<Value>, Vec<Value>> {
+    let known = || values.iter().filter(|v| !matches!(v, Value::Null));
+    let kinds: Vec<&str> = known().map(Value::kind).collect();
+    let primitive = |v: &Value| matches!(v, Value::Text(_) | Value::Bool(_) | Value::Int(_) | Value::Float(_));
+    match known().next() {
+        None | Some(Value::Thing(_)) => Ok(values),
+        Some(first) if primitive(first) => {
+            if kinds.iter().all(|k| *k == kinds[0]) {
+                Ok(values)
+            } else if kinds.contains(&"text") && known().all(primitive) {
+                Ok(values.into_iter().map(|v| v.as_text().map_or(v, Value::Text)).collect())
+            } else {
+                Err(values)
+            }
+        }
+        Some(Value::List(_)) if kinds.iter().all(|k| *k == kinds[0]) => {
+            let all = values.iter().flat_map(|v| if let Value::List(items) = v { items.clone() } else { Vec::new() }).collect();
+            let Ok(mut all) = unified(all).map(Vec::into_iter) else { return Err(values) };
+            let part = |v: Value| match v {
+                Value::List(items) => Value::List(all.by_ref().take(items.len()).collect()),
+                other => other,
+            };
+            Ok(values.into_iter().map(part).collect())
+        }
+        Some(Value::Map(_)) if kinds.iter().all(|k| *k == kinds[0]) => {
+            let all =
+                values.iter().flat_map(|v| if let Value::Map(map) = v { map.values().cloned().collect() } else { Vec::new() }).collect();
+            let Ok(mut all) = unified(all).map(Vec::into_iter) else { return Err(values) };
+            let part = |v: Value| match v {
+                Value::Map(map) => Value::Map(map.into_keys().zip(all.by_ref()).collect()),
+                other => other,
+            };
+            Ok(values.into_iter().map(part).collect())
+        }
+        Some(_) => Err(values),
+    }
+}
+
 impl Type {
     /// The type of a default, where none is written.
     pub(crate) fn like(value: &Value) -> Type {
@@ -136,6 +177,19 @@ impl Type {
             },
             Value::Map(_) => Type::Map(Box::new(Type::Any)),
             Value::Null | Value::Thing(_) => Type::Any,
+        }
+    }
+
+    /// A value that stands in where there is none.
+    pub(crate) fn empty(&self) -> Value {
+        match self {
+            Type::Any | Type::Text => Value::text(""),
+            Type::Number => Value::Int(0),
+            Type::Bool => Value::Bool(false),
+            Type::List(_) | Type::Set(_) => Value::List(Vec::new()),
+            Type::Map(_) => Value::Map(BTreeMap::new()),
+            Type::Tuple(types) => Value::List(types.iter().map(Type::empty).collect()),
+            Type::Object(members) => Value::Map(members.iter().map(|(k, m)| (k.clone(), m.kind.empty())).collect()),
         }
     }
 
@@ -185,9 +239,15 @@ impl Type {
                 Some(b) => Value::Bool(b),
                 None => return refused(),
             },
+            (Type::List(of), Value::List(items)) if matches!(**of, Type::Any) => Value::List(unified(items.clone()).map_err(|_| MIXED)?),
+            (Type::Map(of), Value::Map(map)) if matches!(**of, Type::Any) => {
+                let values = unified(map.values().cloned().collect()).map_err(|_| MIXED)?;
+                Value::Map(map.keys().cloned().zip(values).collect())
+            }
             (Type::List(of), Value::List(items)) => Value::List(items.iter().map(|i| of.convert(i)).collect::<Result<_, _>>()?),
             (Type::Set(of), Value::List(items)) => {
-                let mut items = items.iter().map(|i| of.convert(i)).collect::<Result<Vec<_>, _>>()?;
+                let items = items.iter().map(|i| of.convert(i)).collect::<Result<Vec<_>, _>>()?;
+                let mut items = unified(items).map_err(|_| MIXED)?;
                 items.sort_by(Value::order);
                 items.dedup_by(|a, b| a.same(b));
                 Value::List(items)

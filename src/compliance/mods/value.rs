@@ -1,6 +1,7 @@
 //! Values of expressions: HCL's primitives, lists, maps, and references to controls, benchmarks and queries.
 
 use super::module::Kind;
+use bigdecimal::BigDecimal;
 use hcl_edit::Number;
 use serde_json::Value as Json;
 use std::cmp::Ordering;
@@ -91,6 +92,15 @@ impl Value {
             #[expect(clippy::cast_precision_loss, reason = "what a float is")]
             Value::Int(i) => Some(i as f64),
             Value::Float(f) => Some(f),
+            _ => None,
+        }
+    }
+
+    /// A number as it is written.
+    pub(crate) fn as_decimal(&self) -> Option<BigDecimal> {
+        match self.as_number()? {
+            Value::Int(i) => Some(i.into()),
+            Value::Float(f) => f.to_string().parse().ok(),
             _ => None,
         }
     }

@@ -1,7 +1,8 @@
 //! Small constructors over sqlparser's AST.
 
+use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
+    BinaryOperator, CaseWhen, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
     UnaryOperator, Value,
 };
 
@@ -83,5 +84,16 @@ pub(super) fn string_of(expr: &Expr) -> Option<&str> {
         },
         Expr::Nested(inner) => string_of(inner),
         _ => None,
+    }
+}
+
+/// `CASE WHEN condition THEN result END`.
+pub(super) fn case(condition: Expr, result: Expr) -> Expr {
+    Expr::Case {
+        case_token: AttachedToken::empty(),
+        end_token: AttachedToken::empty(),
+        operand: None,
+        conditions: vec![CaseWhen { condition, result }],
+        else_result: None,
     }
 }

@@ -27,9 +27,9 @@ fn scalar(ty: &DataType) -> Option<Target> {
         DataType::Float(_) => Target::Float8,
         DataType::Numeric(info) | DataType::Decimal(info) | DataType::Dec(info) => match info {
             ExactNumberInfo::None => Target::Numeric,
-            ExactNumberInfo::Precision(precision) => Target::Decimal(u8::try_from(*precision).ok().filter(|p| *p <= 38)?, 0),
+            ExactNumberInfo::Precision(precision) => Target::Decimal(precision_of(*precision)?, 0),
             ExactNumberInfo::PrecisionAndScale(precision, scale) => {
-                Target::Decimal(u8::try_from(*precision).ok().filter(|p| *p <= 38)?, i8::try_from(*scale).ok().filter(|s| *s >= 0)?)
+                Target::Decimal(precision_of(*precision)?, i32::try_from(*scale).ok().filter(|scale| (-1000..=1000).contains(scale))?)
             }
         },
         DataType::Text | DataType::String(_) => Target::Text,
@@ -46,7 +46,8 @@ fn scalar(ty: &DataType) -> Option<Target> {
         DataType::Timestamp(_, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => Target::Timestamp,
         DataType::Timestamp(_, TimezoneInfo::WithTimeZone | TimezoneInfo::Tz) => Target::Timestamptz,
         DataType::Interval { .. } => Target::Interval,
-        DataType::JSON | DataType::JSONB => Target::Jsonb,
+        DataType::JSON => Target::Json,
+        DataType::JSONB => Target::Jsonb,
         DataType::Uuid => Target::Uuid,
         DataType::Bytea => Target::Bytea,
         DataType::Custom(name, _) => return custom(name),
@@ -54,11 +55,17 @@ fn scalar(ty: &DataType) -> Option<Target> {
     })
 }
 
+/// PostgreSQL's numerics have one to a thousand digits where they say how many.
+fn precision_of(digits: u64) -> Option<u32> {
+    u32::try_from(digits).ok().filter(|digits| (1..=1000).contains(digits))
+}
+
 fn custom(name: &ObjectName) -> Option<Target> {
     Some(match super::ast::last_name(name)?.as_str() {
         "inet" => Target::Inet,
         "cidr" => Target::Cidr,
-        "json" | "jsonb" => Target::Jsonb,
+        "json" => Target::Json,
+        "jsonb" => Target::Jsonb,
         "jsonpath" => Target::Jsonpath,
         "timestamptz" => Target::Timestamptz,
         "int4" => Target::Int4,
@@ -75,6 +82,14 @@ fn custom(name: &ObjectName) -> Option<Target> {
 
 /// The name a cast gives an unnamed column: PostgreSQL's internal name of the type.
 pub(super) fn column_name(ty: &DataType) -> String {
+    if let DataType::Array(ArrayElemTypeDef::SquareBracket(item, _)) = ty {
+        return column_name(item);
+    }
+    if let DataType::Custom(name, _) = ty
+        && super::ast::last_name(name).as_deref() == Some("name")
+    {
+        return "name".into();
+    }
     match target(ty) {
         Some((target, _)) => match (target, ty) {
             (Target::Bool, _) => "bool",
@@ -86,8 +101,9 @@ pub(super) fn column_name(ty: &DataType) -> String {
             (Target::Timestamptz, _) => "timestamptz",
             (Target::Varchar(_), DataType::Char(_) | DataType::Character(_)) => "bpchar",
             (Target::Varchar(_), _) => "varchar",
-            (Target::Jsonb, DataType::JSONB) => "jsonb",
+            (Target::Jsonb, _) => "jsonb",
             (Target::Text, DataType::Text) => "text",
+            (Target::Text, DataType::Custom(name, _)) if super::ast::last_name(name).is_some_and(|name| name == "name") => "name",
             (Target::Text, _) => "varchar",
             (target, _) => target.sql_name(),
         }

@@ -3,9 +3,11 @@
 //! The plan is not run row by row. The distinct values of the outer columns it refers to (its domain) are joined in at its leaves and carried
 //! upwards through every operator, so that each row knows for which outer values it holds; then one join brings it and the outer plan together.
 
+use super::{grouping_sets, limits};
 use datafusion::arrow::datatypes::FieldRef;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, NullEquality, Result, ScalarValue, TableReference, not_impl_err};
+use datafusion::functions::core::expr_fn::coalesce;
 use datafusion::functions_window::row_number::row_number_udwf;
 use datafusion::logical_expr::expr::WindowFunction;
 use datafusion::logical_expr::logical_plan::{
@@ -282,6 +284,9 @@ impl Domain {
                 LogicalPlanBuilder::from(input).project(exprs)?.build()
             }
             LogicalPlan::Aggregate(aggregate) if aggregate.group_expr.is_empty() => self.one_row(aggregate, count),
+            LogicalPlan::Aggregate(aggregate) if aggregate.group_expr.iter().any(|expr| matches!(expr, Expr::GroupingSet(_))) => {
+                self.push(grouping_sets::as_union(aggregate)?, count)
+            }
             plan @ LogicalPlan::Aggregate(_) => self.aggregate(plan, count),
             LogicalPlan::Sort(Sort { expr, input, .. }) => {
                 let input = self.push(Arc::unwrap_or_clone(input), count)?;
@@ -381,9 +386,6 @@ impl Domain {
         let LogicalPlan::Aggregate(Aggregate { input, group_expr, aggr_expr, schema, .. }) = plan else {
             return not_impl_err!("a subquery that is no aggregate");
         };
-        if group_expr.iter().any(|expr| matches!(expr, Expr::GroupingSet(_))) {
-            return not_impl_err!("grouping sets in a correlated subquery");
-        }
         let input = self.push(Arc::unwrap_or_clone(input), count)?;
         let mut groups = self.named(group_expr)?;
         groups.extend(self.exprs());
@@ -414,7 +416,7 @@ impl Domain {
     /// The first rows for each row of the domain.
     fn limit(&self, limit: Limit, schema: &DFSchema, count: &mut usize) -> Result<LogicalPlan> {
         let (SkipType::Literal(skip), FetchType::Literal(fetch)) = (limit.get_skip_type()?, limit.get_fetch_type()?) else {
-            return not_impl_err!("LIMIT of a correlated subquery that is no constant");
+            return self.push(limits::as_filter(limit, count)?, count);
         };
         let mut select = None;
         let mut input = Arc::unwrap_or_clone(limit.input);
@@ -460,6 +462,7 @@ impl Domain {
             }
             _ if keep_left => (true, self.refers(&right)),
             JoinType::Right => (self.refers(&left), true),
+            JoinType::Full => (true, true),
             _ => return not_impl_err!("a {join_type} join in a correlated subquery"),
         };
         // The side whose rows all stay carries the domain under its own name.
@@ -484,7 +487,18 @@ impl Domain {
         }
         let on = on.into_iter().map(|(l, r)| Ok((self.bind(l)?, self.bind(r)?))).collect::<Result<_>>()?;
         let joined = Join::try_new(Arc::new(left), Arc::new(right), on, filter, join_type, JoinConstraint::On, null_equality, null_aware)?;
-        self.arrange(LogicalPlan::Join(joined), schema)
+        let joined = LogicalPlan::Join(joined);
+        match second {
+            // Where a row of one side has no partner, that side knows the outer values.
+            Some(second) if join_type == JoinType::Full => {
+                let mut exprs: Vec<Expr> = columns(schema).map(Expr::Column).collect();
+                exprs.extend(self.own().zip(second.own()).map(|(own, other)| {
+                    coalesce(vec![Expr::Column(own.clone()), Expr::Column(other)]).alias_qualified(own.relation, own.name)
+                }));
+                LogicalPlanBuilder::from(joined).project(exprs)?.build()
+            }
+            _ => self.arrange(joined, schema),
+        }
     }
 
     /// A pushed plan whose domain goes by another name.

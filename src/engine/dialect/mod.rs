@@ -1,27 +1,52 @@
 //! PostgreSQL's SQL on DataFusion: parsing, arguments, AST pre-pass, relation planner, operators, types, row subqueries.
 //!
 //! A statement goes text → AST ([`parse`]) → arguments as literals ([`args`]) → secret columns ([`secrets`]) → rewritten AST ([`prepass`]) →
-//! logical plan, during which DataFusion asks [`operators`], [`types`] and [`relation`] → plan with correlated subqueries made executable ([`subquery`]).
+//! logical plan, during which DataFusion asks [`operators`], [`types`] and [`relation`] → plan with correlated subqueries made executable ([`subquery`])
+//! → DataFusion's optimizer, two of its rules held back ([`null_keys`]).
 
 mod args;
 mod ast;
 mod casts;
+mod counted_rows;
+mod ctes;
 mod dependent;
+pub(crate) mod depth;
+mod documents;
+mod from;
+mod grouping;
+mod grouping_sets;
+mod lazy;
+mod limits;
 mod names;
+mod null_keys;
+mod numbers;
+mod numerics;
 mod operators;
+mod ordering;
 mod parse;
+mod postgresql;
 mod prepass;
 mod quantified;
 mod query;
 mod relation;
 mod row_subquery;
+mod rows;
 mod secrets;
+mod set_ops;
 mod srf;
 mod subquery;
+mod tokens;
 mod types;
+mod unions;
+mod using;
+mod whole_rows;
 
 #[cfg(test)]
 mod control_answers;
+#[cfg(test)]
+mod fuzz;
+#[cfg(test)]
+mod jsonb_speed;
 #[cfg(test)]
 mod oracle;
 #[cfg(test)]
@@ -49,7 +74,10 @@ pub(crate) fn builder(mut builder: SessionStateBuilder) -> SessionStateBuilder {
     // Tags of fields travel through planning; a node that drops one must not fail the plan.
     options.execution.skip_physical_aggregate_schema_check = true;
     builder.expr_planners().get_or_insert_with(Vec::new).insert(0, Arc::new(operators::Operators));
-    builder.with_type_planner(Arc::new(types::Types))
+    builder
+        .with_type_planner(Arc::new(types::Types))
+        .with_optimizer_rules(null_keys::rules())
+        .with_physical_optimizer_rule(Arc::new(lazy::LazyLogic))
 }
 
 /// Registers what needs the finished context (relation planner, functions).
@@ -57,6 +85,10 @@ pub(crate) fn install(ctx: &SessionContext) {
     for udf in functions::all() {
         ctx.register_udf(udf.as_ref().clone());
     }
+    for udaf in functions::aggregates::all() {
+        ctx.register_udaf(udaf);
+    }
+    ctx.register_udaf(functions::array_agg::udaf());
     // Registration fails only where planners are compiled out, and then the relations say so.
     let registered = ctx.register_relation_planner(Arc::new(relation::Relations));
     debug_assert!(registered.is_ok(), "relation planners are part of DataFusion's sql feature");
@@ -65,8 +97,20 @@ pub(crate) fn install(ctx: &SessionContext) {
 /// Names of all functions a statement may call, sorted, without those that only the dialect itself plans.
 pub(crate) fn functions(state: &SessionState) -> Vec<String> {
     let internal = |name: &str| {
-        const PREFIXES: [&str; 7] = ["cast_", "any_", "all_", "jsonb_get", "jsonb_delete", "timestamp_", "timestamptz_"];
-        const NAMES: [&str; 16] = [
+        const PREFIXES: [&str; 11] = [
+            "cast_",
+            "any_",
+            "all_",
+            "json_record",
+            "json_row",
+            "jsonb_get",
+            "jsonb_delete",
+            "jsonb_record",
+            "jsonb_row",
+            "timestamp_",
+            "timestamptz_",
+        ];
+        const NAMES: [&str; 30] = [
             "array_or_empty",
             "date_add_days",
             "date_diff_days",
@@ -76,16 +120,32 @@ pub(crate) fn functions(state: &SessionState) -> Vec<String> {
             "interval_key",
             "interval_mul",
             "interval_sub",
+            "json_array_of",
+            "json_item",
+            "json_list_of",
+            "json_object_of",
+            "json_pair",
+            "json_tag",
             "jsonb_array_of",
             "jsonb_cmp",
+            "jsonb_greatest",
+            "jsonb_least",
+            "jsonb_sort_key",
+            "jsonb_sort_keys",
+            "jsonb_sorted_array_of",
             "jsonb_object_of",
+            "jsonb_normal",
+            "jsonb_nullif",
             "jsonb_pair",
             "jsonb_path_exists_opr",
             "jsonb_path_match_opr",
             "jsonb_tag",
+            "whole_row",
         ];
         PREFIXES.iter().any(|prefix| name.starts_with(prefix))
             || NAMES.contains(&name)
+            // Operators have a space in their function's name.
+            || name.contains(' ')
             || name.contains("_each_") && !name.ends_with("each_text")
     };
     let mut names: Vec<String> = state
@@ -111,6 +171,17 @@ pub(crate) fn split(sql: &str) -> Result<Vec<String>, EngineError> {
     parse::split(sql)
 }
 
+/// Looks at the syntax of a text with statements; whether its tables and functions exist is not asked.
+///
+/// # Errors
+/// [`EngineError::Sql`] with the place, where the text is one statement.
+pub fn check_syntax(sql: &str) -> Result<(), EngineError> {
+    match parse::split(sql)?.as_slice() {
+        [_, _, ..] => Err(EngineError::Sql { message: "cannot run more than one statement at once".into(), hint: None, at: None }),
+        _ => parse::statement(sql).map(drop),
+    }
+}
+
 /// Parses one statement, rewrites it, binds the arguments, and plans it.
 ///
 /// The clock of `now()` is the state's `query_execution_start_time`. Take the output schema from the plan (or the physical plan made of it):
@@ -130,7 +201,9 @@ pub(crate) async fn plan(state: &SessionState, sql: &str, args: &[Arg]) -> Resul
         state.statement_to_plan(statement).await
     };
     let plan = plan.map_err(|error| of_planning(error, state))?;
-    let plan = subquery::rewrite(relation::retag(plan)?, state)?;
+    let plan = numerics::rewrite(unions::typed(plan)?)?;
+    let plan = relation::retag(counted_rows::resolve(plan)?)?;
+    let plan = subquery::rewrite(documents::rewrite(plan)?, state)?;
     Ok(names::restore(plan)?)
 }
 
@@ -143,6 +216,7 @@ fn rewrite(
     match statement {
         Statement::Statement(inner) => {
             args::bind(inner, args)?;
+            whole_rows::name(inner);
             if let Some(secrets) = state.config().get_extension::<Secrets>() {
                 secrets::prepare(inner, &secrets)?;
             }

@@ -1,12 +1,14 @@
 //! Operators, planned by the types of their operands: jsonb, dates and intervals, `||`, regular expressions, untyped literals.
 
+use super::counted_rows;
+use super::numbers;
 use super::types::{PgType, of_expr};
 use crate::functions;
 use crate::functions::cast::{Target, scalar};
+use crate::functions::jsonb_equal::has_numbers;
 use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue};
-use datafusion::functions_nested::expr_fn::{array_has_all, array_has_any};
 use datafusion::logical_expr::expr::{Like, ScalarFunction};
-use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr, RawFieldAccessExpr};
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawAggregateExpr, RawBinaryExpr, RawFieldAccessExpr};
 use datafusion::logical_expr::{BinaryExpr, Expr, GetFieldAccess, Operator, lit, not};
 use datafusion::sql::sqlparser::ast::BinaryOperator as Op;
 
@@ -17,19 +19,42 @@ pub(super) struct Operators;
 impl ExprPlanner for Operators {
     fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
         let types = (of_expr(&expr.left, schema), of_expr(&expr.right, schema));
-        match plan(&expr, &types)? {
+        let planned = match numbers::plan(&expr, &types, schema)? {
+            Some(planned) => Some(planned),
+            None => plan(&expr, &types)?,
+        };
+        match planned {
             Some(planned) => Ok(PlannerResult::Planned(planned)),
             None => Ok(PlannerResult::Original(expr)),
         }
     }
 
+    fn plan_array_literal(&self, exprs: Vec<Expr>, schema: &DFSchema) -> Result<PlannerResult<Vec<Expr>>> {
+        let types: Vec<PgType> = exprs.iter().map(|expr| of_expr(expr, schema)).collect();
+        if !types.contains(&PgType::Numeric) || !types.iter().all(|ty| ty.is_number() || *ty == PgType::Unknown) {
+            return Ok(PlannerResult::Original(exprs));
+        }
+        let common = if types.contains(&PgType::Float) { PgType::Float } else { PgType::Numeric };
+        Ok(PlannerResult::Original(exprs.into_iter().zip(&types).map(|(expr, ty)| numbers::as_type(expr, ty, &common)).collect()))
+    }
+
+    fn plan_aggregate(&self, expr: RawAggregateExpr) -> Result<PlannerResult<RawAggregateExpr>> {
+        counted_rows::mark(expr).map(PlannerResult::Original)
+    }
+
     fn plan_field_access(&self, expr: RawFieldAccessExpr, schema: &DFSchema) -> Result<PlannerResult<RawFieldAccessExpr>> {
-        if of_expr(&expr.expr, schema) != PgType::Jsonb {
-            return Ok(PlannerResult::Original(expr));
+        match (of_expr(&expr.expr, schema), &expr.field_access) {
+            (PgType::Jsonb, _) => {}
+            (PgType::List(item), GetFieldAccess::ListIndex { key }) => {
+                let element = call("array []", vec![expr.expr, key.as_ref().clone()])?;
+                let element = if *item == PgType::Jsonb { call("jsonb_tag", vec![element])? } else { element };
+                return Ok(PlannerResult::Planned(element));
+            }
+            _ => return Ok(PlannerResult::Original(expr)),
         }
         match expr.field_access {
             GetFieldAccess::NamedStructField { name } => {
-                Ok(PlannerResult::Planned(call("jsonb_get", vec![expr.expr, Expr::Literal(name, None)])?))
+                Ok(PlannerResult::Planned(call("jsonb_get_element", vec![expr.expr, Expr::Literal(name, None)])?))
             }
             GetFieldAccess::ListIndex { key } => Ok(PlannerResult::Planned(call("jsonb_get_element", vec![expr.expr, *key])?)),
             GetFieldAccess::ListRange { .. } => Err(DataFusionError::Plan("jsonb subscript does not support slices".into())),
@@ -45,7 +70,7 @@ pub(super) fn call(name: &str, args: Vec<Expr>) -> Result<Expr> {
     }
 }
 
-fn binary(left: Expr, op: Operator, right: Expr) -> Expr {
+pub(super) fn binary(left: Expr, op: Operator, right: Expr) -> Expr {
     Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right)))
 }
 
@@ -57,9 +82,7 @@ fn plan(expr: &RawBinaryExpr, types: &(PgType, PgType)) -> Result<Option<Expr>> 
         return address(expr, types);
     }
     Ok(Some(match &expr.op {
-        Op::Arrow if types.1 == PgType::Int => call("jsonb_get_index", both())?,
         Op::Arrow => call("jsonb_get", both())?,
-        Op::LongArrow if types.1 == PgType::Int => call("jsonb_get_index_text", both())?,
         Op::LongArrow => call("jsonb_get_text", both())?,
         Op::HashArrow => call("jsonb_get_path", both())?,
         Op::HashLongArrow => call("jsonb_get_path_text", both())?,
@@ -69,9 +92,9 @@ fn plan(expr: &RawBinaryExpr, types: &(PgType, PgType)) -> Result<Option<Expr>> 
         Op::QuestionAnd => call("jsonb_exists_all", both())?,
         Op::AtArrow if !lists => call("jsonb_contains", both())?,
         Op::ArrowAt if !lists => call("jsonb_contains", vec![right(), left()])?,
-        Op::PGOverlap if lists => array_has_any(typed_list(left(), types, 0)?, typed_list(right(), types, 1)?),
-        Op::AtArrow => array_has_all(typed_list(left(), types, 0)?, typed_list(right(), types, 1)?),
-        Op::ArrowAt => array_has_all(typed_list(right(), types, 1)?, typed_list(left(), types, 0)?),
+        Op::PGOverlap if lists => call("array &&", vec![typed_list(left(), types, 0)?, typed_list(right(), types, 1)?])?,
+        Op::AtArrow => call("array @>", vec![typed_list(left(), types, 0)?, typed_list(right(), types, 1)?])?,
+        Op::ArrowAt => call("array @>", vec![typed_list(right(), types, 1)?, typed_list(left(), types, 0)?])?,
         Op::AtQuestion => call("jsonb_path_exists_opr", vec![left(), jsonpath(right(), &types.1)?])?,
         Op::AtAt => call("jsonb_path_match_opr", vec![left(), jsonpath(right(), &types.1)?])?,
         Op::PGRegexMatch => call("regex_is_match", both())?,
@@ -82,6 +105,7 @@ fn plan(expr: &RawBinaryExpr, types: &(PgType, PgType)) -> Result<Option<Expr>> 
         Op::PGILikeMatch => like(left(), right(), false, true),
         Op::PGNotLikeMatch => like(left(), right(), true, false),
         Op::PGNotILikeMatch => like(left(), right(), true, true),
+        Op::PGStartsWith => call("text ^@", both())?,
         Op::StringConcat => return concat(expr, types),
         Op::Plus | Op::Minus | Op::Multiply | Op::Divide | Op::Modulo => return arithmetic(expr, types),
         Op::Eq | Op::NotEq | Op::Lt | Op::LtEq | Op::Gt | Op::GtEq => return compare(expr, types),
@@ -138,7 +162,7 @@ fn like(expr: Expr, pattern: Expr, negated: bool, insensitive: bool) -> Expr {
 }
 
 /// An untyped literal as a literal of a type.
-fn typed(expr: Expr, ty: &PgType) -> Result<Expr> {
+pub(super) fn typed(expr: Expr, ty: &PgType) -> Result<Expr> {
     let Some((target, array)) = ty.target() else { return Ok(expr) };
     match &expr {
         Expr::Literal(ScalarValue::Utf8(Some(text)), _) if !array => {
@@ -167,12 +191,23 @@ fn typed_list(expr: Expr, types: &(PgType, PgType), side: usize) -> Result<Expr>
 }
 
 /// jsonb from whatever it is; text without a tag is parsed.
-fn jsonb(expr: Expr, ty: &PgType) -> Result<Expr> {
+pub(super) fn jsonb(expr: Expr, ty: &PgType) -> Result<Expr> {
     match ty {
         PgType::Jsonb => Ok(expr),
         PgType::Unknown => typed(expr, &PgType::Jsonb),
         _ => Ok(Target::Jsonb.call(expr, false)),
     }
+}
+
+/// A document in the form that decides whether it equals another.
+pub(super) fn compared(expr: Expr) -> Result<Expr> {
+    call("jsonb_normal", vec![expr])
+}
+
+/// `=` or `<>` of documents. Without numbers only the same text is equal.
+fn equal(left: Expr, op: Operator, right: Expr) -> Result<Expr> {
+    let plain = |expr: &Expr| matches!(expr, Expr::Literal(ScalarValue::Utf8(Some(text)), _) if !has_numbers(text));
+    if plain(&left) || plain(&right) { Ok(binary(left, op, right)) } else { Ok(binary(compared(left)?, op, compared(right)?)) }
 }
 
 /// A literal path is checked at planning.
@@ -194,12 +229,17 @@ fn concat(expr: &RawBinaryExpr, types: &(PgType, PgType)) -> Result<Option<Expr>
         (PgType::Jsonb, PgType::Jsonb | PgType::Unknown) | (PgType::Unknown, PgType::Jsonb) => {
             Some(call("jsonb_concat", vec![jsonb(left, &types.0)?, jsonb(right, &types.1)?])?)
         }
-        (PgType::List(_), _) | (_, PgType::List(_)) => None,
+        (PgType::List(_), PgType::List(_) | PgType::Unknown) | (PgType::Unknown, PgType::List(_)) => {
+            Some(call("array_cat", vec![typed_list(left, types, 0)?, typed_list(right, types, 1)?])?)
+        }
+        (PgType::List(_), _) => Some(call("array_append", vec![left, right])?),
+        (_, PgType::List(_)) => Some(call("array_prepend", vec![left, right])?),
+        (PgType::Bytes, PgType::Bytes | PgType::Unknown) | (PgType::Unknown, PgType::Bytes) => Some(call("bytes ||", vec![left, right])?),
         _ => Some(binary(text(left, &types.0), Operator::StringConcat, text(right, &types.1))),
     })
 }
 
-fn operator(op: &Op) -> Option<Operator> {
+pub(super) fn operator(op: &Op) -> Option<Operator> {
     Some(match op {
         Op::Eq => Operator::Eq,
         Op::NotEq => Operator::NotEq,
@@ -230,13 +270,13 @@ fn compare(expr: &RawBinaryExpr, types: &(PgType, PgType)) -> Result<Option<Expr
     let (left, right) = (expr.left.clone(), expr.right.clone());
     let equality = matches!(op, Operator::Eq | Operator::NotEq);
     Ok(Some(match types {
-        (PgType::Jsonb, _) | (_, PgType::Jsonb) => {
-            if matches!(types.0, PgType::Text) || matches!(types.1, PgType::Text) {
+        (PgType::Json, _) | (_, PgType::Json) => return missing(types, &expr.op),
+        (PgType::Jsonb, other) | (other, PgType::Jsonb) => {
+            if !matches!(other, PgType::Jsonb | PgType::Unknown | PgType::Other) {
                 return missing(types, &expr.op);
             }
             let (left, right) = (jsonb(left, &types.0)?, jsonb(right, &types.1)?);
-            // Canonical texts are equal if the documents are.
-            if equality { binary(left, op, right) } else { binary(call("jsonb_cmp", vec![left, right])?, op, lit(0i64)) }
+            if equality { equal(left, op, right)? } else { binary(call("jsonb_cmp", vec![left, right])?, op, lit(0i64)) }
         }
         (PgType::Interval, PgType::Interval | PgType::Unknown) | (PgType::Unknown, PgType::Interval) => {
             let key = |expr: Expr, ty: &PgType| {
@@ -258,7 +298,7 @@ fn compare(expr: &RawBinaryExpr, types: &(PgType, PgType)) -> Result<Option<Expr
 }
 
 fn arithmetic(expr: &RawBinaryExpr, types: &(PgType, PgType)) -> Result<Option<Expr>> {
-    use PgType::{Date, Float, Int, Interval, Jsonb, List, Numeric, Text, Timestamp, Timestamptz, Unknown};
+    use PgType::{Date, Float, Int, Interval, Json, Jsonb, List, Numeric, Text, Time, Timestamp, Timestamptz, Unknown};
     let (left, right) = (expr.left.clone(), expr.right.clone());
     let both = || vec![expr.left.clone(), expr.right.clone()];
     let swapped = || vec![expr.right.clone(), expr.left.clone()];
@@ -267,13 +307,18 @@ fn arithmetic(expr: &RawBinaryExpr, types: &(PgType, PgType)) -> Result<Option<E
         (Jsonb, Op::Minus, Int) => call("jsonb_delete_index", both())?,
         (Jsonb, Op::Minus, List(_)) => call("jsonb_delete_keys", both())?,
         (Jsonb, Op::Minus, Text | Unknown) => call("jsonb_delete", both())?,
-        (Jsonb, ..) | (_, _, Jsonb) => return missing(types, &expr.op),
+        (Jsonb | Json, ..) | (_, _, Jsonb | Json) => return missing(types, &expr.op),
         (Date, Op::Minus, Date) => call("date_diff_days", both())?,
         (Date, Op::Minus, Unknown) => call("date_diff_days", vec![left, typed(right, &Date)?])?,
         (Unknown, Op::Minus, Date) => call("date_diff_days", vec![typed(left, &Date)?, right])?,
         (Date, Op::Plus, Int) => call("date_add_days", both())?,
         (Int, Op::Plus, Date) => call("date_add_days", swapped())?,
         (Date, Op::Minus, Int) => call("date_sub_days", both())?,
+        (Date, Op::Plus, Time) => call("timestamp_add_interval", vec![left, Target::Interval.call(right, false)])?,
+        (Time, Op::Plus, Date) => call("timestamp_add_interval", vec![right, Target::Interval.call(left, false)])?,
+        (Time, Op::Plus | Op::Minus, Interval) => call(if expr.op == Op::Plus { "time + interval" } else { "time - interval" }, both())?,
+        (Interval, Op::Plus, Time) => call("time + interval", swapped())?,
+        (Time, Op::Minus, Time) => call("time - time", both())?,
         (Timestamp | Timestamptz | Date, Op::Minus, Timestamp | Timestamptz | Date) => call("timestamp_diff", both())?,
         (Timestamp | Timestamptz, Op::Minus, Unknown) => call("timestamp_diff", vec![left, typed(right, &types.0)?])?,
         (Unknown, Op::Minus, Timestamp | Timestamptz) => call("timestamp_diff", vec![typed(left, &types.1)?, right])?,
@@ -288,13 +333,7 @@ fn arithmetic(expr: &RawBinaryExpr, types: &(PgType, PgType)) -> Result<Option<E
         (Interval, Op::Multiply, Int | Float | Numeric | Unknown) => call("interval_mul", both())?,
         (Int | Float | Numeric | Unknown, Op::Multiply, Interval) => call("interval_mul", swapped())?,
         (Interval, Op::Divide, Int | Float | Numeric | Unknown) => call("interval_div", both())?,
-        (Unknown, _, number) if number.is_number() => binary(typed(left, number)?, arithmetic_op(&expr.op)?, right),
-        (number, _, Unknown) if number.is_number() => binary(left, arithmetic_op(&expr.op)?, typed(right, number)?),
         (Text, _, number) | (number, _, Text) if number.is_number() || number.is_moment() => return missing(types, &expr.op),
         _ => return Ok(None),
     }))
-}
-
-fn arithmetic_op(op: &Op) -> Result<Operator> {
-    operator(op).ok_or_else(|| DataFusionError::Internal(format!("{op} is no arithmetic operator")))
 }

@@ -71,7 +71,7 @@ fn escaped(text: &str) -> String {
         .replace('\u{c}', "\\f")
 }
 
-async fn table(ctx: &SessionContext, name: &str, sql: &str) {
+pub(super) async fn table(ctx: &SessionContext, name: &str, sql: &str) {
     let (schema, batches) = run(ctx, sql, &[]).await.unwrap_or_else(|error| panic!("table {name}: {error}"));
     let batches = batches.iter().map(|batch| RecordBatch::try_new(Arc::clone(&schema), batch.columns().to_vec()).unwrap()).collect();
     ctx.register_table(name, Arc::new(MemTable::try_new(schema, vec![batches]).unwrap())).unwrap();

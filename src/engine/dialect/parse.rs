@@ -1,12 +1,14 @@
 //! Text to statements: splitting, PostgreSQL-like syntax errors with their place, and the refusal of everything that writes.
 
+use super::depth;
+use super::postgresql::PostgreSql;
+use super::tokens;
 use crate::EngineError;
 use datafusion::common::DataFusionError;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{Query, Select, SetExpr, Statement as SqlStatement, Visit, Visitor};
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::ParserError;
-use datafusion::sql::sqlparser::tokenizer::{Location, Token, Tokenizer};
+use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 use std::ops::ControlFlow;
 
 /// How deep expressions and subqueries may nest.
@@ -21,10 +23,7 @@ fn syntax(message: impl Into<String>, at: Option<(usize, usize)>) -> EngineError
 /// # Errors
 /// A quote or comment is not closed.
 pub(super) fn split(sql: &str) -> Result<Vec<String>, EngineError> {
-    let tokens = Tokenizer::new(&PostgreSqlDialect {}, sql).tokenize_with_location().map_err(|error| {
-        let (line, column) = (error.location.line as usize, error.location.column as usize);
-        syntax(token_message(&error.message), (line > 0).then_some((line, column)))
-    })?;
+    let tokens = tokenize(sql)?;
     let offsets = Lines::new(sql);
     let mut statements = Vec::new();
     let mut start = 0;
@@ -48,6 +47,13 @@ pub(super) fn split(sql: &str) -> Result<Vec<String>, EngineError> {
     }
     push(start, sql.len(), empty);
     Ok(statements)
+}
+
+fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, EngineError> {
+    Tokenizer::new(&PostgreSql, sql).tokenize_with_location().map_err(|error| {
+        let (line, column) = (error.location.line as usize, error.location.column as usize);
+        syntax(token_message(&error.message), (line > 0).then_some((line, column)))
+    })
 }
 
 /// Byte offsets of lines and columns (in characters, from 1).
@@ -92,8 +98,9 @@ pub(super) fn statement(sql: &str) -> Result<Statement, EngineError> {
     if split(sql)?.is_empty() {
         return Err(syntax("there is no statement", None));
     }
-    let parsed = DFParserBuilder::new(sql)
-        .with_dialect(&PostgreSqlDialect {})
+    depth::check_text(sql)?;
+    let parsed = DFParserBuilder::new(tokens::prepare(tokenize(sql)?)?)
+        .with_dialect(&PostgreSql)
         .with_recursion_limit(RECURSION)
         .build()
         .and_then(|mut parser| parser.parse_statements())
@@ -102,6 +109,7 @@ pub(super) fn statement(sql: &str) -> Result<Statement, EngineError> {
     match (statements.next(), statements.next()) {
         (Some(statement), None) => {
             reads(&statement)?;
+            depth::check(&statement)?;
             Ok(statement)
         }
         (Some(_), Some(_)) => Err(syntax("cannot run more than one statement at once", None)),
@@ -114,7 +122,7 @@ fn of_parser(error: DataFusionError, sql: &str) -> EngineError {
     let text = match error.find_root() {
         DataFusionError::SQL(error, _) => match error.as_ref() {
             ParserError::TokenizerError(text) | ParserError::ParserError(text) => text.clone(),
-            ParserError::RecursionLimitExceeded => return syntax("the statement is nested too deeply", None),
+            ParserError::RecursionLimitExceeded => return depth::too_deep(),
         },
         _ => return EngineError::from(error),
     };

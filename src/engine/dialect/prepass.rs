@@ -2,18 +2,21 @@
 //!
 //! Top-down at each SELECT: column names, set-returning functions, the fold of FROM. Bottom-up at each expression: casts, ANY/ALL, dates.
 
-use super::ast::{binary, call, last_name, literal, negate, positional, string_of, text};
-use super::relation::has_srf;
-use super::srf::{self, Call};
-use super::{casts, names, quantified, query};
+use super::ast::{binary, call, case, last_name, literal, negate, positional, string_of, text};
+use super::ctes::{self, Scopes};
+use super::from::{fold, is_wildcard, name_merged, name_values, nested, unnest_in};
+use super::quantified::sliced;
+use super::relation::sideways;
+use super::tokens::{distinct, is_symmetric, symmetric};
+use super::{casts, grouping, names, quantified, query, rows};
 use crate::EngineError;
 use crate::functions::cast::Target;
 use chrono::{DateTime, Utc};
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, DataType, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments,
-    Ident, Interval, Join, JoinConstraint, JoinOperator, OrderByExpr, OrderByOptions, Query, Select, SelectItem, Statement,
-    TableAliasColumnDef, TableFactor, TableWithJoins, Value, VisitMut, VisitorMut,
+    Ident, Interval, NamedWindowDefinition, OrderByExpr, OrderByOptions, Query, Select, SelectItem, Statement, TableFactor, TableWithJoins,
+    UnaryOperator, Value, VisitMut, VisitorMut,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -24,7 +27,14 @@ use std::sync::Arc;
 /// # Errors
 /// A cast to a type we do not know, or a quantified expression we cannot rewrite.
 pub(super) fn rewrite(statement: &mut Statement, now: Option<DateTime<Utc>>) -> Result<Vec<Arc<ScalarUDF>>, EngineError> {
-    let mut prepass = Prepass { now, ctes: BTreeSet::new(), parametric: BTreeMap::new(), values: Vec::new() };
+    let mut prepass = Prepass {
+        now,
+        ctes: BTreeSet::new(),
+        scopes: Scopes::default(),
+        parametric: BTreeMap::new(),
+        values: Vec::new(),
+        windows: Vec::new(),
+    };
     match statement.visit(&mut prepass) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(prepass.parametric.into_values().collect()),
@@ -35,6 +45,10 @@ struct Prepass {
     now: Option<DateTime<Utc>>,
     ctes: BTreeSet<String>,
     parametric: BTreeMap<String, Arc<ScalarUDF>>,
+    /// Of each query around, the names of its WITH.
+    scopes: Scopes,
+    /// Of each SELECT around, its WINDOW clause.
+    windows: Vec<Vec<NamedWindowDefinition>>,
     /// Of each SELECT around, the aliases that stand for a value: alias to column.
     values: Vec<BTreeMap<String, Ident>>,
 }
@@ -50,11 +64,21 @@ impl VisitorMut for Prepass {
         for cte in query.with.iter().flat_map(|with| &with.cte_tables) {
             self.ctes.insert(cte.alias.name.value.to_lowercase());
         }
+        self.scopes.enter(query);
+        ctes::name_columns(query);
         query::rewrite(query);
         ControlFlow::Continue(())
     }
 
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Self::Break> {
+        self.scopes.leave(query);
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Self::Break> {
+        self.windows.push(select.named_window.clone());
+        grouping::rewrite(select);
+        name_merged(select);
         let wildcard = select.projection.iter().any(is_wildcard);
         self.values.push(if wildcard { name_values(select) } else { BTreeMap::new() });
         names::assign(select);
@@ -67,7 +91,7 @@ impl VisitorMut for Prepass {
             self.wrap(&mut item.relation);
             item.joins.iter_mut().for_each(|join| self.wrap(&mut join.relation));
         }
-        if select.from.iter().any(has_srf) {
+        if select.from.iter().any(sideways) {
             fold(select);
         }
         ControlFlow::Continue(())
@@ -75,6 +99,14 @@ impl VisitorMut for Prepass {
 
     fn post_visit_select(&mut self, _: &mut Select) -> ControlFlow<Self::Break> {
         self.values.pop();
+        self.windows.pop();
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Self::Break> {
+        if let (Expr::Function(function), Some(windows)) = (expr, self.windows.last()) {
+            grouping::window(function, windows);
+        }
         ControlFlow::Continue(())
     }
 
@@ -88,89 +120,15 @@ impl VisitorMut for Prepass {
     }
 }
 
-fn is_wildcard(item: &SelectItem) -> bool {
-    matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..))
-}
-
-/// With `*` in the select list the functions' columns must be exactly PostgreSQL's: a bare alias is resolved here instead.
-fn name_values(select: &mut Select) -> BTreeMap<String, Ident> {
-    let mut values = BTreeMap::new();
-    let relations = select
-        .from
-        .iter_mut()
-        .flat_map(|item| std::iter::once(&mut item.relation).chain(item.joins.iter_mut().map(|join| &mut join.relation)));
-    for relation in relations {
-        let Some(call) = Call::of(relation) else { continue };
-        let Some(column) = call.value_column() else { continue };
-        values.insert(call.qualifier().value.to_lowercase(), column.clone());
-        if let TableFactor::Table { alias: Some(alias), .. } | TableFactor::Function { alias: Some(alias), .. } = relation
-            && alias.columns.is_empty()
-        {
-            alias.columns.push(TableAliasColumnDef { name: column, data_type: None });
-        }
-    }
-    for item in &mut select.projection {
-        if let SelectItem::UnnamedExpr(Expr::Identifier(ident)) = item
-            && values.get(&ident.value.to_lowercase()).is_some_and(|column| column.value != ident.value)
-        {
-            *item = SelectItem::ExprWithAlias { expr: Expr::Identifier(ident.clone()), alias: ident.clone() };
-        }
-    }
-    values
-}
-
-/// One join out of the whole FROM list: commas become cross joins, and the relation planner sees it at once.
-fn fold(select: &mut Select) {
-    let mut items = std::mem::take(&mut select.from).into_iter();
-    let Some(mut base) = items.next() else { return };
-    for item in items {
-        let outer = item
-            .joins
-            .iter()
-            .any(|join| matches!(join.join_operator, JoinOperator::Right(_) | JoinOperator::RightOuter(_) | JoinOperator::FullOuter(_)));
-        let (relation, joins) = if outer { (nested(item), Vec::new()) } else { (item.relation, item.joins) };
-        base.joins.push(Join { relation, global: false, join_operator: JoinOperator::CrossJoin(JoinConstraint::None) });
-        base.joins.extend(joins);
-    }
-    select.from = vec![TableWithJoins { relation: nested(base), joins: Vec::new() }];
-}
-
-fn nested(item: TableWithJoins) -> TableFactor {
-    TableFactor::NestedJoin { table_with_joins: Box::new(item), alias: None }
-}
-
-/// Set-returning functions of a select list become `unnest` of their lists.
-fn unnest_in(expr: &mut Expr) {
-    match expr {
-        Expr::Function(function) => {
-            let name = last_name(&function.name).unwrap_or_default();
-            if let Some(srf) = srf::named(&name).filter(|srf| !srf.single && srf.lists.len() == 1) {
-                function.name = datafusion::sql::sqlparser::ast::ObjectName::from(vec![Ident::new(srf.lists[0])]);
-                let list = call("unnest", vec![expr.clone()]);
-                *expr = if srf.tags == [Some("jsonb")] { call("jsonb_tag", vec![list]) } else { list };
-            } else if let FunctionArguments::List(list) = &mut function.args {
-                for arg in &mut list.args {
-                    if let FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)) = arg {
-                        unnest_in(arg);
-                    }
-                }
-            }
-        }
-        Expr::BinaryOp { left, right, .. } => {
-            unnest_in(left);
-            unnest_in(right);
-        }
-        Expr::Nested(inner) | Expr::Cast { expr: inner, .. } | Expr::UnaryOp { expr: inner, .. } => unnest_in(inner),
-        _ => {}
-    }
-}
-
 impl Prepass {
     /// Wraps subqueries and CTEs, so that the relation planner can give their columns tags that DataFusion loses.
     fn wrap(&self, relation: &mut TableFactor) {
         let wanted = match relation {
             TableFactor::Derived { lateral, .. } => !*lateral,
-            TableFactor::Table { name, args: None, .. } => last_name(name).is_some_and(|name| self.ctes.contains(&name.to_lowercase())),
+            TableFactor::Table { name, args: None, alias, .. } => {
+                alias.as_ref().is_some_and(|alias| !alias.columns.is_empty())
+                    || last_name(name).is_some_and(|name| self.ctes.contains(&name.to_lowercase()))
+            }
             TableFactor::NestedJoin { table_with_joins, .. } => {
                 self.wrap(&mut table_with_joins.relation);
                 table_with_joins.joins.iter_mut().for_each(|join| self.wrap(&mut join.relation));
@@ -196,8 +154,20 @@ impl Prepass {
             Expr::Extract { field, expr: inner, .. } => {
                 Some(call("extract", vec![text(field.to_string().to_lowercase()), inner.as_ref().clone()]))
             }
+            Expr::BinaryOp { left, op: BinaryOperator::Overlaps, right } => match (left.as_ref(), right.as_ref()) {
+                (Expr::Tuple(left), Expr::Tuple(right)) if left.len() == 2 && right.len() == 2 => {
+                    Some(call("overlaps", left.iter().chain(right).cloned().collect()))
+                }
+                _ => None,
+            },
             Expr::AtTimeZone { timestamp, time_zone } => {
                 Some(call("timezone", vec![time_zone.as_ref().clone(), timestamp.as_ref().clone()]))
+            }
+            Expr::Between { low, .. } if is_symmetric(low) => None,
+            Expr::BinaryOp { left, op: BinaryOperator::And, right } => symmetric(left, right),
+            Expr::BinaryOp { left, op: BinaryOperator::Custom(op), right } if distinct(op).is_some() => {
+                let (left, right) = (left.clone(), right.clone());
+                Some(if distinct(op) == Some(true) { Expr::IsDistinctFrom(left, right) } else { Expr::IsNotDistinctFrom(left, right) })
             }
             Expr::Between { expr: inner, negated, low, high } => {
                 let low = binary(inner.as_ref().clone(), BinaryOperator::GtEq, low.as_ref().clone());
@@ -232,11 +202,29 @@ impl Prepass {
                 args.extend(escape_char.clone().map(Expr::Value));
                 Some(negate(call("similar_to", args), *negated))
             }
+            Expr::Substring { expr: inner, substring_from: Some(from), substring_for: Some(escape), .. }
+                if string_of(from).is_some() && string_of(escape).is_some() =>
+            {
+                Some(call("substring_similar", vec![inner.as_ref().clone(), from.as_ref().clone(), escape.as_ref().clone()]))
+            }
             Expr::Substring { expr: inner, substring_from: Some(from), substring_for: None, .. } if string_of(from).is_some() => {
                 Some(call("substring_regex", vec![inner.as_ref().clone(), from.as_ref().clone()]))
             }
             Expr::Collate { expr: inner, .. } => Some(inner.as_ref().clone()),
+            Expr::UnaryOp { op, expr: inner } => unary(*op, inner),
+            Expr::CompoundFieldAccess { root, access_chain } => sliced(root, access_chain),
+            Expr::InSubquery { expr: inner, subquery, negated } => {
+                rows::fields(inner).and_then(|fields| rows::within(fields, subquery)).map(|found| negate(found, *negated))
+            }
+            Expr::BinaryOp { left, op, right } => rows::compared(left, op, right),
+            Expr::IsNull(inner) => rows::of_nulls(inner, true),
+            Expr::IsNotNull(inner) => rows::of_nulls(inner, false),
+            Expr::InList { expr: inner, list, negated } => {
+                rows::values_of(list).map(|query| Expr::InSubquery { expr: inner.clone(), subquery: Box::new(query), negated: *negated })
+            }
+            Expr::Nested(inner) => rows::values_of(std::slice::from_ref(inner)).map(|query| Expr::Subquery(Box::new(query))),
             Expr::Value(value) => match &value.value {
+                Value::Number(digits, _) if digits.parse::<i64>().is_err() => Some(numeric(digits)),
                 Value::EscapedStringLiteral(string) | Value::UnicodeStringLiteral(string) => Some(text(string.clone())),
                 Value::DollarQuotedString(string) => Some(text(string.value.clone())),
                 _ => None,
@@ -301,9 +289,38 @@ impl Prepass {
                 Some([left, right]) => Some(Expr::Nested(Box::new(binary(left.clone(), BinaryOperator::Modulo, right.clone())))),
                 _ => None,
             },
-            "sign" => renamed(function, "signum"),
+            name if name.starts_with("percentile_") || name.starts_with("approx_") => {
+                plain_numbers(function);
+                None
+            }
+            "pg_typeof" => positional(&function.args).as_deref().and_then(literal_type).map(text),
+            "to_hex" => {
+                map_args(function, |args| match args.as_slice() {
+                    [arg] if is_int4(arg) => vec![call(&Target::Int4.function(false), args)],
+                    _ => args,
+                });
+                None
+            }
+            "localtime" | "current_time" => {
+                self.now.map(|now| call(&Target::Time.function(false), vec![text(now.format("%H:%M:%S%.6f").to_string())]))
+            }
+            "stddev_samp" => renamed(function, "stddev"),
+            "variance" | "var_samp" => renamed(function, "var"),
             "ceiling" => renamed(function, "ceil"),
-            "array_remove" => renamed(function, "array_remove_all"),
+            "text" => positional(&function.args).filter(|args| args.len() == 1).map(|args| call(&Target::Text.function(false), args)),
+            "string_agg" if is_distinct(function) && function.over.is_none() => {
+                let Some([value, separator]) = positional(&function.args).and_then(|args| <[Expr; 2]>::try_from(args).ok()) else {
+                    return Ok(None);
+                };
+                map_args(function, |_| vec![value.clone()]);
+                rename(function, "array_agg");
+                sort_distinct(function);
+                let joined = call("array_to_string", vec![Expr::Function(function.clone()), separator]);
+                let mut counted = super::ast::function("count", vec![value]);
+                counted.filter = function.filter.clone();
+                let any = binary(Expr::Function(counted), BinaryOperator::Gt, literal(Value::Number("0".into(), false)));
+                Some(case(any, joined))
+            }
             // DISTINCT sorts.
             "array_agg" | "string_agg" => {
                 sort_distinct(function);
@@ -314,20 +331,24 @@ impl Prepass {
                 map_args(function, |args| args.into_iter().map(|arg| call("to_jsonb", vec![arg])).collect());
                 rename(function, "array_agg");
                 clear_order(function);
-                Some(call("jsonb_sorted_array_of", vec![Expr::Function(function.clone()), literal(Value::Boolean(descending))]))
+                let array = call("jsonb_sorted_array_of", vec![Expr::Function(function.clone()), literal(Value::Boolean(descending))]);
+                Some(if name == "json_agg" { call("json_tag", vec![array]) } else { array })
             }
             "jsonb_agg" | "json_agg" => {
+                let (item, all) = if name == "json_agg" { ("json_item", "json_array_of") } else { ("to_jsonb", "jsonb_array_of") };
                 map_args(function, |args| match args.as_slice() {
-                    [value] => vec![call("to_jsonb", vec![value.clone()])],
+                    [value] => vec![call(item, vec![value.clone()])],
                     _ => args,
                 });
                 rename(function, "array_agg");
-                Some(call("jsonb_array_of", vec![Expr::Function(function.clone())]))
+                Some(call(all, vec![Expr::Function(function.clone())]))
             }
             "jsonb_object_agg" | "json_object_agg" => {
-                map_args(function, |args| vec![call("jsonb_pair", args)]);
+                let (pair, all) =
+                    if name == "json_object_agg" { ("json_pair", "json_object_of") } else { ("jsonb_pair", "jsonb_object_of") };
+                map_args(function, |args| vec![call(pair, args)]);
                 rename(function, "array_agg");
-                Some(call("jsonb_object_of", vec![Expr::Function(function.clone())]))
+                Some(call(all, vec![Expr::Function(function.clone())]))
             }
             "make_interval" => {
                 let zero = literal(Value::Number("0".into(), false));
@@ -348,6 +369,80 @@ impl Prepass {
             _ => None,
         })
     }
+}
+
+/// True for what is `integer` in PostgreSQL, where integers are bigint here: literals and arithmetic of them.
+fn is_int4(expr: &Expr) -> bool {
+    match expr {
+        Expr::Value(value) => matches!(&value.value, Value::Number(digits, _) if digits.parse::<i32>().is_ok()),
+        Expr::UnaryOp { op: UnaryOperator::Minus | UnaryOperator::Plus, expr } | Expr::Nested(expr) => is_int4(expr),
+        Expr::BinaryOp { left, op, right } => {
+            use BinaryOperator::{Divide, Minus, Modulo, Multiply, Plus};
+            matches!(op, Plus | Minus | Multiply | Divide | Modulo) && is_int4(left) && is_int4(right)
+        }
+        _ => false,
+    }
+}
+
+/// The type of a literal, which an expression of ours would not tell.
+fn literal_type(args: &[Expr]) -> Option<&'static str> {
+    match args {
+        [arg] if is_int4(arg) => Some("integer"),
+        [Expr::Array(array)] if !array.elem.is_empty() && array.elem.iter().all(is_int4) => Some("integer[]"),
+        [arg] if string_of(arg).is_some() => Some("unknown"),
+        _ => None,
+    }
+}
+
+/// A literal that is no bigint.
+fn numeric(digits: &str) -> Expr {
+    call(&Target::Numeric.function(false), vec![text(digits)])
+}
+
+/// The operators before their operand.
+fn unary(op: UnaryOperator, inner: &Expr) -> Option<Expr> {
+    let function = match op {
+        UnaryOperator::Minus => match inner {
+            Expr::Value(value) if matches!(&value.value, Value::Number(..)) => return None,
+            Expr::Function(function) if last_name(&function.name).is_some_and(|name| name == Target::Numeric.function(false)) => {
+                match positional(&function.args)?.as_slice() {
+                    // -9223372036854775808 is a bigint, its digits alone are none.
+                    [digits] if string_of(digits).is_some_and(|digits| !digits.starts_with('-')) => {
+                        let negative = format!("-{}", string_of(digits)?);
+                        return Some(match negative.parse::<i64>() {
+                            Ok(_) => call(&Target::Int8.function(false), vec![text(negative)]),
+                            Err(_) => numeric(&negative),
+                        });
+                    }
+                    _ => "negate",
+                }
+            }
+            _ => "negate",
+        },
+        UnaryOperator::Plus => return Some(inner.clone()),
+        UnaryOperator::BitwiseNot => "bitwise not",
+        UnaryOperator::PGAbs => "abs",
+        UnaryOperator::PGCubeRoot => "cbrt",
+        UnaryOperator::PGSquareRoot => {
+            return Some(call("sqrt", vec![call(&Target::Float8.function(false), vec![inner.clone()])]));
+        }
+        _ => return None,
+    };
+    Some(call(function, vec![inner.clone()]))
+}
+
+/// DataFusion's functions that want a literal of its own kind.
+fn plain_numbers(function: &mut Function) {
+    map_args(function, |args| {
+        args.into_iter().map(|arg| digits_of(&arg).map_or(arg, |digits| literal(Value::Number(digits, false)))).collect()
+    });
+}
+
+fn digits_of(expr: &Expr) -> Option<String> {
+    let Expr::Function(function) = expr else { return None };
+    let name = last_name(&function.name).filter(|name| *name == Target::Numeric.function(false))?;
+    let args = positional(&function.args).filter(|_| !name.is_empty())?;
+    args.first().and_then(string_of).map(str::to_string)
 }
 
 fn renamed(function: &mut Function, name: &str) -> Option<Expr> {

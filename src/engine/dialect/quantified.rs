@@ -1,12 +1,12 @@
 //! `op ANY (…)`, `op ALL (…)`, `[I]LIKE ANY (…)` and `ARRAY(SELECT …)` in terms DataFusion has.
 
-use super::ast::{binary, call, negate, text};
+use super::ast::{binary, call, literal, negate, text};
+use super::postgresql::PostgreSql;
 use crate::functions::arrays::{Op, quantified_name};
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, Function, FunctionArgumentClause, FunctionArguments, LimitClause, OrderByExpr, OrderByKind, Query, Select,
-    SelectItem, SetExpr, Statement, TableFactor, Value, ValueWithSpan,
+    AccessExpr, BinaryOperator, Expr, Function, FunctionArgumentClause, FunctionArguments, LimitClause, OrderByExpr, OrderByKind, Query,
+    Select, SelectItem, SetExpr, Statement, Subscript, TableFactor, Value, ValueWithSpan,
 };
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 /// Rewrites a quantified comparison.
@@ -108,8 +108,8 @@ fn chain(items: impl Iterator<Item = Expr>, all: bool) -> Option<Expr> {
 }
 
 /// A query from a constant text, to be filled in.
-fn template(sql: &str) -> Option<Query> {
-    match Parser::parse_sql(&PostgreSqlDialect {}, sql).ok()?.pop()? {
+pub(super) fn template(sql: &str) -> Option<Query> {
+    match Parser::parse_sql(&PostgreSql, sql).ok()?.pop()? {
         Statement::Query(query) => Some(*query),
         _ => None,
     }
@@ -135,7 +135,7 @@ pub(super) fn array_of(query: &Query) -> Option<Expr> {
     Some(call("array_or_empty", vec![Expr::Subquery(Box::new(aggregated))]))
 }
 
-fn select_of(query: &mut Query) -> Option<&mut Select> {
+pub(super) fn select_of(query: &mut Query) -> Option<&mut Select> {
     match query.body.as_mut() {
         SetExpr::Select(select) => Some(select),
         _ => None,
@@ -161,7 +161,7 @@ fn argument_of(expr: &Expr, name: &str) -> Option<Expr> {
     let args = super::ast::positional(&function.args)?;
     match args.as_slice() {
         [arg] if called == name => Some(arg.clone()),
-        [arg] if called == "jsonb_tag" => argument_of(arg, name),
+        [arg] if called == "jsonb_tag" || called == "json_tag" => argument_of(arg, name),
         _ => None,
     }
 }
@@ -205,4 +205,11 @@ fn ordered(query: &Query) -> Option<Query> {
     }
     select.projection = vec![SelectItem::UnnamedExpr(Expr::Function(function))];
     Some(query)
+}
+
+/// `a[l:u]`, whose bounds may be missing.
+pub(super) fn sliced(root: &Expr, chain: &[AccessExpr]) -> Option<Expr> {
+    let [AccessExpr::Subscript(Subscript::Slice { lower_bound, upper_bound, stride: None })] = chain else { return None };
+    let bound = |bound: &Option<Expr>, missing: &str| bound.clone().unwrap_or_else(|| literal(Value::Number(missing.into(), false)));
+    Some(call("array [:]", vec![root.clone(), bound(lower_bound, "1"), bound(upper_bound, "2147483647")]))
 }

@@ -6,9 +6,10 @@
 use super::ast::last_name;
 use super::srf::Call;
 use super::subquery::outer_references;
-use super::types;
 use super::types::{of_expr, of_field, tag_of};
+use super::{casts, names, operators, types, unions, using};
 use crate::functions;
+use crate::functions::cast::Target;
 use assay_tables::EXTENSION;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{
@@ -18,9 +19,12 @@ use datafusion::functions_nested::expr_fn::{cardinality, gen_series};
 use datafusion::logical_expr::expr::{FieldMetadata, ScalarFunction};
 use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
 use datafusion::logical_expr::{Distinct, Expr, JoinType, LogicalPlan, LogicalPlanBuilder, Subquery, lit};
-use datafusion::sql::sqlparser::ast::{self, JoinConstraint, JoinOperator, TableFactor, TableWithJoins, Value};
+use datafusion::sql::sqlparser::ast::{self, JoinConstraint, JoinOperator, TableAliasColumnDef, TableFactor, TableWithJoins, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// Ends the column's name of a function whose bare alias the pre-pass resolves.
+pub(super) const RESOLVED: &str = "\u{1}value";
 
 /// Plans folded FROM lists and wrapped subqueries.
 #[derive(Debug)]
@@ -31,9 +35,9 @@ impl RelationPlanner for Relations {
         let TableFactor::NestedJoin { table_with_joins, alias: None } = relation else {
             return Ok(RelationPlanning::Original(Box::new(relation)));
         };
-        if !has_srf(&table_with_joins) {
+        if !sideways(&table_with_joins) {
             if table_with_joins.joins.is_empty() {
-                let plan = retag(cx.plan(table_with_joins.relation)?)?;
+                let plan = single(table_with_joins.relation, cx)?;
                 return Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, None))));
             }
             return Ok(RelationPlanning::Original(Box::new(TableFactor::NestedJoin { table_with_joins, alias: None })));
@@ -43,10 +47,63 @@ impl RelationPlanner for Relations {
     }
 }
 
-/// True if a FROM item is, or joins, a set-returning function or a LATERAL subquery.
-pub(super) fn has_srf(item: &TableWithJoins) -> bool {
-    let sideways = |relation: &TableFactor| Call::of(relation).is_some() || matches!(relation, TableFactor::Derived { lateral: true, .. });
-    sideways(&item.relation) || item.joins.iter().any(|join| sideways(&join.relation))
+/// True for a FROM item that is planned here: one with a set-returning function, a LATERAL subquery, or keys by name.
+pub(super) fn sideways(item: &TableWithJoins) -> bool {
+    let of = |relation: &TableFactor| Call::of(relation).is_some() || matches!(relation, TableFactor::Derived { lateral: true, .. });
+    let by_name = |operator: &JoinOperator| matches!(joined(operator), Some((_, JoinConstraint::Using(_) | JoinConstraint::Natural)));
+    of(&item.relation) || item.joins.iter().any(|join| of(&join.relation) || by_name(&join.join_operator))
+}
+
+/// The kind and condition of a join that we know.
+pub(super) fn joined(operator: &JoinOperator) -> Option<(JoinType, &JoinConstraint)> {
+    Some(match operator {
+        JoinOperator::CrossJoin(constraint) | JoinOperator::Inner(constraint) | JoinOperator::Join(constraint) => {
+            (JoinType::Inner, constraint)
+        }
+        JoinOperator::LeftOuter(constraint) | JoinOperator::Left(constraint) => (JoinType::Left, constraint),
+        JoinOperator::RightOuter(constraint) | JoinOperator::Right(constraint) => (JoinType::Right, constraint),
+        JoinOperator::FullOuter(constraint) => (JoinType::Full, constraint),
+        _ => return None,
+    })
+}
+
+/// A subquery, a WITH query or a table with names for its columns.
+fn single(mut relation: TableFactor, cx: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
+    let columns = match &mut relation {
+        TableFactor::Table { alias: Some(alias), .. } | TableFactor::Derived { alias: Some(alias), .. } => {
+            let name = cx.normalize_ident(alias.name.clone());
+            Some((name, std::mem::take(&mut alias.columns)))
+        }
+        _ => None,
+    };
+    let plan = settled(cx.plan(relation)?)?;
+    match columns {
+        Some((table, columns)) => renamed(plan, &table, columns, cx),
+        None => Ok(plan),
+    }
+}
+
+/// The plan with new names for its first columns.
+fn renamed(plan: LogicalPlan, table: &str, columns: Vec<TableAliasColumnDef>, cx: &dyn RelationPlannerContext) -> Result<LogicalPlan> {
+    let names: Vec<String> = columns.into_iter().map(|column| cx.normalize_ident(column.name)).collect();
+    let (given, width) = (names.len(), plan.schema().fields().len());
+    if given == 0 {
+        return Ok(plan);
+    }
+    if given > width {
+        return plan_err!("table \"{table}\" has {width} columns available but {given} columns specified");
+    }
+    let columns = plan.schema().iter().enumerate().map(|(at, (qualifier, field))| {
+        let value = Expr::Column(Column::from((qualifier, field)));
+        if let Some(name) = names.get(at) { value.alias_qualified(qualifier.cloned(), name) } else { value }
+    });
+    let columns: Vec<Expr> = columns.collect();
+    names::settle(LogicalPlanBuilder::from(plan).project(columns)?.build()?)
+}
+
+/// A subquery's plan as the query around sees it: its columns with their tags and names.
+fn settled(plan: LogicalPlan) -> Result<LogicalPlan> {
+    names::settle(retag(using::unmark(unions::typed(plan)?)?)?)
 }
 
 fn fold(item: TableWithJoins, cx: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
@@ -55,14 +112,8 @@ fn fold(item: TableWithJoins, cx: &mut dyn RelationPlannerContext) -> Result<Log
         None => relation(item.relation, &DFSchema::empty(), cx)?,
     };
     for join in item.joins {
-        let (kind, constraint) = match join.join_operator {
-            JoinOperator::CrossJoin(constraint) | JoinOperator::Inner(constraint) | JoinOperator::Join(constraint) => {
-                (JoinType::Inner, constraint)
-            }
-            JoinOperator::LeftOuter(constraint) | JoinOperator::Left(constraint) => (JoinType::Left, constraint),
-            JoinOperator::RightOuter(constraint) | JoinOperator::Right(constraint) => (JoinType::Right, constraint),
-            JoinOperator::FullOuter(constraint) => (JoinType::Full, constraint),
-            _ => return not_impl_err!("this kind of join beside a set-returning function"),
+        let Some((kind, constraint)) = joined(&join.join_operator).map(|(kind, constraint)| (kind, constraint.clone())) else {
+            return not_impl_err!("this kind of join beside a set-returning function");
         };
         left = match Call::of(&join.relation) {
             Some(call) => join_srf(left, &call, kind, constraint, cx)?,
@@ -135,23 +186,11 @@ fn relation(relation: TableFactor, left: &DFSchema, cx: &mut dyn RelationPlanner
     let Expr::Exists(exists) = cx.sql_to_expr(ast::Expr::Exists { subquery, negated: false }, left)? else {
         return Err(DataFusionError::Internal("EXISTS is planned as something else".into()));
     };
-    let mut plan = retag(Arc::unwrap_or_clone(exists.subquery.subquery))?;
+    let mut plan = settled(Arc::unwrap_or_clone(exists.subquery.subquery))?;
     let sideways = !plan.all_out_ref_exprs().is_empty();
     if let Some(alias) = alias {
-        let names: Vec<String> = alias.columns.into_iter().map(|column| cx.normalize_ident(column.name)).collect();
-        if !names.is_empty() {
-            let (given, width) = (names.len(), plan.schema().fields().len());
-            if given > width {
-                let name = cx.normalize_ident(alias.name);
-                return plan_err!("table \"{name}\" has {width} columns available but {given} columns specified");
-            }
-            let columns = plan.schema().iter().enumerate().map(|(at, column)| {
-                let value = Expr::Column(Column::from(column));
-                if let Some(name) = names.get(at) { value.alias(name) } else { value }
-            });
-            let columns: Vec<Expr> = columns.collect();
-            plan = LogicalPlanBuilder::from(plan).project(columns)?.build()?;
-        }
+        let table = cx.normalize_ident(alias.name.clone());
+        plan = renamed(plan, &table, alias.columns, cx)?;
         plan = LogicalPlanBuilder::from(plan).alias(cx.normalize_ident(alias.name))?.build()?;
     }
     Ok(if sideways { lateral(plan) } else { plan })
@@ -172,17 +211,10 @@ fn join_plans(
             builder.join_on(right, kind, Some(condition))?.build()
         }
         JoinConstraint::Using(names) => {
-            let keys = names.into_iter().filter_map(|name| last_name(&name)).map(Column::from_name).collect();
-            builder.join_using(right, kind, keys)?.build()
+            let names: Vec<String> = names.iter().filter_map(last_name).collect();
+            using::join(builder.build()?, right, kind, &names)
         }
-        JoinConstraint::Natural => {
-            let mut common: Vec<String> = right.schema().fields().iter().map(|field| field.name().clone()).collect();
-            common.retain(|name| builder.schema().fields().iter().any(|field| field.name() == name));
-            if common.is_empty() {
-                return builder.cross_join(right)?.build();
-            }
-            builder.join_using(right, kind, common.into_iter().map(Column::from_name).collect())?.build()
-        }
+        JoinConstraint::Natural => using::natural(builder.build()?, right, kind),
     }
 }
 
@@ -214,6 +246,11 @@ fn unnest(
     }
     let options = UnnestOptions { null_handling, recursions: Vec::new() };
     let mut last = keep;
+    if call.srf.record {
+        let row = Expr::Column(Column::new_unqualified(temporary(0)));
+        last.extend(record(call, &row, &qualifier, cx)?);
+        return builder.unnest_columns_with_options(unnested, options)?.project(last)?.build();
+    }
     for (i, name) in column_names(call, width, &qualifier, &schema, cx) {
         let tag = tags.get(i).cloned().flatten();
         let value = Expr::Column(Column::new_unqualified(temporary(i)));
@@ -222,16 +259,53 @@ fn unnest(
     builder.unnest_columns_with_options(unnested, options)?.project(last)?.build()
 }
 
+/// The columns a statement defines for a function's records.
+fn record(call: &Call, row: &Expr, qualifier: &str, cx: &dyn RelationPlannerContext) -> Result<Vec<Expr>> {
+    let columns = call.alias.iter().flat_map(|alias| &alias.columns);
+    let fields = columns.map(|column| {
+        let name = cx.normalize_ident(column.name.clone());
+        let Some(ty) = &column.data_type else {
+            return plan_err!("a column definition list is required for functions returning \"record\"");
+        };
+        let Some((target, array)) = casts::target(ty) else {
+            return plan_err!("type \"{}\" does not exist", ty.to_string().to_lowercase());
+        };
+        let documents = matches!(target, Target::Json | Target::Jsonb);
+        let spelled = call.srf.name.starts_with("json_");
+        let reader = match (documents, array) {
+            (true, false) if spelled => "json_record_document",
+            (true, false) => "jsonb_record_document",
+            (true, true) => "jsonb_record_documents",
+            (false, true) => "jsonb_record_list",
+            (false, false) => "jsonb_get_text",
+        };
+        let row = operators::call(if spelled { "json_tag" } else { "jsonb_tag" }, vec![row.clone()])?;
+        let value = operators::call(reader, vec![row, lit(name.as_str())])?;
+        let tag = target.field("");
+        Ok(tagged(target.call(value, array), Some(TableReference::bare(qualifier)), &name, crate::functions::row::tag(&tag)))
+    });
+    let fields: Vec<Expr> = fields.collect::<Result<_>>()?;
+    if fields.is_empty() { plan_err!("a column definition list is required for functions returning \"record\"") } else { Ok(fields) }
+}
+
 /// An alias that gives the column an extension tag.
-fn tagged(value: Expr, qualifier: Option<TableReference>, name: &str, tag: Option<&str>) -> Expr {
+pub(super) fn tagged(value: Expr, qualifier: Option<TableReference>, name: &str, tag: Option<&str>) -> Expr {
     let metadata = tag.map(|tag| FieldMetadata::from(BTreeMap::from([(EXTENSION.to_string(), tag.to_string())])));
     value.alias_qualified_with_metadata(qualifier, name, metadata)
 }
 
 /// The output columns: index of the list, name.
 fn column_names(call: &Call, width: usize, qualifier: &str, left: &DFSchema, cx: &dyn RelationPlannerContext) -> Vec<(usize, String)> {
-    let given: Vec<String> =
+    let mut given: Vec<String> =
         call.alias.iter().flat_map(|alias| &alias.columns).map(|column| cx.normalize_ident(column.name.clone())).collect();
+    // The pre-pass has given the alias another meaning.
+    let resolved = given.first_mut().is_some_and(|name| match name.strip_suffix(RESOLVED) {
+        Some(plain) => {
+            *name = plain.to_string();
+            true
+        }
+        None => false,
+    });
     let total = width + usize::from(call.ordinality);
     let mut names: Vec<(usize, String)> = (0..total)
         .map(|i| {
@@ -240,7 +314,7 @@ fn column_names(call: &Call, width: usize, qualifier: &str, left: &DFSchema, cx:
         })
         .collect();
     // A bare alias means the value, unless a column to the left has the name: columns come before whole rows.
-    let bare = call.alias.is_some() && total == 1 && given.is_empty() && call.srf.columns.len() == 1 && call.srf.columns[0] != qualifier;
+    let bare = call.alias.is_some() && total == 1 && !resolved && names.first().is_some_and(|(_, name)| name != qualifier);
     if bare && !left.fields().iter().any(|field| field.name() == qualifier) {
         names.push((0, qualifier.to_string()));
     }
@@ -257,6 +331,7 @@ fn lists(call: &Call, schema: &DFSchema, cx: &mut dyn RelationPlannerContext) ->
             _ => None,
         });
         let tags = tags.collect();
+        let args = args.into_iter().map(|arg| super::operators::call("array flat", vec![arg])).collect::<Result<_>>()?;
         return Ok((args, tags));
     }
     let apply = |name: &str, args: Vec<Expr>| -> Result<Expr> {

@@ -67,13 +67,21 @@ pub(super) fn function(id: usize, kind: Kind, subquery: &Subquery, schema: &DFSc
     let function = RowSubquery {
         id,
         kind,
-        name: format!("subquery_{id}"),
+        name: format!("{NAME}{id}"),
         field: Arc::new(field),
         plan: physical,
         task: state.task_ctx(),
         signature: Signature::one_of(vec![TypeSignature::VariadicAny, TypeSignature::Nullary], Volatility::Immutable),
     };
     Ok(ScalarUDF::from(function).call(args.collect()))
+}
+
+/// What the names of these functions begin with.
+const NAME: &str = "subquery_";
+
+/// Is this the name of a subquery over the columns of one row?
+pub(super) fn is_name(name: &str) -> bool {
+    name.starts_with(NAME)
 }
 
 /// True for a subquery that refers to the outer row and reads no table.
@@ -83,7 +91,14 @@ pub(super) fn row_local(subquery: &Subquery) -> bool {
     }
     let mut scans = false;
     let walked = subquery.subquery.apply_with_subqueries(|node| {
-        scans |= matches!(node, LogicalPlan::TableScan(_) | LogicalPlan::RecursiveQuery(_) | LogicalPlan::Extension(_));
+        scans |= match node {
+            LogicalPlan::TableScan(_) | LogicalPlan::RecursiveQuery(_) | LogicalPlan::Extension(_) => true,
+            // Its branches run on several threads, which do not know the outer row.
+            LogicalPlan::Union(_) => true,
+            // They are computed when they are planned.
+            LogicalPlan::Values(values) => values.values.iter().flatten().any(Expr::contains_outer),
+            _ => false,
+        };
         Ok(if scans { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     });
     walked.is_ok() && !scans

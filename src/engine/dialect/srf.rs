@@ -16,6 +16,8 @@ pub(super) struct Srf {
     pub(super) tags: &'static [Option<&'static str>],
     /// A function of one row, whose value is not a list of rows.
     pub(super) single: bool,
+    /// Its columns are those the statement defines: `as r(a int, b text)`.
+    pub(super) record: bool,
 }
 
 const fn list(
@@ -24,28 +26,33 @@ const fn list(
     columns: &'static [&'static str],
     tags: &'static [Option<&'static str>],
 ) -> Srf {
-    Srf { name, lists, columns, tags, single: false }
+    Srf { name, lists, columns, tags, single: false, record: false }
 }
 
 const ALL: &[Srf] = &[
     list("jsonb_array_elements", &["jsonb_array_elements"], &["value"], &[Some("jsonb")]),
-    list("json_array_elements", &["json_array_elements"], &["value"], &[Some("jsonb")]),
+    list("json_array_elements", &["json_array_elements"], &["value"], &[Some("json")]),
     list("jsonb_array_elements_text", &["jsonb_array_elements_text"], &["value"], &[None]),
     list("json_array_elements_text", &["json_array_elements_text"], &["value"], &[None]),
     list("jsonb_object_keys", &["jsonb_object_keys"], &[], &[None]),
     list("json_object_keys", &["json_object_keys"], &[], &[None]),
     list("jsonb_each", &["jsonb_each_keys", "jsonb_each_values"], &["key", "value"], &[None, Some("jsonb")]),
-    list("json_each", &["jsonb_each_keys", "jsonb_each_values"], &["key", "value"], &[None, Some("jsonb")]),
+    list("json_each", &["json_each_keys", "json_each_values"], &["key", "value"], &[None, Some("json")]),
     list("jsonb_each_text", &["jsonb_each_keys", "jsonb_each_values_text"], &["key", "value"], &[None, None]),
-    list("json_each_text", &["jsonb_each_keys", "jsonb_each_values_text"], &["key", "value"], &[None, None]),
+    list("json_each_text", &["json_each_keys", "json_each_values_text"], &["key", "value"], &[None, None]),
     list("jsonb_path_query", &["jsonb_path_query"], &[], &[Some("jsonb")]),
     list("jsonb_path_query_tz", &["jsonb_path_query_tz"], &[], &[Some("jsonb")]),
     list("regexp_split_to_table", &["regexp_split_to_array"], &[], &[None]),
+    list("regexp_matches", &["regexp_matches"], &[], &[None]),
     list("string_to_table", &["string_to_array"], &[], &[None]),
     list("generate_series", &["generate_series"], &[], &[None]),
-    Srf { name: "string_to_array", lists: &["string_to_array"], columns: &[], tags: &[None], single: true },
-    Srf { name: "regexp_split_to_array", lists: &["regexp_split_to_array"], columns: &[], tags: &[None], single: true },
-    Srf { name: "regexp_match", lists: &["regexp_match"], columns: &[], tags: &[None], single: true },
+    Srf { single: true, ..list("string_to_array", &["string_to_array"], &[], &[None]) },
+    Srf { single: true, ..list("regexp_split_to_array", &["regexp_split_to_array"], &[], &[None]) },
+    Srf { single: true, ..list("regexp_match", &["regexp_match"], &[], &[None]) },
+    Srf { record: true, ..list("jsonb_to_record", &["jsonb_record"], &[], &[None]) },
+    Srf { record: true, ..list("json_to_record", &["json_record"], &[], &[None]) },
+    Srf { record: true, ..list("jsonb_to_recordset", &["jsonb_records"], &[], &[None]) },
+    Srf { record: true, ..list("json_to_recordset", &["json_records"], &[], &[None]) },
 ];
 
 /// `unnest` takes any arrays; it has no list function.
@@ -96,6 +103,9 @@ impl Call {
 
     /// The column that a bare alias means, where it is not the alias itself.
     pub(super) fn value_column(&self) -> Option<Ident> {
+        if self.srf.record {
+            return None;
+        }
         let renamed = self.alias.as_ref().and_then(|alias| alias.columns.first()).map(|column| column.name.clone());
         match (renamed, self.srf.columns) {
             (Some(column), [_] | []) if !self.ordinality => Some(column),

@@ -3,10 +3,10 @@
 //! Subqueries over functions of the outer row become functions ([`row_subquery`]); what DataFusion decorrelates itself is left to it (they
 //! become its hash joins); every other subquery, and LATERAL, becomes a dependent join ([`dependent`]).
 
-use super::dependent;
 use super::operators::call;
 use super::row_subquery::{self, Kind, row_local};
-use super::types::{PgType, of_expr, of_field, tag_of};
+use super::types::{of_field, tag_of};
+use super::{dependent, limits, ordering, set_ops, using};
 use crate::functions::arrays::{Op, quantified};
 use assay_tables::EXTENSION;
 use datafusion::arrow::datatypes::DataType;
@@ -16,8 +16,8 @@ use datafusion::execution::context::SessionState;
 use datafusion::functions_aggregate::expr_fn::{array_agg, count};
 use datafusion::logical_expr::expr::FieldMetadata;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::logical_plan::{Filter, Join};
-use datafusion::logical_expr::utils::split_conjunction;
+use datafusion::logical_expr::logical_plan::{Filter, Join, Limit};
+use datafusion::logical_expr::utils::{conjunction, split_conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
     BinaryExpr, Expr, ExprFunctionExt, FetchType, JoinType, LogicalPlan, LogicalPlanBuilder, Operator, SkipType, Subquery, lit, not,
 };
@@ -48,15 +48,34 @@ type Values = Vec<(String, LogicalPlan)>;
 
 impl Rewriter<'_> {
     fn plan(&mut self, plan: LogicalPlan) -> Result<LogicalPlan> {
+        let plan = match plan {
+            LogicalPlan::Filter(filter) => sink(filter)?,
+            LogicalPlan::Join(join) if using::marks(&join) => Arc::unwrap_or_clone(join.left),
+            LogicalPlan::Limit(limit) if depends(&limit) => limits::as_filter(limit, &mut self.count)?,
+            other => other,
+        };
         let lateral = matches!(&plan, LogicalPlan::Join(join) if is_lateral(&join.right));
         let plan = plan.map_children(|child| Ok(Transformed::yes(self.plan(child)?)))?.data;
-        match sort_keys(plan)? {
+        match ordering::rewrite(plan)? {
             // Whose columns it refers to, the join above or the query around knows.
             LogicalPlan::Subquery(subquery) => Ok(Arc::unwrap_or_clone(subquery.subquery)),
             LogicalPlan::Join(join) if lateral => self.lateral(join),
+            LogicalPlan::Join(join) if set_ops::is_all(&join) => set_ops::counted(join, &mut self.count),
+            LogicalPlan::Filter(filter) if has_subquery(&filter.predicate) => self.filter(filter),
             LogicalPlan::Join(join) if join.filter.as_ref().is_some_and(has_subquery) => self.condition(join),
             plan => self.expressions(plan),
         }
+    }
+
+    /// Conditions without subqueries come first, as PostgreSQL has it: the subqueries are asked for fewer rows.
+    fn filter(&mut self, filter: Filter) -> Result<LogicalPlan> {
+        let (asking, plain): (Vec<Expr>, Vec<Expr>) = split_conjunction_owned(filter.predicate).into_iter().partition(has_subquery);
+        let input = match conjunction(plain) {
+            Some(first) => Arc::new(LogicalPlan::Filter(Filter::try_new(first, filter.input)?)),
+            None => filter.input,
+        };
+        let Some(asking) = conjunction(asking) else { return Ok(Arc::unwrap_or_clone(input)) };
+        self.expressions(LogicalPlan::Filter(Filter::try_new(asking, input)?))
     }
 
     /// A join whose right side refers to the left one.
@@ -172,12 +191,18 @@ impl Rewriter<'_> {
                 if row_local(&subquery) {
                     return Ok(Transformed::yes(self.function(Kind::Scalar, &subquery, schema)?));
                 }
-                let plain = subquery.outer_ref_columns.is_empty() && place != Place::Other;
+                // DataFusion takes a column that is never NULL at its word, even where there is no row.
+                let nullable = subquery.subquery.schema().field(0).is_nullable();
+                let plain = subquery.outer_ref_columns.is_empty() && place != Place::Other && nullable;
                 let subquery = if plain { subquery } else { single(subquery)? };
                 Ok(Transformed::yes(self.value(subquery, schema, place, values)))
             }
             Expr::InSubquery(mut within) => {
                 within.subquery = self.inner(within.subquery)?;
+                if within.subquery.subquery.head_output_expr()?.is_none() {
+                    let columns: Vec<Expr> = within.subquery.subquery.schema().columns().into_iter().map(Expr::Column).collect();
+                    within.subquery = subquery_of(LogicalPlanBuilder::from(within.subquery.subquery).project(columns)?.build()?);
+                }
                 let local = row_local(&within.subquery);
                 let correlated = !within.subquery.outer_ref_columns.is_empty();
                 if place == Place::Filter && !local && semi_join(&within.subquery, schema) && !(correlated && within.negated) {
@@ -220,6 +245,31 @@ impl Rewriter<'_> {
     }
 }
 
+/// Conditions on the left side of a LATERAL join alone belong there: the right side is asked for fewer rows.
+fn sink(filter: Filter) -> Result<LogicalPlan> {
+    let mut join = match filter.input.as_ref() {
+        LogicalPlan::Join(join) if matches!(join.join_type, JoinType::Inner | JoinType::Left) && is_lateral(&join.right) => join.clone(),
+        _ => return Ok(LogicalPlan::Filter(filter)),
+    };
+    let schema = Arc::clone(join.left.schema());
+    let ours =
+        |expr: &Expr| !has_subquery(expr) && !expr.is_volatile() && expr.column_refs().into_iter().all(|column| schema.has_column(column));
+    let (below, above): (Vec<Expr>, Vec<Expr>) = split_conjunction_owned(filter.predicate).into_iter().partition(ours);
+    if let Some(below) = conjunction(below) {
+        join.left = Arc::new(LogicalPlan::Filter(Filter::try_new(below, join.left)?));
+    }
+    let joined = LogicalPlan::Join(join);
+    match conjunction(above) {
+        Some(above) => Ok(LogicalPlan::Filter(Filter::try_new(above, Arc::new(joined))?)),
+        None => Ok(joined),
+    }
+}
+
+/// True for a LIMIT that is known only when the statement runs.
+fn depends(limit: &Limit) -> bool {
+    limit.skip.iter().chain(&limit.fetch).any(|expr| has_subquery(expr) || expr.contains_outer())
+}
+
 fn subquery_of(plan: LogicalPlan) -> Subquery {
     let outer_ref_columns = plan.all_out_ref_exprs();
     Subquery { subquery: Arc::new(plan), outer_ref_columns, spans: datafusion::common::Spans::new() }
@@ -237,20 +287,6 @@ fn has_subquery(expr: &Expr) -> bool {
 /// True if a plan is, or reads from, a LATERAL subquery.
 fn is_lateral(plan: &LogicalPlan) -> bool {
     plan.exists(|node| Ok(matches!(node, LogicalPlan::Subquery(_)))).unwrap_or(false)
-}
-
-/// jsonb and addresses sort by their own order, not by that of their text.
-fn sort_keys(node: LogicalPlan) -> Result<LogicalPlan> {
-    let LogicalPlan::Sort(mut sort) = node else { return Ok(node) };
-    for by in &mut sort.expr {
-        let key = match of_expr(&by.expr, sort.input.schema()) {
-            PgType::Jsonb => "jsonb_sort_key",
-            ty if ty.is_address() => "inet key",
-            _ => continue,
-        };
-        by.expr = call(key, vec![by.expr.clone()])?;
-    }
-    Ok(LogicalPlan::Sort(sort))
 }
 
 /// A scalar subquery that may give many rows: an aggregate that refuses them.

@@ -1,6 +1,7 @@
 //! Which PostgreSQL type an expression has, as far as operators need to know, and SQL type names for DataFusion.
 
 use super::casts;
+use crate::functions::array_agg::DOCUMENTS;
 use crate::functions::cast::Target;
 use crate::functions::row::tag;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
@@ -16,6 +17,8 @@ pub(super) enum PgType {
     /// An untyped literal or NULL: takes the type of what it meets.
     Unknown,
     Text,
+    /// Its text as it was spelled; no operator but `->` and its like.
+    Json,
     Jsonb,
     Bool,
     Int,
@@ -26,6 +29,7 @@ pub(super) enum PgType {
     Timestamp,
     Timestamptz,
     Interval,
+    Bytes,
     List(Box<PgType>),
     /// inet, cidr, uuid …: compared as text.
     Tagged(String),
@@ -60,6 +64,8 @@ impl PgType {
             PgType::Timestamp => (Target::Timestamp, false),
             PgType::Timestamptz => (Target::Timestamptz, false),
             PgType::Interval => (Target::Interval, false),
+            PgType::Bytes => (Target::Bytea, false),
+            PgType::Json => (Target::Json, false),
             PgType::Jsonb => (Target::Jsonb, false),
             PgType::Tagged(name) => match name.as_str() {
                 "inet" => (Target::Inet, false),
@@ -81,6 +87,7 @@ impl PgType {
         match self {
             PgType::Unknown => "unknown".into(),
             PgType::Text => "text".into(),
+            PgType::Json => "json".into(),
             PgType::Jsonb => "jsonb".into(),
             PgType::Bool => "boolean".into(),
             PgType::Int => "bigint".into(),
@@ -91,6 +98,7 @@ impl PgType {
             PgType::Timestamp => "timestamp without time zone".into(),
             PgType::Timestamptz => "timestamp with time zone".into(),
             PgType::Interval => "interval".into(),
+            PgType::Bytes => "bytea".into(),
             PgType::List(item) => format!("{}[]", item.name()),
             PgType::Tagged(name) => name.clone(),
             PgType::Other => "record".into(),
@@ -102,12 +110,15 @@ impl PgType {
 pub(super) fn of_field(field: &Field) -> PgType {
     match tag(field) {
         Some("jsonb") => return PgType::Jsonb,
+        Some(DOCUMENTS) => return PgType::List(Box::new(PgType::Jsonb)),
+        Some("json") => return PgType::Json,
         Some(other) if matches!(field.data_type(), DataType::Utf8) => return PgType::Tagged(other.to_string()),
         _ => {}
     }
     match field.data_type() {
         DataType::Null => PgType::Unknown,
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => PgType::Text,
+        DataType::LargeUtf8 => PgType::Numeric,
+        DataType::Utf8 | DataType::Utf8View => PgType::Text,
         DataType::Boolean => PgType::Bool,
         ty if ty.is_integer() => PgType::Int,
         ty if ty.is_floating() => PgType::Float,
@@ -117,6 +128,7 @@ pub(super) fn of_field(field: &Field) -> PgType {
         DataType::Timestamp(_, None) => PgType::Timestamp,
         DataType::Timestamp(_, Some(_)) => PgType::Timestamptz,
         DataType::Interval(_) | DataType::Duration(_) => PgType::Interval,
+        DataType::Binary => PgType::Bytes,
         DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => PgType::List(Box::new(of_field(item))),
         _ => PgType::Other,
     }
@@ -135,20 +147,54 @@ pub(super) fn of_expr(expr: &Expr, schema: &DFSchema) -> PgType {
         Expr::ScalarFunction(call) if matches!(call.func.name(), "coalesce" | "nullif" | "greatest" | "least") => {
             known(call.args.iter().map(|arg| of_expr(arg, schema)))
         }
+        // Lists lose the tags of their items.
+        Expr::ScalarFunction(call) if call.func.name() == "make_array" => {
+            PgType::List(Box::new(known(call.args.iter().map(|arg| of_expr(arg, schema)))))
+        }
+        Expr::ScalarFunction(call) if matches!(call.func.name(), "cast_jsonb_array" | "cast_json_array") => {
+            PgType::List(Box::new(if call.func.name() == "cast_jsonb_array" { PgType::Jsonb } else { PgType::Json }))
+        }
+        Expr::AggregateFunction(call) if call.func.name() == "array_agg" && call.params.args.len() == 1 => {
+            PgType::List(Box::new(of_expr(&call.params.args[0], schema)))
+        }
         Expr::AggregateFunction(call) if matches!(call.func.name(), "min" | "max" | "first_value" | "last_value") => {
             known(call.params.args.iter().map(|arg| of_expr(arg, schema)))
         }
+        // A field has a name, which is the expression as text: of a long chain of conditions none is made.
+        Expr::BinaryExpr(binary) if binary.op.is_logic_operator() || binary.op.supports_propagation() => PgType::Bool,
+        Expr::Not(_)
+        | Expr::Like(_)
+        | Expr::SimilarTo(_)
+        | Expr::Between(_)
+        | Expr::InList(_)
+        | Expr::IsNull(_)
+        | Expr::IsNotNull(_)
+        | Expr::IsTrue(_)
+        | Expr::IsFalse(_)
+        | Expr::IsUnknown(_)
+        | Expr::IsNotTrue(_)
+        | Expr::IsNotFalse(_)
+        | Expr::IsNotUnknown(_) => PgType::Bool,
         _ => expr.to_field(schema).map_or(PgType::Other, |(_, field)| of_field(&field)),
     }
 }
 
-fn known(mut types: impl Iterator<Item = PgType>) -> PgType {
-    types.find(|ty| *ty != PgType::Unknown).unwrap_or(PgType::Text)
+/// The first type that is known; of several numbers, the widest.
+fn known(types: impl Iterator<Item = PgType>) -> PgType {
+    let rank = |ty: &PgType| match ty {
+        PgType::Int => 1,
+        PgType::Numeric => 2,
+        PgType::Float => 3,
+        _ => 4,
+    };
+    let widest = |a: PgType, b: PgType| if rank(&a) < 4 && rank(&b) < 4 && rank(&b) > rank(&a) { b } else { a };
+    types.filter(|ty| *ty != PgType::Unknown).reduce(widest).unwrap_or(PgType::Text)
 }
 
 /// The extension tag of a type.
 pub(super) fn tag_of(ty: &PgType) -> Option<&str> {
     match ty {
+        PgType::Json => Some("json"),
         PgType::Jsonb => Some("jsonb"),
         PgType::Tagged(name) => Some(name),
         _ => None,

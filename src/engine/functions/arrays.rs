@@ -161,7 +161,7 @@ fn flatten(array: &ArrayRef, parts: &mut Vec<Option<String>>) -> Result<()> {
 }
 
 /// The length of a dimension; an empty array has none.
-fn length(array: &ArrayRef, dimension: i64) -> Option<i64> {
+pub(crate) fn length(array: &ArrayRef, dimension: i64) -> Option<i64> {
     let list = cast_to_list(array)?;
     let value = list.as_list::<i32>().value(0);
     match dimension {
@@ -369,6 +369,7 @@ impl ScalarUDFImpl for Quantified {
             && !list.value(0).is_empty()
             && list.value(0).null_count() == 0
             && needle.get_type(info.schema().as_ref())? == *list.value(0).data_type()
+            && *list.value(0).data_type() != super::numeric::TYPE
         {
             let values = list.value(0);
             let items = (0..values.len()).map(|i| ScalarValue::try_from_array(&values, i).map(|value| value.lit()));
@@ -427,6 +428,10 @@ impl ScalarUDFImpl for Quantified {
 }
 
 fn same_type(needles: ArrayRef, field: &Field, values: &ArrayRef) -> Result<(ArrayRef, ArrayRef)> {
+    let numeric = |array: &ArrayRef| *array.data_type() == super::numeric::TYPE;
+    if (numeric(&needles) || numeric(values)) && !needles.data_type().is_floating() && !values.data_type().is_floating() {
+        return Ok((super::numeric::sort_keys(&needles)?, super::numeric::sort_keys(values)?));
+    }
     if needles.data_type() == values.data_type() {
         return Ok((needles, Arc::clone(values)));
     }

@@ -1,10 +1,10 @@
 //! `::` casts: one function a target type, with PostgreSQL's rounding, spellings and messages.
 
 use super::row::{collect, fail, tag, tagged, timestamp_type};
-use super::{arrays, inet, interval, row, text_out, time_in};
+use super::{arrays, inet, interval, numeric, row, text_out, time_in};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array, StringArray};
 use datafusion::arrow::compute::cast as arrow_cast;
-use datafusion::arrow::datatypes::{DataType, Decimal128Type, Field, FieldRef, Float64Type, IntervalUnit, TimeUnit};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Float64Type, IntervalUnit, TimeUnit};
 use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{
@@ -24,7 +24,7 @@ pub(crate) enum Target {
     /// `numeric` without a scale.
     Numeric,
     /// `numeric(p, s)`.
-    Decimal(u8, i8),
+    Decimal(u32, i32),
     Text,
     /// `varchar(n)` and `char(n)`.
     Varchar(u32),
@@ -33,6 +33,7 @@ pub(crate) enum Target {
     Timestamp,
     Timestamptz,
     Interval,
+    Json,
     Jsonb,
     Jsonpath,
     Inet,
@@ -59,7 +60,7 @@ impl Target {
             Target::Timestamp => "timestamp",
             Target::Timestamptz => "timestamp with time zone",
             Target::Interval => "interval",
-            Target::Jsonb => "json",
+            Target::Json | Target::Jsonb => "json",
             Target::Jsonpath => "jsonpath",
             Target::Inet => "inet",
             Target::Cidr => "cidr",
@@ -77,14 +78,15 @@ impl Target {
             Target::Int4 => plain(DataType::Int32),
             Target::Int8 => plain(DataType::Int64),
             Target::Float4 => plain(DataType::Float32),
-            Target::Float8 | Target::Numeric => plain(DataType::Float64),
-            Target::Decimal(precision, scale) => plain(DataType::Decimal128(precision, scale)),
+            Target::Float8 => plain(DataType::Float64),
+            Target::Numeric | Target::Decimal(..) => plain(numeric::TYPE),
             Target::Text | Target::Varchar(_) => plain(DataType::Utf8),
             Target::Date => plain(DataType::Date32),
             Target::Time => plain(DataType::Time64(TimeUnit::Microsecond)),
             Target::Timestamp => plain(timestamp_type(false)),
             Target::Timestamptz => plain(timestamp_type(true)),
             Target::Interval => plain(DataType::Interval(IntervalUnit::MonthDayNano)),
+            Target::Json => tagged(name, DataType::Utf8, "json"),
             Target::Jsonb => tagged(name, DataType::Utf8, "jsonb"),
             Target::Jsonpath => tagged(name, DataType::Utf8, "jsonpath"),
             Target::Inet => tagged(name, DataType::Utf8, "inet"),
@@ -107,7 +109,7 @@ impl Target {
     /// The name of the cast's function.
     pub(crate) fn function(self, array: bool) -> String {
         let name = match self {
-            Target::Decimal(precision, scale) => format!("cast_numeric_{precision}_{scale}"),
+            Target::Decimal(precision, scale) => format!("cast_numeric_{precision}_{scale}").replace('-', "m"),
             Target::Varchar(length) => format!("cast_varchar_{length}"),
             Target::Jsonb => "cast_jsonb".into(),
             other => format!("cast_{}", other.sql_name().replace(' ', "_")),
@@ -132,39 +134,54 @@ impl Target {
         if *from == DataType::Null {
             return Ok(arrow_cast(array, target.data_type())?);
         }
-        if *from == *target.data_type() && tag(field) == tag(&target) && !matches!(self, Target::Varchar(_)) {
+        if *from == *target.data_type() && tag(field) == tag(&target) && !matches!(self, Target::Varchar(_) | Target::Decimal(..)) {
             return Ok(Arc::clone(array));
         }
         let json = tag(field) == Some("jsonb");
-        let text = matches!(from, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
+        let spelled = tag(field) == Some("json");
+        let text = matches!(from, DataType::Utf8 | DataType::Utf8View);
+        let number = from.is_numeric() || *from == numeric::TYPE;
         match self {
             Target::Cidr if tag(field) == Some("inet") => return Ok(Arc::new(networks(&text_out::texts(array)?))),
             Target::Text if tag(field) == Some("inet") => return Ok(Arc::new(inet_texts(&text_out::texts(array)?))),
             Target::Text => return Ok(Arc::new(text_out::texts(array)?)),
+            Target::Json if json => return Ok(Arc::new(text_out::texts(array)?)),
             Target::Bytea if *from == DataType::Binary => return Ok(Arc::clone(array)),
             Target::Bytea if text => return bytes(&text_out::texts(array)?),
-            Target::Numeric if !text => {
-                // Literals and sums keep their scale; the rest is double precision.
-                return Ok(arrow_cast(array, target.data_type())?);
+            Target::Numeric if number => return Ok(Arc::new(numeric::numerics(array)?)),
+            Target::Decimal(precision, scale) if number => {
+                let values = (0..array.len()).map(|at| match array.is_null(at) {
+                    true => Ok(row::Value::Null),
+                    false => numeric::fitted(numeric::value(array, at)?, precision, scale).map(row::Value::from),
+                });
+                return self.build(array.len(), values);
             }
-            Target::Int2 | Target::Int4 | Target::Int8 if !text => return self.ints(array),
+            Target::Int2 | Target::Int4 | Target::Int8 if number || *from == DataType::Boolean => return self.ints(array),
             Target::Bool if from.is_integer() => {
                 let ints = to_int(array)?;
                 let ints = ints.as_primitive::<datafusion::arrow::datatypes::Int64Type>();
                 return Ok(Arc::new(ints.iter().map(|int| int.map(|int| int != 0)).collect::<datafusion::arrow::array::BooleanArray>()));
             }
-            Target::Float4 | Target::Float8 if !text => return Ok(arrow_cast(array, target.data_type())?),
+            Target::Float4 | Target::Float8 if number => return Ok(arrow_cast(array, target.data_type())?),
             Target::Date | Target::Timestamp | Target::Timestamptz if from.is_temporal() => return self.temporal(array),
             Target::Time if matches!(from, DataType::Timestamp(..) | DataType::Time32(_) | DataType::Time64(_)) => {
                 return Ok(arrow_cast(&self.unzoned(array)?, target.data_type())?);
+            }
+            Target::Interval if matches!(from, DataType::Time64(TimeUnit::Microsecond)) => {
+                let clocks = array.as_primitive::<datafusion::arrow::datatypes::Time64MicrosecondType>();
+                let value =
+                    |micros: i64| row::Value::Interval(datafusion::arrow::datatypes::IntervalMonthDayNano::new(0, 0, micros * 1000));
+                return self.build(array.len(), clocks.iter().map(|micros| Ok(micros.map_or(row::Value::Null, value))));
             }
             Target::Interval if matches!(from, DataType::Duration(_) | DataType::Interval(_)) => {
                 return Ok(arrow_cast(array, target.data_type())?);
             }
             _ => {}
         }
-        if !text && !json && !matches!(self, Target::Varchar(_) | Target::Jsonb | Target::Decimal(..)) {
-            return fail(format!("cannot cast type {} to {}", text_out::type_name(field), self.sql_name()));
+        let refused = if spelled { !matches!(self, Target::Varchar(_) | Target::Jsonb) } else { !text && !json };
+        if refused && !matches!(self, Target::Varchar(_)) {
+            let name = if self == Target::Jsonb { "jsonb" } else { self.sql_name() };
+            return fail(format!("cannot cast type {} to {name}", text_out::type_name(field)));
         }
         if json && !matches!(self, Target::Varchar(_)) {
             return self.of_jsonb(array);
@@ -211,13 +228,11 @@ impl Target {
                 _ if is_integer(trimmed) => return fail(format!("value \"{text}\" is out of range for type {}", self.sql_name())),
                 _ => return self.invalid(text),
             },
-            Target::Float4 | Target::Float8 | Target::Numeric => {
-                row::Value::Float(parse_float(trimmed).map_or_else(|| self.invalid(text), Ok)?)
-            }
-            Target::Decimal(precision, scale) => match parse_decimal(trimmed, precision, scale) {
-                Some(units) => row::Value::Decimal(units),
-                None if parse_float(trimmed).is_some() => return fail("numeric field overflow"),
-                None => return self.invalid(text),
+            Target::Float4 | Target::Float8 => row::Value::Float(self.parse_float(text)?),
+            Target::Numeric | Target::Decimal(..) => match (numeric::Number::parse(trimmed), self) {
+                (Some(number), Target::Decimal(precision, scale)) => numeric::fitted(number, precision, scale)?.into(),
+                (Some(number), _) => number.into(),
+                (None, _) => return self.invalid(text),
             },
             Target::Text => row::Value::from(text.to_string()),
             Target::Varchar(length) => row::Value::from(text.chars().take(length as usize).collect::<String>()),
@@ -226,6 +241,10 @@ impl Target {
             Target::Timestamp => row::Value::Micros(time_in::timestamp(text, false)?),
             Target::Timestamptz => row::Value::Micros(time_in::timestamp(text, true)?),
             Target::Interval => row::Value::Interval(interval::parse(text)?),
+            Target::Json => {
+                row::check_json(text)?;
+                row::Value::from(text.to_string())
+            }
             Target::Jsonb => row::Value::from(row::canonical_json(text)?),
             Target::Jsonpath => row::Value::from(super::jsonpath::canonical(text)?),
             Target::Inet | Target::Cidr => row::Value::from(address(text, self)?),
@@ -244,13 +263,16 @@ impl Target {
             let refuse = || fail(format!("cannot cast jsonb {kind} to type {}", self.sql_name()));
             match (self, kind) {
                 (Target::Bool, "boolean") => Ok(row::Value::Bool(text == "true")),
-                (Target::Int2 | Target::Int4 | Target::Int8, "number") => match round_decimal(text) {
-                    Some(value) if self.in_range(value) => Ok(row::Value::Int(value)),
-                    _ => self.out_of_range(),
-                },
-                (Target::Float4 | Target::Float8 | Target::Numeric | Target::Decimal(..), "number") => match self.parse(text)? {
-                    row::Value::Float(value) => Ok(row::Value::Float(value)),
-                    row::Value::Decimal(value) => Ok(row::Value::Decimal(value)),
+                (Target::Int2 | Target::Int4 | Target::Int8, "number") => {
+                    match numeric::Number::parse(text).and_then(|number| numeric::to_int(&number).ok()) {
+                        Some(value) if self.in_range(value) => Ok(row::Value::Int(value)),
+                        _ => self.out_of_range(),
+                    }
+                }
+                (Target::Float4 | Target::Float8, "number") => Ok(row::Value::Float(self.parse_float(text)?)),
+                (Target::Numeric | Target::Decimal(..), "number") => match (numeric::Number::parse(text), self) {
+                    (Some(number), Target::Decimal(precision, scale)) => Ok(numeric::fitted(number, precision, scale)?.into()),
+                    (Some(number), _) => Ok(number.into()),
                     _ => refuse(),
                 },
                 _ => refuse(),
@@ -259,8 +281,29 @@ impl Target {
         self.build(array.len(), values.collect::<Vec<_>>().into_iter())
     }
 
+    /// A double from its text; one too large or too small for the type is an error.
+    fn parse_float(self, text: &str) -> Result<f64> {
+        let trimmed = text.trim();
+        let Some(value) = parse_float(trimmed) else { return self.invalid(text) };
+        let shown = if self == Target::Float4 { f64::from(value as f32) } else { value };
+        let special = trimmed.contains(['n', 'N']);
+        let vanished =
+            shown == 0.0 && trimmed.split(['e', 'E']).next().is_some_and(|digits| digits.bytes().any(|b| (b'1'..=b'9').contains(&b)));
+        if !special && (shown.is_infinite() || vanished) {
+            return fail(format!("\"{trimmed}\" is out of range for type {}", self.sql_name()));
+        }
+        Ok(value)
+    }
+
     fn ints(self, array: &ArrayRef) -> Result<ArrayRef> {
-        let ints = to_int(array)?;
+        let ints = match to_int(array) {
+            // The type asked for is the one that the number does not fit.
+            Err(error) if self != Target::Int8 => {
+                let text = error.strip_backtrace();
+                return fail(text.replace("Execution error: ", "").replace("bigint", self.sql_name()));
+            }
+            other => other?,
+        };
         let values = ints.as_primitive::<datafusion::arrow::datatypes::Int64Type>();
         if values.iter().flatten().any(|value| !self.in_range(value)) {
             return self.out_of_range();
@@ -283,7 +326,16 @@ impl Target {
             DataType::Timestamp(_, zone) => {
                 arrow_cast(&arrow_cast(array, &DataType::Timestamp(TimeUnit::Microsecond, zone.clone()))?, &DataType::Int64)?
             }
-            DataType::Date32 | DataType::Date64 => arrow_cast(&arrow_cast(array, &timestamp_type(false))?, &DataType::Int64)?,
+            DataType::Date32 => {
+                let micros = |days: i32| match days {
+                    i32::MIN => i64::MIN,
+                    i32::MAX => i64::MAX,
+                    days => i64::from(days) * 86_400_000_000,
+                };
+                let days = array.as_primitive::<datafusion::arrow::datatypes::Date32Type>();
+                Arc::new(days.iter().map(|days| days.map(micros)).collect::<Int64Array>())
+            }
+            DataType::Date64 => arrow_cast(&arrow_cast(array, &timestamp_type(false))?, &DataType::Int64)?,
             other => {
                 return fail(format!(
                     "cannot cast type {} to {}",
@@ -297,7 +349,13 @@ impl Target {
                 let days: datafusion::arrow::array::Date32Array = micros
                     .as_primitive::<datafusion::arrow::datatypes::Int64Type>()
                     .iter()
-                    .map(|micros| micros.map(|micros| micros.div_euclid(86_400_000_000) as i32))
+                    .map(|micros| {
+                        micros.map(|micros| match micros {
+                            i64::MIN => i32::MIN,
+                            i64::MAX => i32::MAX,
+                            micros => micros.div_euclid(86_400_000_000) as i32,
+                        })
+                    })
                     .collect();
                 Ok(Arc::new(days))
             }
@@ -308,7 +366,7 @@ impl Target {
 
 /// The casts that need no parameter.
 pub(crate) fn all() -> impl Iterator<Item = ScalarUDF> {
-    const PLAIN: [Target; 19] = [
+    const PLAIN: [Target; 20] = [
         Target::Bool,
         Target::Int2,
         Target::Int4,
@@ -322,6 +380,7 @@ pub(crate) fn all() -> impl Iterator<Item = ScalarUDF> {
         Target::Timestamp,
         Target::Timestamptz,
         Target::Interval,
+        Target::Json,
         Target::Jsonb,
         Target::Jsonpath,
         Target::Inet,
@@ -362,24 +421,6 @@ fn parse_float(text: &str) -> Option<f64> {
     }
 }
 
-/// A decimal in units of its scale, rounded half away from zero.
-fn parse_decimal(text: &str, precision: u8, scale: i8) -> Option<i128> {
-    let digits = assay_tables::jsonb::canonical_number(text.strip_prefix('+').unwrap_or(text)).filter(|_| parse_float(text).is_some())?;
-    let (negative, digits) = digits.strip_prefix('-').map_or((false, digits.as_str()), |rest| (true, rest));
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let keep = usize::try_from(scale).ok()?;
-    let padded = format!("{fraction:0<width$}", width = keep + 1);
-    let mut units: i128 = format!("{whole}{}", padded.get(..keep)?).parse().ok()?;
-    if padded.as_bytes().get(keep).is_some_and(|digit| *digit >= b'5') {
-        units += 1;
-    }
-    (units < 10i128.checked_pow(u32::from(precision))?).then_some(if negative { -units } else { units })
-}
-
-fn round_decimal(text: &str) -> Option<i64> {
-    parse_decimal(text, 38, 0).and_then(|value| i64::try_from(value).ok())
-}
-
 /// Integers of a number array: floats round half to even, numerics half away from zero, as PostgreSQL does.
 pub(crate) fn to_int(array: &ArrayRef) -> Result<ArrayRef> {
     let out_of_range = || DataFusionError::Execution("bigint out of range".into());
@@ -401,22 +442,14 @@ pub(crate) fn to_int(array: &ArrayRef) -> Result<ArrayRef> {
             });
             Arc::new(ints.collect::<Result<Int64Array>>()?)
         }
-        DataType::Decimal128(_, scale) => {
-            let unit = 10i128.pow(u32::from(scale.unsigned_abs()));
-            let scale = *scale;
-            let ints = array.as_primitive::<Decimal128Type>().iter().map(|value| {
-                value
-                    .map(|value| {
-                        let whole = if scale < 0 { value * unit } else { (value.abs() + unit / 2) / unit * value.signum() };
-                        i64::try_from(if scale == 0 { value } else { whole }).map_err(|_| out_of_range())
-                    })
-                    .transpose()
+        DataType::LargeUtf8 | DataType::Decimal128(..) => {
+            let ints = (0..array.len()).map(|at| match array.is_null(at) {
+                true => Ok(None),
+                false => numeric::to_int(&numeric::value(array, at)?).map(Some),
             });
             Arc::new(ints.collect::<Result<Int64Array>>()?)
         }
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
-            Target::Int8.cast(array, &Field::new("", array.data_type().clone(), true))?
-        }
+        DataType::Utf8 | DataType::Utf8View => Target::Int8.cast(array, &Field::new("", array.data_type().clone(), true))?,
         _ => arrow_cast(array, &DataType::Int64)?,
     })
 }
@@ -444,39 +477,43 @@ fn networks(texts: &StringArray) -> StringArray {
 
 /// Bytes from PostgreSQL's hex or escape format.
 fn bytes(texts: &StringArray) -> Result<ArrayRef> {
-    let one = |text: &str| -> Option<Vec<u8>> {
-        if let Some(hex) = text.strip_prefix("\\x") {
-            let digits: Vec<u8> = hex.bytes().filter(|b| !b.is_ascii_whitespace()).collect();
-            return digits
-                .chunks(2)
-                .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok().filter(|pair| pair.len() == 2)?, 16).ok())
-                .collect();
+    let one = |text: &str| -> Result<Vec<u8>> {
+        let Some(hex) = text.strip_prefix("\\x") else {
+            return escaped_bytes(text).map_or_else(|| fail("invalid input syntax for type bytea"), Ok);
+        };
+        let digits: Vec<char> = hex.chars().filter(|c| !c.is_ascii_whitespace()).collect();
+        if let Some(wrong) = digits.iter().find(|c| !c.is_ascii_hexdigit()) {
+            return fail(format!("invalid hexadecimal digit: \"{wrong}\""));
         }
-        let mut out = Vec::with_capacity(text.len());
-        let mut rest = text.as_bytes();
-        while let Some((&byte, tail)) = rest.split_first() {
-            let (byte, tail) = match (byte, tail) {
-                (b'\\', [b'\\', tail @ ..]) => (b'\\', tail),
-                (b'\\', [a, b, c, tail @ ..]) => {
-                    (std::str::from_utf8(&[*a, *b, *c]).ok().and_then(|text| u8::from_str_radix(text, 8).ok())?, tail)
-                }
-                (b'\\', _) => return None,
-                plain => plain,
-            };
-            out.push(byte);
-            rest = tail;
+        if digits.len() % 2 == 1 {
+            return fail("invalid hexadecimal data: odd number of digits");
         }
-        Some(out)
+        Ok(digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| byte * 16 + digit.to_digit(16).unwrap_or(0) as u8)).collect())
     };
     let mut builder = datafusion::arrow::array::BinaryBuilder::new();
     for text in texts {
-        match text.map(one) {
-            None => builder.append_null(),
-            Some(Some(bytes)) => builder.append_value(bytes),
-            Some(None) => return Target::Bytea.invalid(text.unwrap_or_default()),
-        }
+        builder.append_option(text.map(one).transpose()?);
     }
     Ok(Arc::new(builder.finish()))
+}
+
+/// Bytes from PostgreSQL's escape format: `a\\000`.
+pub(crate) fn escaped_bytes(text: &str) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, tail)) = rest.split_first() {
+        let (byte, tail) = match (byte, tail) {
+            (b'\\', [b'\\', tail @ ..]) => (b'\\', tail),
+            (b'\\', [a, b, c, tail @ ..]) => {
+                (std::str::from_utf8(&[*a, *b, *c]).ok().and_then(|text| u8::from_str_radix(text, 8).ok())?, tail)
+            }
+            (b'\\', _) => return None,
+            plain => plain,
+        };
+        out.push(byte);
+        rest = tail;
+    }
+    Some(out)
 }
 
 fn uuid(text: &str) -> Option<String> {
@@ -507,12 +544,9 @@ impl ScalarUDFImpl for Cast {
         Ok(self.target.field("").data_type().clone())
     }
 
-    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
+    fn return_field_from_args(&self, _: ReturnFieldArgs<'_>) -> Result<FieldRef> {
         if self.array {
             return Ok(Arc::new(Field::new(&self.name, DataType::List(self.target.item()), true)));
-        }
-        if self.target == Target::Numeric {
-            return numeric_field(&self.name, &args);
         }
         Ok(Arc::new(self.target.field(&self.name)))
     }
@@ -522,10 +556,7 @@ impl ScalarUDFImpl for Cast {
         let [arg] = args.as_slice() else { return Ok(ExprSimplifyResult::Original(args)) };
         let field = arg.to_field(info.schema().as_ref())?.1;
         let target = self.target.field("");
-        let same = !self.array
-            && !matches!(self.target, Target::Varchar(_))
-            && field.data_type() == target.data_type()
-            && tag(&field) == tag(&target);
+        let same = !self.array && !self.target.is_parametric() && field.data_type() == target.data_type() && tag(&field) == tag(&target);
         match args.pop() {
             Some(arg) if same => Ok(ExprSimplifyResult::Simplified(arg)),
             arg => Ok(ExprSimplifyResult::Original(arg.into_iter().collect())),
@@ -540,38 +571,12 @@ impl ScalarUDFImpl for Cast {
             if self.array {
                 return arrays::cast_list(array, self.target);
             }
-            if let (Target::Numeric, DataType::Decimal128(..)) = (self.target, args.return_field.data_type()) {
-                return numeric(array, field, args.return_field.data_type());
-            }
             self.target.cast(array, field)
         };
         Ok(match arg {
             ColumnarValue::Array(array) => ColumnarValue::Array(run(array)?),
             ColumnarValue::Scalar(value) => ColumnarValue::Scalar(ScalarValue::try_from_array(&run(&value.to_array()?)?, 0)?),
         })
-    }
-}
-
-/// `::numeric`: of a literal, a decimal of the literal's scale; of a decimal, itself; else double precision.
-fn numeric_field(name: &str, args: &ReturnFieldArgs<'_>) -> Result<FieldRef> {
-    let ty = match (args.arg_fields.first().map(|field| field.data_type()), args.scalar_arguments.first()) {
-        (Some(ty @ DataType::Decimal128(..)), _) => ty.clone(),
-        (_, Some(Some(ScalarValue::Utf8(Some(text))))) => match assay_tables::jsonb::canonical_number(text.trim()) {
-            Some(digits) if parse_float(text.trim()).is_some_and(f64::is_finite) && digits.len() <= 36 => {
-                let scale = digits.split_once('.').map_or(0, |(_, fraction)| fraction.len());
-                DataType::Decimal128(38, i8::try_from(scale).unwrap_or(0))
-            }
-            _ => DataType::Float64,
-        },
-        _ => DataType::Float64,
-    };
-    Ok(Arc::new(Field::new(name, ty, true)))
-}
-
-fn numeric(array: &ArrayRef, field: &Field, ty: &DataType) -> Result<ArrayRef> {
-    match ty {
-        DataType::Decimal128(precision, scale) if array.data_type() != ty => Target::Decimal(*precision, *scale).cast(array, field),
-        _ => Ok(Arc::clone(array)),
     }
 }
 

@@ -180,9 +180,131 @@ impl Decimal {
     }
 
     fn checked(self) -> Result<Decimal, Trouble> {
+        if self.length() > self.scale + MAX_BEFORE { Err(Trouble::Overflow) } else { Ok(self) }
+    }
+
+    /// How many digits the units have; zero has none.
+    fn length(&self) -> usize {
+        self.limbs.last().map_or(0, |last| (self.limbs.len() - 1) * DIGITS + last.ilog10() as usize + 1)
+    }
+
+    /// Digits after the point.
+    pub(crate) fn scale(&self) -> usize {
+        self.scale
+    }
+
+    /// True for zero.
+    pub(crate) fn is_zero(&self) -> bool {
+        self.limbs.is_empty()
+    }
+
+    /// True below zero.
+    pub(crate) fn is_negative(&self) -> bool {
+        self.negative
+    }
+
+    /// A whole number.
+    pub(crate) fn of_int(value: i128) -> Decimal {
+        let mut rest = value.unsigned_abs();
+        let mut limbs = Vec::new();
+        while rest > 0 {
+            limbs.push((rest % u128::from(BASE)) as u32);
+            rest /= u128::from(BASE);
+        }
+        Decimal::new(value < 0, limbs, 0)
+    }
+
+    /// That many units of 10^-scale.
+    pub(crate) fn of_units(units: i128, scale: usize) -> Decimal {
+        let mut value = Decimal::of_int(units);
+        value.scale = scale;
+        value
+    }
+
+    /// The whole number it is, if it is one that fits.
+    pub(crate) fn to_int(&self) -> Option<i128> {
+        let (whole, rest) = divide(&self.limbs, &power_of_ten(self.scale));
+        if !rest.is_empty() || whole.len() > 4 {
+            return None;
+        }
+        let value = whole.iter().rev().fold(0i128, |value, limb| value * i128::from(BASE) + i128::from(*limb));
+        Some(if self.negative { -value } else { value })
+    }
+
+    /// The nearest double.
+    pub(crate) fn to_float(&self) -> f64 {
+        self.to_string().parse().unwrap_or(f64::NAN)
+    }
+
+    /// Numerical order: `1.0` and `1.00` are equal.
+    pub(crate) fn compare(&self, other: &Decimal) -> Ordering {
+        let scale = self.scale.max(other.scale);
+        let size = || compare(&self.units(scale), &other.units(scale));
+        match (self.negative, other.negative) {
+            (false, true) => Ordering::Greater,
+            (true, false) => Ordering::Less,
+            (false, false) => size(),
+            (true, true) => size().reverse(),
+        }
+    }
+
+    /// With exactly that many digits after the point (before it, if negative), half going away from zero.
+    pub(crate) fn round(&self, places: i64) -> Decimal {
+        let places = places.clamp(-(MAX_BEFORE as i64), MAX_AFTER as i64);
+        let scale = places.max(0) as usize;
+        if places >= 0 && scale >= self.scale {
+            return Decimal::new(self.negative, self.units(scale), scale);
+        }
+        if places >= 0 {
+            return self.rounded(scale);
+        }
+        let unit = power_of_ten(self.scale + places.unsigned_abs() as usize);
+        let (mut limbs, rest) = divide(&self.limbs, &unit);
+        if compare(&plus(&rest, &rest), &unit).is_ge() {
+            limbs = plus(&limbs, &[1]);
+        }
+        Decimal::new(self.negative, times(&limbs, &power_of_ten(places.unsigned_abs() as usize)), 0)
+    }
+
+    /// With exactly that many digits after the point (before it, if negative), the others dropped.
+    pub(crate) fn cut(&self, places: i64) -> Decimal {
+        let places = places.clamp(-(MAX_BEFORE as i64), MAX_AFTER as i64);
+        let scale = places.max(0) as usize;
+        if places >= 0 && scale >= self.scale {
+            return self.round(places);
+        }
+        let dropped = (self.scale as i64 - places) as usize;
+        let kept = divide(&self.limbs, &power_of_ten(dropped)).0;
+        if places >= 0 {
+            return Decimal::new(self.negative, kept, scale);
+        }
+        Decimal::new(self.negative, times(&kept, &power_of_ten(places.unsigned_abs() as usize)), 0)
+    }
+
+    /// Without zeros at the end of the fraction.
+    pub(crate) fn trimmed(&self) -> Decimal {
         let text = self.to_string();
-        let whole = text.trim_start_matches('-').split('.').next().map_or(0, str::len);
-        if whole > MAX_BEFORE { Err(Trouble::Overflow) } else { Ok(self) }
+        let zeros = text.len() - text.trim_end_matches('0').len();
+        if self.is_zero() { Decimal::of_int(0) } else { self.cut(self.scale.saturating_sub(zeros) as i64) }
+    }
+
+    /// The quotient with that many digits after the point, rounded.
+    pub(crate) fn div_to(&self, other: &Decimal, scale: usize) -> Result<Decimal, Trouble> {
+        if other.limbs.is_empty() {
+            return Err(Trouble::DivisionByZero);
+        }
+        // One digit more than wanted, to round by.
+        let (above, below) = (scale + 1 + other.scale, self.scale);
+        let units = if above > below { times(&self.limbs, &power_of_ten(above - below)) } else { self.limbs.clone() };
+        let by = if below > above { times(&other.limbs, &power_of_ten(below - above)) } else { other.limbs.clone() };
+        Decimal::new(self.negative != other.negative, divide(&units, &by).0, scale + 1).rounded(scale).checked()
+    }
+
+    /// The scale of the quotient.
+    pub(crate) fn quotient_scale(&self, other: &Decimal) -> usize {
+        let ((weight, first), (other_weight, other_first)) = (self.weight(), other.weight());
+        let weight = weight - other_weight - i64::from(first <= other_first);
+        (QUOTIENT_DIGITS - weight * 4).max(self.scale as i64).max(other.scale as i64).clamp(0, QUOTIENT_SCALE) as usize
     }
 
     /// The sum.
@@ -215,14 +337,7 @@ impl Decimal {
         if other.limbs.is_empty() {
             return Err(Trouble::DivisionByZero);
         }
-        let ((weight, first), (other_weight, other_first)) = (self.weight(), other.weight());
-        let weight = weight - other_weight - i64::from(first <= other_first);
-        let scale = (QUOTIENT_DIGITS - weight * 4).max(self.scale as i64).max(other.scale as i64).clamp(0, QUOTIENT_SCALE) as usize;
-        // One digit more than wanted, to round by.
-        let (above, below) = (scale + 1 + other.scale, self.scale);
-        let units = if above > below { times(&self.limbs, &power_of_ten(above - below)) } else { self.limbs.clone() };
-        let by = if below > above { times(&other.limbs, &power_of_ten(below - above)) } else { other.limbs.clone() };
-        Decimal::new(self.negative != other.negative, divide(&units, &by).0, scale + 1).rounded(scale).checked()
+        self.div_to(other, self.quotient_scale(other))
     }
 
     /// The remainder, with the sign of the dividend.
@@ -274,7 +389,7 @@ impl Decimal {
     }
 
     /// Position and value of the first digit in base 10,000.
-    fn weight(&self) -> (i64, u32) {
+    pub(crate) fn weight(&self) -> (i64, u32) {
         let text = self.to_string();
         let (whole, fraction) = text.trim_start_matches('-').split_once('.').unwrap_or((text.trim_start_matches('-'), ""));
         let whole = whole.trim_start_matches('0');

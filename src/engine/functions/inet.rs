@@ -1,6 +1,8 @@
 //! `inet` and `cidr`: text input, order, containment, arithmetic.
 
 use super::row::{Def, Kind, Ret, Row, Value, fail, tag};
+use datafusion::arrow::array::AsArray;
+use datafusion::arrow::datatypes::Int64Type;
 use datafusion::common::Result;
 use datafusion::logical_expr::ReturnFieldArgs;
 use std::fmt::Write;
@@ -19,8 +21,13 @@ pub(crate) const ALL: &[Def] = &[
     Def::new("inet distance", &[Kind::Text, Kind::Text], Ret::Int, distance),
     Def::new("inet &", &[Kind::Text, Kind::Text], Ret::Inet, |row| bitwise(row, |a, b| a & b)),
     Def::new("inet |", &[Kind::Text, Kind::Text], Ret::Inet, |row| bitwise(row, |a, b| a | b)),
-    Def::new("inet ~", &[Kind::Text], Ret::Inet, |row| {
-        let net = net(row, 0)?;
+    Def::new("bitwise not", &[Kind::Any], Ret::Of(inverted), |row| {
+        let (col, at) = row.col(0);
+        if col.array.data_type().is_integer() {
+            return Ok(Value::Int(!super::cast::to_int(&col.array.slice(at, 1))?.as_primitive::<Int64Type>().value(0)));
+        }
+        let texts = super::text_out::texts(&col.array.slice(at, 1))?;
+        let Some(net) = parse(texts.value(0), false) else { return fail("operator does not exist: ~") };
         Ok(Net { address: !net.address & net.all(), ..net }.inet().into())
     }),
     Def::new("host", &[Kind::Text], Ret::Text, |row| Ok(net(row, 0)?.host().into())),
@@ -203,6 +210,10 @@ fn distance(row: Row<'_>) -> Result<Value<'_>> {
         Ok(size) => Ok(Value::Int(if a.address < b.address { -size } else { size })),
         Err(_) => fail("result is out of range"),
     }
+}
+
+fn inverted(args: &ReturnFieldArgs<'_>) -> Result<Ret> {
+    Ok(if args.arg_fields.first().is_some_and(|field| field.data_type().is_integer()) { Ret::Int } else { Ret::Inet })
 }
 
 /// The type of the first argument; an untyped literal is an inet.

@@ -30,6 +30,15 @@ pub(crate) const ALL: &[Def] = &[
     Def::new("timestamp_sub_interval", &[Kind::Any, Kind::Any], Ret::Timestamp, |row| shift(micros(row, 0)?, arg(row, 1)?, -1)),
     Def::new("timestamptz_add_interval", &[Kind::Any, Kind::Any], Ret::Timestamptz, |row| shift(micros(row, 0)?, arg(row, 1)?, 1)),
     Def::new("timestamptz_sub_interval", &[Kind::Any, Kind::Any], Ret::Timestamptz, |row| shift(micros(row, 0)?, arg(row, 1)?, -1)),
+    Def::new("time + interval", &[Kind::Any, Kind::Any], Ret::Time, |row| {
+        Ok(Value::Micros((clock_of(row, 0) + arg(row, 1)?.nanoseconds / 1000).rem_euclid(DAY)))
+    }),
+    Def::new("time - interval", &[Kind::Any, Kind::Any], Ret::Time, |row| {
+        Ok(Value::Micros((clock_of(row, 0) - arg(row, 1)?.nanoseconds / 1000).rem_euclid(DAY)))
+    }),
+    Def::new("time - time", &[Kind::Any, Kind::Any], Ret::Interval, |row| {
+        Ok(Value::Interval(IntervalMonthDayNano::new(0, 0, (clock_of(row, 0) - clock_of(row, 1)) * 1000)))
+    }),
     Def::new("age", &[Kind::Any, Kind::Any], Ret::Interval, |row| {
         Ok(Value::Interval(age(moment(micros(row, 0)?), moment(micros(row, 1)?))))
     }),
@@ -46,12 +55,19 @@ pub(crate) const ALL: &[Def] = &[
         let i = arg(row, 0)?;
         Ok(Value::Interval(IntervalMonthDayNano::new(i.months + i.days / 30, i.days % 30, i.nanoseconds)))
     }),
+    Def::new("justify_interval", &[Kind::Any], Ret::Interval, |row| Ok(Value::Interval(justify(arg(row, 0)?)))),
     Def::new("justify_hours", &[Kind::Any], Ret::Interval, |row| {
         let i = arg(row, 0)?;
         let day = DAY * 1000;
         Ok(Value::Interval(IntervalMonthDayNano::new(i.months, i.days + (i.nanoseconds / day) as i32, i.nanoseconds % day)))
     }),
 ];
+
+/// A time argument, in microseconds since midnight.
+fn clock_of(row: super::row::Row<'_>, k: usize) -> i64 {
+    let (col, at) = row.col(k);
+    col.array.as_primitive::<datafusion::arrow::datatypes::Time64MicrosecondType>().value(at)
+}
 
 /// An interval argument.
 pub(crate) fn arg(row: super::row::Row<'_>, k: usize) -> Result<IntervalMonthDayNano> {
@@ -74,7 +90,11 @@ pub(crate) fn micros(row: super::row::Row<'_>, k: usize) -> Result<i64> {
         DataType::Timestamp(datafusion::arrow::datatypes::TimeUnit::Microsecond, _) => {
             Ok(col.array.as_primitive::<TimestampMicrosecondType>().value(at))
         }
-        DataType::Date32 => Ok(i64::from(col.array.as_primitive::<Date32Type>().value(at)) * DAY),
+        DataType::Date32 => Ok(match col.array.as_primitive::<Date32Type>().value(at) {
+            i32::MAX => i64::MAX,
+            i32::MIN => i64::MIN,
+            days => i64::from(days) * DAY,
+        }),
         DataType::Timestamp(_, _) | DataType::Date64 => {
             let array = cast(&col.array.slice(at, 1), &super::row::timestamp_type(true))?;
             Ok(array.as_primitive::<TimestampMicrosecondType>().value(0))
@@ -91,6 +111,30 @@ fn key(i: IntervalMonthDayNano) -> i64 {
 
 fn add(a: IntervalMonthDayNano, b: IntervalMonthDayNano, sign: i32) -> IntervalMonthDayNano {
     IntervalMonthDayNano::new(a.months + sign * b.months, a.days + sign * b.days, a.nanoseconds + i64::from(sign) * b.nanoseconds)
+}
+
+/// Days and hours as months and days where they make some, all with one sign.
+fn justify(i: IntervalMonthDayNano) -> IntervalMonthDayNano {
+    let day = DAY * 1000;
+    let mut days = i64::from(i.days) + i.nanoseconds / day;
+    let mut nanos = i.nanoseconds % day;
+    let mut months = i64::from(i.months) + days / 30;
+    days %= 30;
+    if months > 0 && (days < 0 || (days == 0 && nanos < 0)) {
+        days += 30;
+        months -= 1;
+    } else if months < 0 && (days > 0 || (days == 0 && nanos > 0)) {
+        days -= 30;
+        months += 1;
+    }
+    if days > 0 && nanos < 0 {
+        nanos += day;
+        days -= 1;
+    } else if days < 0 && nanos > 0 {
+        nanos -= day;
+        days += 1;
+    }
+    IntervalMonthDayNano::new(months as i32, days as i32, nanos)
 }
 
 /// Fractions of months go to days, fractions of days to time, as in PostgreSQL.
@@ -118,6 +162,9 @@ fn shift(micros: i64, by: IntervalMonthDayNano, sign: i32) -> Result<Value<'stat
 
 /// Months first (clamped to the month's end), then days, then time.
 pub(crate) fn add_to(micros: i64, by: IntervalMonthDayNano, sign: i32) -> Option<i64> {
+    if micros == i64::MAX || micros == i64::MIN {
+        return Some(micros);
+    }
     let mut at = moment(micros);
     let months = by.months.checked_mul(sign)?;
     at = if months >= 0 {
@@ -220,6 +267,7 @@ impl Sum {
             "year" | "yr" | "y" => "year",
             "decade" | "dec" => "decade",
             "century" | "centurie" | "cent" | "c" => "century",
+            "millennium" | "millennia" | "mil" => "millennium",
             _ => return None,
         };
         if self.units.contains(&known) {
@@ -237,7 +285,8 @@ impl Sum {
             "month" => self.months(value),
             "year" => self.months(value * 12.0),
             "decade" => self.months(value * 120.0),
-            _ => self.months(value * 1200.0),
+            "century" => self.months(value * 1200.0),
+            _ => self.months(value * 12_000.0),
         }
         Some(())
     }
@@ -336,7 +385,21 @@ fn clock_micros(token: &str) -> Option<f64> {
     (parts.next().is_none() && minutes < 60.0 && seconds < 60.0).then_some(sign * ((hours * 60.0 + minutes) * 6e7 + seconds * 1e6))
 }
 
+/// `0001-02-03T04:05:06`: the fields of a date and a clock.
+fn parse_iso_fields(text: &str) -> Option<IntervalMonthDayNano> {
+    let (date, clock) = text.split_once('T').unwrap_or((text, "00:00:00"));
+    let fields: Vec<f64> = date.split('-').map(|field| field.parse().ok()).collect::<Option<_>>()?;
+    let [years, months, days] = fields.as_slice() else { return None };
+    let mut sum = Sum { micros: clock_micros(clock)?, ..Sum::default() };
+    sum.months(years * 12.0 + months);
+    sum.days(*days);
+    sum.finish(1.0)
+}
+
 fn parse_iso(text: &str) -> Option<IntervalMonthDayNano> {
+    if text.len() > 8 && text.as_bytes().get(4) == Some(&b'-') {
+        return parse_iso_fields(text);
+    }
     let mut sum = Sum::default();
     let mut time = false;
     let mut number = String::new();

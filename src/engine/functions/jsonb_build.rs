@@ -1,27 +1,21 @@
-//! Making jsonb: `to_jsonb`, builders, aggregates' last step, editing.
+//! Making jsonb of texts and of what aggregates collected, concatenation, deletion.
 
+use super::jsonb_scan::{elements, kind, members};
 use super::jsonb_test::{compare, node};
-use super::row::{Def, Kind, Ret, Row, Value, fail, tag, timestamp_type};
-use super::text_out;
-use assay_tables::jsonb::Node;
-use datafusion::arrow::array::{Array, ArrayRef, AsArray};
-use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Field, TimestampMicrosecondType};
+use super::jsonb_write::{Style, joined, write_members};
+use super::row::{Def, Kind, Ret, Row, Value, fail};
+use assay_tables::jsonb::{Node, unquote, write_string};
 use datafusion::common::Result;
 
 /// Functions of this file.
 pub(crate) const ALL: &[Def] = &[
-    Def::new("to_jsonb", &[Kind::Any], Ret::Jsonb, |row| Ok(argument(row, 0)?.to_text().into())),
-    Def::new("to_json", &[Kind::Any], Ret::Jsonb, |row| Ok(argument(row, 0)?.to_text().into())),
-    Def::new("array_to_json", &[Kind::Any], Ret::Jsonb, |row| Ok(argument(row, 0)?.to_text().into())),
-    Def::new("jsonb_build_array", &[], Ret::Jsonb, build_array).rest(Kind::Any).sees_nulls(),
-    Def::new("json_build_array", &[], Ret::Jsonb, build_array).rest(Kind::Any).sees_nulls(),
-    Def::new("jsonb_build_object", &[], Ret::Jsonb, build_object).rest(Kind::Any).sees_nulls(),
-    Def::new("json_build_object", &[], Ret::Jsonb, build_object).rest(Kind::Any).sees_nulls(),
-    Def::new("jsonb_object", &[Kind::Texts, Kind::Texts], Ret::Jsonb, object_of_texts).required(1),
-    Def::new("jsonb_array_of", &[Kind::Texts], Ret::Jsonb, |row| {
-        let items = row.texts(0).into_iter().map(|text| text.map_or(Ok(Node::Null), node)).collect::<Result<_>>()?;
-        Ok(Node::Array(items).to_text().into())
+    Def::new("jsonb_object", &[Kind::Texts, Kind::Texts], Ret::Jsonb, |row| object_of_texts(row, Style::Jsonb)).required(1),
+    Def::new("json_object", &[Kind::Texts, Kind::Texts], Ret::Json, |row| object_of_texts(row, Style::Json)).required(1),
+    Def::new("jsonb_array_of", &[Kind::Texts], Ret::Jsonb, |row| joined(row.texts(0).into_iter())),
+    Def::new("json_array_of", &[Kind::Texts], Ret::Json, |row| joined(row.texts(0).into_iter())),
+    Def::new("json_list_of", &[Kind::Texts], Ret::Json, |row| {
+        let items: Vec<&str> = row.texts(0).into_iter().map(|item| item.unwrap_or("null")).collect();
+        Ok(format!("[{}]", items.join(",")).into())
     }),
     // DISTINCT sorts: the values in jsonb's order, from the greatest on if asked.
     Def::new("jsonb_sorted_array_of", &[Kind::Texts, Kind::Bool], Ret::Jsonb, |row| {
@@ -30,29 +24,35 @@ pub(crate) const ALL: &[Def] = &[
             (Some(a), Some(b)) => compare(a, b),
             (a, b) => a.is_none().cmp(&b.is_none()),
         });
+        items.dedup_by(|a, b| match (a, b) {
+            (Some(a), Some(b)) => compare(a, b).is_eq(),
+            _ => false,
+        });
         if row.bool(1) {
             items.reverse();
         }
         Ok(Node::Array(items.into_iter().map(|item| item.unwrap_or(Node::Null)).collect()).to_text().into())
     }),
-    Def::new("jsonb_pair", &[Kind::Text, Kind::Any], Ret::Jsonb, |row| {
-        if row.null(0) {
-            return fail("field name must not be null");
-        }
-        Ok(Node::Array(vec![Node::String(row.text(0).to_string()), argument(row, 1)?]).to_text().into())
-    })
-    .sees_nulls(),
     Def::new("jsonb_object_of", &[Kind::Texts], Ret::Jsonb, |row| {
-        let mut members = Vec::new();
-        for pair in row.texts(0).into_iter().flatten() {
-            if let Node::Array(items) = node(pair)?
-                && let [Node::String(name), value] = items.as_slice()
-            {
-                members.push((name.clone(), value.clone()));
-            }
-        }
-        Ok(Node::object(members).to_text().into())
+        let pair = |pair: &str| {
+            let mut parts = elements(pair);
+            Some((unquote(parts.next()?).into_owned(), parts.next()?.to_string()))
+        };
+        let mut out = String::new();
+        write_members(row.texts(0).into_iter().flatten().filter_map(pair).collect(), Style::Jsonb, &mut out);
+        Ok(out.into())
     }),
+    Def::new("json_object_of", &[Kind::Texts], Ret::Json, |row| {
+        let members: Vec<&str> = row.texts(0).into_iter().flatten().collect();
+        Ok(format!("{{ {} }}", members.join(", ")).into())
+    }),
+    Def::new("json_strip_nulls", &[Kind::Json], Ret::Json, |row| {
+        let mut out = String::new();
+        strip_spelled(row.text(0), &mut out);
+        Ok(out.into())
+    }),
+    // Stands for a row until the plan says what columns it has.
+    Def::new("whole_row", &[Kind::Text], Ret::Int, |_| fail("a whole row is no value here")),
     // Gives a text that is canonical jsonb already its tag.
     Def::new("jsonb_tag", &[Kind::Text], Ret::Jsonb, |row| Ok(row.text(0).into())),
     Def::new("jsonb_strip_nulls", &[Kind::Jsonb], Ret::Jsonb, |row| Ok(strip_nulls(node(row.text(0))?).to_text().into())),
@@ -76,84 +76,9 @@ pub(crate) const ALL: &[Def] = &[
         Node::Object(_) => fail("cannot delete from object using integer index"),
         _ => fail("cannot delete from scalar"),
     }),
-    Def::new("jsonb_delete_path", &[Kind::Jsonb, Kind::Texts], Ret::Jsonb, |row| {
-        let mut document = node(row.text(0))?;
-        if !matches!(document, Node::Array(_) | Node::Object(_)) {
-            return fail("cannot delete path in scalar");
-        }
-        delete_path(&mut document, &row.texts(1));
-        Ok(document.to_text().into())
-    }),
-    Def::new("jsonb_set", &[Kind::Jsonb, Kind::Texts, Kind::Jsonb, Kind::Bool], Ret::Jsonb, |row| {
-        let mut document = node(row.text(0))?;
-        if !matches!(document, Node::Array(_) | Node::Object(_)) {
-            return fail("cannot set path in scalar");
-        }
-        set(&mut document, &row.texts(1), &node(row.text(2))?, row.len() < 4 || row.bool(3));
-        Ok(document.to_text().into())
-    })
-    .required(3),
 ];
 
-fn argument(row: Row<'_>, k: usize) -> Result<Node> {
-    let (col, at) = row.col(k);
-    value(&col.array, &col.field, at)
-}
-
-/// A value as jsonb: numbers and booleans as such, everything else that is no array or document as text.
-fn value(array: &ArrayRef, field: &Field, at: usize) -> Result<Node> {
-    if *array.data_type() == DataType::Null || array.is_null(at) {
-        return Ok(Node::Null);
-    }
-    let one = array.slice(at, 1);
-    let text = |array: &ArrayRef| -> Result<String> { Ok(text_out::texts(array)?.value(0).to_string()) };
-    Ok(match array.data_type() {
-        _ if tag(field) == Some("jsonb") => node(&text(&one)?)?,
-        DataType::Boolean => Node::Bool(array.as_boolean().value(at)),
-        ty if ty.is_numeric() => {
-            let number = text(&one)?;
-            match assay_tables::jsonb::canonical_number(&number).filter(|_| !number.contains(['N', 'I'])) {
-                Some(number) => Node::Number(number),
-                None => Node::String(number),
-            }
-        }
-        DataType::Timestamp(_, zone) => {
-            let micros = cast(&one, &timestamp_type(true))?.as_primitive::<TimestampMicrosecondType>().value(0);
-            let mut shown = String::new();
-            text_out::timestamp(micros, false, &mut shown);
-            Node::String(shown.replacen(' ', "T", 1) + if zone.is_some() { "+00:00" } else { "" })
-        }
-        DataType::List(item) => {
-            let values = array.as_list::<i32>().value(at);
-            Node::Array((0..values.len()).map(|i| value(&values, item, i)).collect::<Result<_>>()?)
-        }
-        _ => Node::String(text(&one)?),
-    })
-}
-
-fn build_array(row: Row<'_>) -> Result<Value<'_>> {
-    let items = (0..row.len()).map(|k| argument(row, k)).collect::<Result<_>>()?;
-    Ok(Node::Array(items).to_text().into())
-}
-
-fn build_object(row: Row<'_>) -> Result<Value<'_>> {
-    if row.len() % 2 == 1 {
-        return fail("argument list must have even number of elements");
-    }
-    let mut members = Vec::with_capacity(row.len() / 2);
-    for k in (0..row.len()).step_by(2) {
-        let name = match argument(row, k)? {
-            Node::Null => return fail(format!("argument {}: key must not be null", k + 1)),
-            Node::String(name) => name,
-            Node::Array(_) | Node::Object(_) => return fail("key value must be scalar, not array, composite, or json"),
-            scalar => scalar.to_text(),
-        };
-        members.push((name, argument(row, k + 1)?));
-    }
-    Ok(Node::object(members).to_text().into())
-}
-
-fn object_of_texts(row: Row<'_>) -> Result<Value<'_>> {
+fn object_of_texts(row: Row<'_>, style: Style) -> Result<Value<'_>> {
     let names = row.texts(0);
     let pairs: Vec<(Option<&str>, Option<&str>)> = if row.len() > 1 {
         let values = row.texts(1);
@@ -169,9 +94,42 @@ fn object_of_texts(row: Row<'_>) -> Result<Value<'_>> {
     let mut members = Vec::with_capacity(pairs.len());
     for (name, value) in pairs {
         let Some(name) = name else { return fail("null value not allowed for object key") };
-        members.push((name.to_string(), value.map_or(Node::Null, |value| Node::String(value.to_string()))));
+        let mut shown = String::new();
+        match value {
+            Some(value) => write_string(value, &mut shown),
+            None => shown.push_str("null"),
+        }
+        members.push((name.to_string(), shown));
     }
-    Ok(Node::object(members).to_text().into())
+    let mut out = String::new();
+    write_members(members, style, &mut out);
+    Ok(out.into())
+}
+
+/// json without spaces, and without members that are null.
+fn strip_spelled(text: &str, out: &mut String) {
+    let open = match kind(text) {
+        "object" => '{',
+        "array" => '[',
+        "string" => return write_string(&unquote(text.trim()), out),
+        _ => return out.push_str(text.trim()),
+    };
+    out.push(open);
+    let before = out.len();
+    if open == '{' {
+        for (name, value) in members(text).filter(|(_, value)| kind(value) != "null") {
+            out.push_str(if out.len() > before { "," } else { "" });
+            write_string(&unquote(name), out);
+            out.push(':');
+            strip_spelled(value, out);
+        }
+    } else {
+        for value in elements(text) {
+            out.push_str(if out.len() > before { "," } else { "" });
+            strip_spelled(value, out);
+        }
+    }
+    out.push(if open == '{' { '}' } else { ']' });
 }
 
 fn strip_nulls(document: Node) -> Node {
@@ -248,54 +206,4 @@ fn delete<'a>(row: Row<'a>, names: &[Option<&str>]) -> Result<Value<'a>> {
 fn position(length: usize, index: i64) -> Option<usize> {
     let at = if index < 0 { i64::try_from(length).ok()?.checked_add(index)? } else { index };
     usize::try_from(at).ok().filter(|at| *at < length)
-}
-
-fn delete_path(document: &mut Node, path: &[Option<&str>]) {
-    let Some((Some(step), rest)) = path.split_first().map(|(step, rest)| (*step, rest)) else { return };
-    match document {
-        Node::Object(members) => {
-            if let Some(at) = members.iter().position(|(name, _)| name == step) {
-                if rest.is_empty() {
-                    members.remove(at);
-                } else {
-                    delete_path(&mut members[at].1, rest);
-                }
-            }
-        }
-        Node::Array(items) => {
-            if let Some(at) = step.parse().ok().and_then(|index| position(items.len(), index)) {
-                if rest.is_empty() {
-                    items.remove(at);
-                } else {
-                    delete_path(&mut items[at], rest);
-                }
-            }
-        }
-        _ => {}
-    }
-}
-
-fn set(document: &mut Node, path: &[Option<&str>], new: &Node, create: bool) {
-    let Some((Some(step), rest)) = path.split_first().map(|(step, rest)| (*step, rest)) else { return };
-    match document {
-        Node::Object(members) => match members.iter().position(|(name, _)| name == step) {
-            Some(at) if rest.is_empty() => members[at].1 = new.clone(),
-            Some(at) => set(&mut members[at].1, rest, new, create),
-            None if rest.is_empty() && create => {
-                *document = Node::object(std::mem::take(members).into_iter().chain([(step.to_string(), new.clone())]));
-            }
-            None => {}
-        },
-        Node::Array(items) => {
-            let Ok(index) = step.parse::<i64>() else { return };
-            match position(items.len(), index) {
-                Some(at) if rest.is_empty() => items[at] = new.clone(),
-                Some(at) => set(&mut items[at], rest, new, create),
-                None if rest.is_empty() && create && index < 0 => items.insert(0, new.clone()),
-                None if rest.is_empty() && create => items.push(new.clone()),
-                None => {}
-            }
-        }
-        _ => {}
-    }
 }

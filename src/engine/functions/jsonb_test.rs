@@ -4,6 +4,7 @@ use super::jsonb_scan::{elements, kind, member};
 use super::row::{Def, Kind, Ret, Row, Value, json_error};
 use assay_tables::jsonb::{Node, parse, unquote};
 use datafusion::common::Result;
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 /// Functions of this file.
@@ -23,12 +24,34 @@ pub(crate) const ALL: &[Def] = &[
         sort_key(&node(row.text(0))?, &mut key);
         Ok(key.into())
     }),
+    Def::new("jsonb_sort_keys", &[Kind::Texts], Ret::Texts, |row| {
+        let key = |text: &str| {
+            let mut key = String::new();
+            sort_key(&node(text)?, &mut key);
+            Ok(Cow::Owned(key))
+        };
+        Ok(Value::Texts(row.texts(0).into_iter().map(|text| text.map(key).transpose()).collect::<Result<_>>()?))
+    }),
+    Def::new("jsonb_greatest", &[], Ret::Jsonb, |row| extreme(row, Ordering::Greater)).rest(Kind::Jsonb).sees_nulls(),
+    Def::new("jsonb_least", &[], Ret::Jsonb, |row| extreme(row, Ordering::Less)).rest(Kind::Jsonb).sees_nulls(),
     Def::new("jsonb_cmp", &[Kind::Jsonb, Kind::Jsonb], Ret::Int, order),
 ];
 
 /// Parses canonical text.
 pub(super) fn node(text: &str) -> Result<Node> {
     parse(text).map_err(|e| json_error(&e))
+}
+
+/// The first of the documents that none is beyond.
+fn extreme(row: Row<'_>, beyond: Ordering) -> Result<Value<'_>> {
+    let mut found: Option<(Node, &str)> = None;
+    for at in (0..row.len()).filter(|at| !row.null(*at)) {
+        let document = node(row.text(at))?;
+        if found.as_ref().is_none_or(|(best, _)| compare(&document, best) == beyond) {
+            found = Some((document, row.text(at)));
+        }
+    }
+    Ok(found.map_or(Value::Null, |(_, text)| text.into()))
 }
 
 fn order(row: Row<'_>) -> Result<Value<'_>> {

@@ -15,6 +15,9 @@ pub(crate) const ALL: &[Def] = &[
     })
     .required(2),
     Def::new("regexp_like", &[Kind::Text, Kind::Text, Kind::Text], Ret::Bool, |row| {
+        if flags(row, 2).contains('g') {
+            return fail("regexp_like() does not support the \"global\" option");
+        }
         Ok(Value::Bool(is_match(compiled(row.text(1), flags(row, 2))?.as_ref(), row.text(0))?))
     })
     .required(2),
@@ -33,10 +36,6 @@ pub(crate) const ALL: &[Def] = &[
         Ok(found.map_or(Value::Null, |captures| Value::Texts(groups(&captures))))
     })
     .required(2),
-    Def::new("regexp_substr", &[Kind::Text, Kind::Text], Ret::Text, |row| {
-        let regex = compiled(row.text(1), "")?;
-        Ok(regex.find(row.text(0)).map_err(broken)?.map(|found| found.as_str()).into())
-    }),
     Def::new("substring_regex", &[Kind::Text, Kind::Text], Ret::Text, |row| {
         let regex = compiled(row.text(1), "")?;
         let captures = regex.captures(row.text(0)).map_err(broken)?;
@@ -44,16 +43,7 @@ pub(crate) const ALL: &[Def] = &[
         let group = usize::from(regex.captures_len() > 1);
         Ok(captures.and_then(|captures| captures.get(group)).map(|found| found.as_str()).into())
     }),
-    Def::new("regexp_count", &[Kind::Text, Kind::Text], Ret::Int, |row| {
-        let regex = compiled(row.text(1), "")?;
-        let mut count = 0;
-        for found in regex.find_iter(row.text(0)) {
-            found.map_err(broken)?;
-            count += 1;
-        }
-        Ok(Value::Int(count))
-    }),
-    Def::new("regexp_replace", &[Kind::Text, Kind::Text, Kind::Text, Kind::Text], Ret::Text, replace).required(3),
+    Def::new("regexp_replace", &[Kind::Text, Kind::Text, Kind::Text, Kind::Any, Kind::Int, Kind::Text], Ret::Text, replace).required(3),
     Def::new("regexp_split_to_array", &[Kind::Text, Kind::Text, Kind::Text], Ret::Texts, split).required(2),
     Def::new("regexp_split_to_table", &[Kind::Text, Kind::Text, Kind::Text], Ret::Texts, split).required(2),
 ];
@@ -62,7 +52,7 @@ fn flags(row: Row<'_>, k: usize) -> &str {
     if row.len() > k { row.text(k) } else { "" }
 }
 
-fn broken(error: fancy_regex::Error) -> DataFusionError {
+pub(super) fn broken(error: fancy_regex::Error) -> DataFusionError {
     DataFusionError::Execution(format!("regular expression failed: {error}"))
 }
 
@@ -80,7 +70,7 @@ thread_local! {
     static COMPILED: RefCell<HashMap<(String, String), Rc<Regex>>> = RefCell::new(HashMap::new());
 }
 
-fn compiled(pattern: &str, flags: &str) -> Result<Rc<Regex>> {
+pub(super) fn compiled(pattern: &str, flags: &str) -> Result<Rc<Regex>> {
     let key = (pattern.to_string(), flags.to_string());
     if let Some(regex) = COMPILED.with_borrow(|all| all.get(&key).cloned()) {
         return Ok(regex);
@@ -101,7 +91,15 @@ fn compiled(pattern: &str, flags: &str) -> Result<Rc<Regex>> {
 /// The pattern is none, or a flag is unknown.
 pub(super) fn compile(pattern: &str, flags: &str) -> Result<Regex> {
     let (mut insensitive, mut dot_all, mut lines, mut expanded, mut literal) = (false, true, false, false, false);
-    for flag in flags.chars() {
+    // A pattern may begin with flags of its own, or say that it is plain text.
+    let (pattern, plain) = pattern.strip_prefix("***=").map_or((pattern, ""), |rest| (rest, "q"));
+    let (pattern, inner) = match pattern.strip_prefix("(?").and_then(|rest| rest.split_once(')')) {
+        Some((letters, body)) if !letters.is_empty() && letters.bytes().all(|b| b.is_ascii_alphabetic()) && plain.is_empty() => {
+            (body, letters)
+        }
+        _ => (pattern, plain),
+    };
+    for flag in flags.chars().chain(inner.chars()) {
         match flag {
             'i' => insensitive = true,
             'c' => insensitive = false,
@@ -278,14 +276,19 @@ fn like(row: Row<'_>, any: bool) -> Result<Value<'_>> {
 
 /// SQL's SIMILAR TO pattern as a regular expression over the whole text.
 fn similar(pattern: &str, escape: &str) -> Result<String> {
+    Ok(format!("^(?:{})$", similar_body(pattern, escape, false)?))
+}
+
+/// A SIMILAR pattern, or a part of one, as a regular expression; `lazy` if it takes as little as it can.
+pub(super) fn similar_body(pattern: &str, escape: &str, lazy: bool) -> Result<String> {
     let mut escapes = escape.chars();
     let escape = escapes.next();
     if escapes.next().is_some() {
         return fail("invalid escape string");
     }
-    let mut out = String::from("^(?:");
+    let mut out = String::new();
     let mut bracket = false;
-    let mut chars = pattern.chars();
+    let mut chars = pattern.chars().peekable();
     while let Some(c) = chars.next() {
         if Some(c) == escape {
             if let Some(next) = chars.next() {
@@ -302,8 +305,13 @@ fn similar(pattern: &str, escape: &str) -> Result<String> {
                 '[' => {
                     bracket = true;
                     out.push('[');
+                    out.extend(chars.next_if_eq(&'^'));
+                    // First in brackets, the closing one is a character.
+                    if chars.next_if_eq(&']').is_some() {
+                        out.push_str("\\]");
+                    }
                 }
-                '%' => out.push_str(".*"),
+                '%' => out.push_str(if lazy { ".*?" } else { ".*" }),
                 '_' => out.push('.'),
                 '(' => out.push_str("(?:"),
                 '\\' | '.' | '^' | '$' => {
@@ -314,18 +322,57 @@ fn similar(pattern: &str, escape: &str) -> Result<String> {
             }
         }
     }
-    out.push_str(")$");
     Ok(out)
 }
 
+/// The characters of the text before the one to begin at, which match to replace (0: all), and the flags.
+fn replacing(row: Row<'_>) -> Result<(usize, usize, String)> {
+    if row.len() <= 3 {
+        return Ok((1, 1, String::new()));
+    }
+    let (col, at) = row.col(3);
+    if !col.array.data_type().is_integer() {
+        let flags = super::text_out::texts(&col.array.slice(at, 1))?.value(0).to_string();
+        if let Some(digit) = flags.chars().next().filter(char::is_ascii_digit) {
+            return fail(format!(
+                "invalid regular expression option: \"{digit}\"; to use regexp_replace() with a start parameter, cast the fourth argument to integer explicitly"
+            ));
+        }
+        let all = flags.contains('g');
+        return Ok((1, usize::from(!all), flags));
+    }
+    let start = super::cast::to_int(&col.array.slice(at, 1))?;
+    let start = datafusion::arrow::array::AsArray::as_primitive::<datafusion::arrow::datatypes::Int64Type>(&start).value(0);
+    let nth = if row.len() > 4 { row.int(4) } else { 1 };
+    let flags = flags(row, 5).to_string();
+    let nth = if flags.contains('g') && row.len() <= 4 { 0 } else { nth };
+    match (usize::try_from(start), usize::try_from(nth)) {
+        (Ok(start), Ok(nth)) if start > 0 => Ok((start, nth, flags)),
+        (Ok(start), Err(_)) if start > 0 => fail(format!("invalid value for parameter \"n\": {nth}")),
+        _ => fail(format!("invalid value for parameter \"start\": {start}")),
+    }
+}
+
 fn replace(row: Row<'_>) -> Result<Value<'_>> {
-    let (text, template, flags) = (row.text(0), row.text(2), flags(row, 3));
-    let regex = compiled(row.text(1), flags)?;
+    let (text, template) = (row.text(0), row.text(2));
+    let (start, nth, flags) = replacing(row)?;
+    let regex = compiled(row.text(1), &flags)?;
+    let from = text.char_indices().nth(start - 1).map_or(text.len(), |(byte, _)| byte);
     let mut out = String::with_capacity(text.len());
-    let mut last = 0;
-    for captures in regex.captures_iter(text) {
-        let captures = captures.map_err(broken)?;
+    let (mut last, mut next, mut count) = (0, from, 0);
+    while next <= text.len() {
+        let Some(captures) = regex.captures_from_pos(text, next).map_err(broken)? else { break };
         let Some(whole) = captures.get(0) else { break };
+        // After a match of nothing, a character is passed over.
+        next = if whole.end() > whole.start() {
+            whole.end()
+        } else {
+            whole.end() + text[whole.end()..].chars().next().map_or(1, char::len_utf8)
+        };
+        count += 1;
+        if nth != 0 && count != nth {
+            continue;
+        }
         out.push_str(&text[last..whole.start()]);
         let mut chars = template.chars();
         while let Some(c) = chars.next() {
@@ -347,7 +394,7 @@ fn replace(row: Row<'_>) -> Result<Value<'_>> {
             }
         }
         last = whole.end();
-        if !flags.contains('g') {
+        if nth != 0 {
             break;
         }
     }

@@ -5,8 +5,9 @@
 use super::text_out;
 use assay_tables::{EXTENSION, jsonb};
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, BooleanBuilder, Date32Builder, Decimal128Builder, Float64Builder, Int64Builder,
-    IntervalMonthDayNanoBuilder, ListBuilder, StringArray, StringBuilder, Time64MicrosecondBuilder, TimestampMicrosecondBuilder,
+    Array, ArrayRef, AsArray, BinaryBuilder, BooleanArray, BooleanBuilder, Date32Builder, Float64Builder, Int64Builder,
+    IntervalMonthDayNanoBuilder, LargeStringBuilder, ListBuilder, StringArray, StringBuilder, Time64MicrosecondBuilder,
+    TimestampMicrosecondBuilder,
 };
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Float64Type, Int64Type, IntervalMonthDayNano, IntervalUnit, TimeUnit};
@@ -24,6 +25,8 @@ pub(crate) enum Kind {
     Text,
     /// Canonical jsonb text; text without the tag is parsed.
     Jsonb,
+    /// A valid document as it is spelled; text without a tag is checked.
+    Json,
     /// `bigint`.
     Int,
     /// `double precision`.
@@ -32,6 +35,8 @@ pub(crate) enum Kind {
     Bool,
     /// `text[]`; a text is read as an array literal.
     Texts,
+    /// `bytea`; a text is read as PostgreSQL reads it.
+    Bytes,
     /// Left as it is.
     Any,
 }
@@ -41,10 +46,13 @@ pub(crate) enum Kind {
 pub(crate) enum Ret {
     Text,
     Jsonb,
+    Json,
     Bool,
     Int,
     Float,
     Texts,
+    /// `text[]` of any number of rows.
+    TextLists,
     Jsonbs,
     Date,
     Timestamp,
@@ -52,8 +60,10 @@ pub(crate) enum Ret {
     Interval,
     /// Depends on the arguments.
     Of(fn(&ReturnFieldArgs<'_>) -> Result<Ret>),
-    /// `numeric` with that scale.
-    Decimal(i8),
+    /// `numeric`, as its text.
+    Numeric,
+    Time,
+    Bytes,
     Inet,
     Cidr,
 }
@@ -67,13 +77,13 @@ pub(crate) enum Value<'a> {
     Int(i64),
     Float(f64),
     Texts(Vec<Option<Cow<'a, str>>>),
+    TextLists(Vec<Vec<Option<Cow<'a, str>>>>),
     /// Days since 1970-01-01.
     Date(i32),
     /// Microseconds: since midnight, or since 1970.
     Micros(i64),
     Interval(IntervalMonthDayNano),
-    /// Units of the declared scale.
-    Decimal(i128),
+    Bytes(Vec<u8>),
 }
 
 impl<'a> From<&'a str> for Value<'a> {
@@ -157,6 +167,12 @@ impl<'a> Row<'a> {
     pub(crate) fn bool(&self, k: usize) -> bool {
         let (col, at) = self.col(k);
         col.array.as_boolean().value(at)
+    }
+
+    /// A [`Kind::Bytes`] argument.
+    pub(crate) fn bytes(&self, k: usize) -> &'a [u8] {
+        let (col, at) = self.col(k);
+        col.array.as_binary::<i32>().value(at)
     }
 
     /// A [`Kind::Texts`] argument.
@@ -270,6 +286,7 @@ impl Ret {
             Ret::Of(choose) => return choose(args)?.field(name, args),
             Ret::Text => plain(DataType::Utf8),
             Ret::Jsonb => tagged(name, DataType::Utf8, "jsonb"),
+            Ret::Json => tagged(name, DataType::Utf8, "json"),
             Ret::Inet => tagged(name, DataType::Utf8, "inet"),
             Ret::Cidr => tagged(name, DataType::Utf8, "cidr"),
             Ret::Bool => plain(DataType::Boolean),
@@ -277,11 +294,17 @@ impl Ret {
             Ret::Float => plain(DataType::Float64),
             // Arrow drops the metadata of a list's items here and there, so lists carry none: the callers know.
             Ret::Texts | Ret::Jsonbs => plain(DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true)))),
+            Ret::TextLists => {
+                let texts = DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true)));
+                plain(DataType::List(Arc::new(Field::new_list_field(texts, true))))
+            }
             Ret::Date => plain(DataType::Date32),
             Ret::Timestamp => plain(timestamp_type(false)),
             Ret::Timestamptz => plain(timestamp_type(true)),
             Ret::Interval => plain(DataType::Interval(IntervalUnit::MonthDayNano)),
-            Ret::Decimal(scale) => plain(DataType::Decimal128(38, scale)),
+            Ret::Numeric => plain(super::numeric::TYPE),
+            Ret::Time => plain(DataType::Time64(TimeUnit::Microsecond)),
+            Ret::Bytes => plain(DataType::Binary),
         })
     }
 }
@@ -342,6 +365,13 @@ fn convert(kind: Kind, array: ArrayRef, field: &Field) -> Result<ArrayRef> {
                 Arc::new(canonical.collect::<Result<StringArray>>()?)
             }
         }
+        Kind::Json => {
+            let texts = text_out::texts(&array)?;
+            if !matches!(tag(field), Some("json" | "jsonb")) {
+                texts.iter().flatten().try_for_each(check_json)?;
+            }
+            Arc::new(texts)
+        }
         Kind::Int => super::cast::to_int(&array)?,
         Kind::Float => cast(&array, &DataType::Float64)?,
         Kind::Bool => match array.data_type() {
@@ -354,12 +384,18 @@ fn convert(kind: Kind, array: ArrayRef, field: &Field) -> Result<ArrayRef> {
             }
         },
         Kind::Texts => super::arrays::text_lists(&array)?,
+        Kind::Bytes => super::cast::Target::Bytea.cast(&array, field)?,
     })
 }
 
 /// Canonical jsonb of a text.
 pub(crate) fn canonical_json(text: &str) -> Result<String> {
     jsonb::parse(text).map(|node| node.to_text()).map_err(|e| json_error(&e))
+}
+
+/// Refuses a text that is not JSON.
+pub(crate) fn check_json(text: &str) -> Result<()> {
+    jsonb::check(text).map_err(|e| json_error(&e))
 }
 
 /// PostgreSQL's message for a text that is not JSON.
@@ -391,13 +427,30 @@ pub(crate) fn collect<'a>(ty: &DataType, rows: usize, values: impl Iterator<Item
         DataType::Int64 => primitive!(Int64Builder::with_capacity(rows), Value::Int),
         DataType::Float64 => primitive!(Float64Builder::with_capacity(rows), Value::Float),
         DataType::Date32 => primitive!(Date32Builder::with_capacity(rows), Value::Date),
-        // Casts collect times.
         DataType::Time64(_) => primitive!(Time64MicrosecondBuilder::with_capacity(rows), Value::Micros),
         DataType::Timestamp(_, _) => {
             primitive!(TimestampMicrosecondBuilder::with_capacity(rows).with_data_type(ty.clone()), Value::Micros)
         }
         DataType::Interval(_) => primitive!(IntervalMonthDayNanoBuilder::with_capacity(rows), Value::Interval),
-        DataType::Decimal128(_, _) => primitive!(Decimal128Builder::with_capacity(rows).with_data_type(ty.clone()), Value::Decimal),
+        DataType::LargeUtf8 => primitive!(LargeStringBuilder::with_capacity(rows, rows * 8), Value::Text),
+        DataType::Binary => primitive!(BinaryBuilder::with_capacity(rows, rows * 16), Value::Bytes),
+        DataType::List(item) if matches!(item.data_type(), DataType::List(_)) => {
+            let mut builder = ListBuilder::new(ListBuilder::new(StringBuilder::new())).with_field(Arc::clone(item));
+            for value in values {
+                match value? {
+                    Value::TextLists(lists) => {
+                        for list in lists {
+                            list.into_iter().for_each(|text| builder.values().values().append_option(text));
+                            builder.values().append(true);
+                        }
+                        builder.append(true);
+                    }
+                    Value::Null => builder.append(false),
+                    other => return Err(mismatch(ty, &other)),
+                }
+            }
+            Ok(Arc::new(builder.finish()))
+        }
         DataType::List(item) => {
             let mut builder = ListBuilder::new(StringBuilder::new()).with_field(Arc::clone(item));
             for value in values {

@@ -19,7 +19,8 @@ pub(crate) fn type_name(field: &Field) -> String {
     }
     match field.data_type() {
         DataType::Null => "unknown".into(),
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "text".into(),
+        DataType::Utf8 | DataType::Utf8View => "text".into(),
+        DataType::LargeUtf8 => "numeric".into(),
         DataType::Boolean => "boolean".into(),
         DataType::Int8 | DataType::Int16 | DataType::UInt8 => "smallint".into(),
         DataType::Int32 | DataType::UInt16 => "integer".into(),
@@ -91,10 +92,7 @@ fn writer(array: &ArrayRef) -> Result<Writer> {
         }
         DataType::Date32 | DataType::Date64 => {
             let values = as_type(&DataType::Date32)?.as_primitive::<Date32Type>().clone();
-            Box::new(move |i, out| {
-                let (date, era) = era(date_of_days(values.value(i)));
-                let _ = write!(out, "{date}{era}");
-            })
+            Box::new(move |i, out| date(values.value(i), out))
         }
         DataType::Timestamp(_, zone) => {
             let zoned = zone.is_some();
@@ -121,7 +119,7 @@ fn writer(array: &ArrayRef) -> Result<Writer> {
         }
         DataType::List(item) => {
             let list = array.as_list::<i32>().clone();
-            let is_text = matches!(item.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null);
+            let is_text = matches!(item.data_type(), DataType::Utf8 | DataType::Utf8View | DataType::Null);
             let nested = matches!(item.data_type(), DataType::List(_));
             let is_bool = *item.data_type() == DataType::Boolean;
             let values = list.values();
@@ -221,8 +219,23 @@ fn era(date: NaiveDate) -> (String, &'static str) {
     (format!("{year:04}-{:02}-{:02}", date.month(), date.day()), era)
 }
 
+/// `2024-03-05`.
+pub(crate) fn date(days: i32, out: &mut String) {
+    match days {
+        i32::MIN => out.push_str("-infinity"),
+        i32::MAX => out.push_str("infinity"),
+        days => {
+            let (date, era) = era(date_of_days(days));
+            let _ = write!(out, "{date}{era}");
+        }
+    }
+}
+
 /// `2024-03-05 10:00:00.5+00`.
 pub(crate) fn timestamp(micros: i64, zoned: bool, out: &mut String) {
+    if micros == i64::MAX || micros == i64::MIN {
+        return out.push_str(if micros > 0 { "infinity" } else { "-infinity" });
+    }
     let at = moment(micros);
     let (date, era) = era(at.date());
     let _ = write!(out, "{date} ");

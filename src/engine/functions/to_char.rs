@@ -3,7 +3,8 @@
 use super::row::{Def, Kind, Ret, Row, Value, fail};
 use super::{interval, text_out, time_in, to_char_number};
 use chrono::{Datelike, NaiveDateTime, Timelike};
-use datafusion::arrow::datatypes::{DataType, IntervalMonthDayNano};
+use datafusion::arrow::array::AsArray;
+use datafusion::arrow::datatypes::{DataType, Float64Type, IntervalMonthDayNano};
 use datafusion::common::Result;
 use std::fmt::Write;
 
@@ -14,9 +15,12 @@ pub(crate) const ALL: &[Def] = &[
         match col.array.data_type() {
             _ if row.text(1).is_empty() => Ok(Value::Null),
             DataType::Interval(_) | DataType::Duration(_) => Ok(of_interval(interval::arg(row, 0)?, row.text(1)).into()),
-            ty if ty.is_numeric() => {
-                let text = text_out::texts(&col.array.slice(at, 1))?;
-                to_char_number::format(text.value(0), row.text(1)).map(Value::from)
+            ty if ty.is_numeric() || *ty == super::numeric::TYPE => {
+                let float = match ty {
+                    DataType::Float64 => Some(AsArray::as_primitive::<Float64Type>(&col.array).value(at)),
+                    _ => None,
+                };
+                to_char_number::format(&super::numeric::value(&col.array, at)?, float, row.text(1)).map(Value::from)
             }
             _ => {
                 let zoned = !matches!(col.array.data_type(), DataType::Timestamp(_, None));
@@ -33,6 +37,7 @@ pub(crate) const ALL: &[Def] = &[
         seconds(row)
     })
     .required(1),
+    Def::new("to_number", &[Kind::Text, Kind::Text], Ret::Numeric, |row| to_char_number::read(row.text(0), row.text(1)).map(Value::from)),
     Def::new("to_date", &[Kind::Text, Kind::Text], Ret::Date, |row| {
         Ok(Value::Date(read(row.text(0), row.text(1))?.div_euclid(86_400_000_000) as i32))
     }),
@@ -42,6 +47,9 @@ fn seconds(row: Row<'_>) -> Result<Value<'_>> {
     let (col, at) = row.col(0);
     let array = datafusion::arrow::compute::cast(&col.array.slice(at, 1), &DataType::Float64)?;
     let value = datafusion::arrow::array::AsArray::as_primitive::<datafusion::arrow::datatypes::Float64Type>(&array).value(0);
+    if value.is_infinite() {
+        return Ok(Value::Micros(if value > 0.0 { i64::MAX } else { i64::MIN }));
+    }
     let micros = (value * 1e6).round();
     if micros.abs() < 9.2e18 { Ok(Value::Micros(micros as i64)) } else { fail("timestamp out of range") }
 }

@@ -1,5 +1,6 @@
 //! A parsed jsonb document: members in canonical order, numbers as their canonical text.
 
+use super::bytes::escaped;
 use super::parse::unescape;
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -88,19 +89,24 @@ impl Node {
 
 /// Appends a string as JSON, with the escapes PostgreSQL writes.
 pub fn write_string(text: &str, out: &mut String) {
+    out.reserve(text.len() + 2);
     out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            c if (c as u32) < 0x20 => out.push_str(&format!("\\u{:04x}", c as u32)),
-            c => out.push(c),
+    let mut rest = text;
+    loop {
+        let at = escaped(rest.as_bytes(), 0);
+        out.push_str(&rest[..at]);
+        match rest.as_bytes().get(at) {
+            None => break,
+            Some(b'"') => out.push_str("\\\""),
+            Some(b'\\') => out.push_str("\\\\"),
+            Some(b'\n') => out.push_str("\\n"),
+            Some(b'\r') => out.push_str("\\r"),
+            Some(b'\t') => out.push_str("\\t"),
+            Some(0x8) => out.push_str("\\b"),
+            Some(0xc) => out.push_str("\\f"),
+            Some(other) => out.push_str(&format!("\\u{other:04x}")),
         }
+        rest = &rest[at + 1..];
     }
     out.push('"');
 }

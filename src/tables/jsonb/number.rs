@@ -6,6 +6,10 @@ const MAX_AFTER: i64 = 16_383;
 
 /// The canonical text of a number in JSON's grammar, or `None` if it is out of numeric's range.
 pub fn canonical(text: &str) -> Option<String> {
+    // Most numbers are short integers.
+    if text.len() < 20 && text.bytes().all(|byte| byte.is_ascii_digit()) && (text.len() == 1 || !text.starts_with('0')) {
+        return (!text.is_empty()).then(|| text.to_string());
+    }
     let (negative, rest) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),

@@ -1,7 +1,7 @@
 //! JSON text to [`Node`]s: strict RFC 8259 grammar, numbers as text, escapes resolved.
 
 use super::node::Node;
-use super::number;
+use super::{bytes, number};
 
 /// How deep arrays and objects may nest before a text is refused.
 const MAX_DEPTH: usize = 1000;
@@ -31,16 +31,29 @@ pub enum SyntaxError {
 /// # Errors
 /// The text is not one JSON document.
 pub fn parse(text: &str) -> Result<Node, SyntaxError> {
-    let mut parser = Parser { text, bytes: text.as_bytes(), at: 0 };
+    let mut parser = Parser { text, bytes: text.as_bytes(), at: 0, spelled: false };
     let node = parser.value(0)?;
     parser.space();
     if parser.at < text.len() { Err(parser.wrong()) } else { Ok(node) }
+}
+
+/// Checks a document of the type `json`, which keeps its spelling: any number and any escape will do.
+///
+/// # Errors
+/// The text is not one JSON document.
+pub fn check(text: &str) -> Result<(), SyntaxError> {
+    let mut parser = Parser { text, bytes: text.as_bytes(), at: 0, spelled: true };
+    parser.value(0)?;
+    parser.space();
+    if parser.at < text.len() { Err(parser.wrong()) } else { Ok(()) }
 }
 
 struct Parser<'a> {
     text: &'a str,
     bytes: &'a [u8],
     at: usize,
+    /// Only the grammar counts.
+    spelled: bool,
 }
 
 impl Parser<'_> {
@@ -175,6 +188,9 @@ impl Parser<'_> {
                 return Err(self.wrong());
             }
         }
+        if self.spelled {
+            return Ok(Node::Null);
+        }
         number::canonical(&self.text[start..self.at]).map(Node::Number).ok_or(SyntaxError::NumberRange)
     }
 
@@ -183,14 +199,14 @@ impl Parser<'_> {
         let start = self.at;
         let mut escaped = false;
         loop {
+            self.at = bytes::escaped(self.bytes, self.at);
             match self.peek() {
-                None | Some(0..=0x1f) => return Err(self.wrong()),
                 Some(b'"') => break,
                 Some(b'\\') => {
                     escaped = true;
                     self.escape()?;
                 }
-                Some(_) => self.at += 1,
+                _ => return Err(self.wrong()),
             }
         }
         let inner = &self.text[start..self.at];
@@ -207,6 +223,7 @@ impl Parser<'_> {
                 Ok(())
             }
             Some(b'u') => match self.hex()? {
+                _ if self.spelled => Ok(()),
                 0 => Err(SyntaxError::NullCharacter),
                 0xd800..=0xdbff => {
                     let low = self.bytes[self.at..].starts_with(b"\\u").then(|| {
@@ -315,5 +332,15 @@ mod tests {
         assert_eq!(parse("\"\\u0000\""), Err(SyntaxError::NullCharacter));
         assert_eq!(parse("1e999999"), Err(SyntaxError::NumberRange));
         assert_eq!(parse(&"[".repeat(5000)), Err(SyntaxError::Depth));
+    }
+
+    #[test]
+    fn json_keeps_what_jsonb_refuses() {
+        for text in ["\"\\u0000\"", "1e999999", "\"\\ud800\"", " [1, {\"a\" :2}] "] {
+            assert_eq!(check(text), Ok(()), "{text}");
+        }
+        for text in ["", "[1,]", "\"\\u00g0\"", "01", "{\"a\"}", "1 2"] {
+            assert!(check(text).is_err(), "{text}");
+        }
     }
 }

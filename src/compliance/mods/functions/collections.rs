@@ -2,8 +2,10 @@
 
 use super::{Args, Done, Entry, MANY, Wrong, bad};
 use crate::error::did_you_mean;
+use crate::mods::types;
 use crate::mods::value::Value;
 use std::collections::BTreeMap;
+use unicode_segmentation::UnicodeSegmentation as _;
 
 /// As many elements as `range` and products may have.
 const MAX_ITEMS: usize = 100_000;
@@ -12,12 +14,13 @@ pub(super) const TABLE: &[Entry] = &[
     Entry("alltrue", 1, 1, |a| Ok(Value::Bool(a.list(0)?.iter().all(|v| v.as_bool() == Some(true))))),
     Entry("anytrue", 1, 1, |a| Ok(Value::Bool(a.list(0)?.iter().any(|v| v.as_bool() == Some(true))))),
     Entry("chunklist", 2, 2, |a| match a.size(1)? {
-        0 => Err(bad(1, "a chunk must have an element")),
+        0 => Ok(Value::List(vec![a.at(0).clone()])),
         n => Ok(Value::List(a.list(0)?.chunks(n).map(|c| Value::List(c.to_vec())).collect())),
     }),
     Entry("coalesce", 1, MANY, |a| {
         let empty = |v: &&Value| !matches!(v, Value::Null) && !matches!(v, Value::Text(t) if t.is_empty());
-        a.0.iter().find(empty).cloned().ok_or_else(|| Wrong::from("all arguments are null or empty"))
+        let found = a.0.iter().position(|v| empty(&v)).ok_or_else(|| Wrong::from("all arguments are null or empty"))?;
+        Ok(types::unified(a.0.clone()).unwrap_or_else(|as_they_are| as_they_are).into_iter().nth(found).unwrap_or(Value::Null))
     }),
     Entry("coalescelist", 1, MANY, |a| {
         let full = |v: &&Value| matches!(v, Value::List(items) if !items.is_empty());
@@ -25,7 +28,8 @@ pub(super) const TABLE: &[Entry] = &[
     }),
     Entry("compact", 1, 1, |a| {
         let full = |v: &&Value| !matches!(v, Value::Null) && !matches!(v, Value::Text(t) if t.is_empty());
-        Ok(Value::List(a.list(0)?.iter().filter(full).cloned().collect()))
+        let texts = a.list(0)?.iter().filter(full).map(|v| v.as_text().map_or_else(|| v.clone(), Value::Text));
+        Ok(Value::List(texts.collect()))
     }),
     Entry("concat", 1, MANY, |a| {
         let mut out = Vec::new();
@@ -34,22 +38,29 @@ pub(super) const TABLE: &[Entry] = &[
         }
         limited(out)
     }),
-    Entry("contains", 2, 2, |a| Ok(Value::Bool(a.list(0)?.iter().any(|v| v.same(a.at(1)))))),
+    Entry("contains", 2, 2, |a| {
+        if matches!(a.at(1), Value::Null) {
+            Err(a.wrong(1, "a value"))
+        } else {
+            Ok(Value::Bool(a.list(0)?.iter().any(|v| v.same(a.at(1)))))
+        }
+    }),
     Entry("distinct", 1, 1, |a| {
         let mut out: Vec<Value> = Vec::new();
-        for v in a.list(0)? {
-            if !out.iter().any(|o| o.same(v)) {
-                out.push(v.clone());
+        for v in types::unified(a.list(0)?.to_vec()).unwrap_or_else(|as_they_are| as_they_are) {
+            if !out.iter().any(|o| o.same(&v)) {
+                out.push(v);
             }
         }
         Ok(Value::List(out))
     }),
     Entry("element", 2, 2, |a| {
-        let (items, i) = (a.list(0)?, a.size(1)?);
-        if items.is_empty() {
+        let (items, i) = (a.list(0)?, a.int(1)?);
+        let n = i64::try_from(items.len()).unwrap_or(i64::MAX);
+        if n == 0 {
             return Err(bad(0, "the list is empty"));
         }
-        Ok(items.get(i % items.len()).cloned().unwrap_or(Value::Null))
+        Ok(usize::try_from(i.rem_euclid(n)).ok().and_then(|i| items.get(i)).cloned().unwrap_or(Value::Null))
     }),
     Entry("flatten", 1, 1, |a| {
         let mut out = Vec::new();
@@ -65,7 +76,8 @@ pub(super) const TABLE: &[Entry] = &[
         let n = match a.at(0) {
             Value::List(items) => items.len(),
             Value::Map(map) => map.len(),
-            other => other.as_text().ok_or_else(|| a.wrong(0, "a list, a map or text"))?.chars().count(),
+            Value::Text(text) => text.graphemes(true).count(),
+            _ => return Err(a.wrong(0, "a list, a map or text")),
         };
         Ok(Value::Int(i64::try_from(n).unwrap_or(i64::MAX)))
     }),
@@ -90,10 +102,13 @@ pub(super) const TABLE: &[Entry] = &[
     }),
     Entry("matchkeys", 3, 3, |a| {
         let (values, keys, wanted) = (a.list(0)?, a.list(1)?, a.list(2)?);
+        if values.len() != keys.len() {
+            return Err(Wrong::from("values and keys must be equally many"));
+        }
         let pairs = values.iter().zip(keys).filter(|(_, k)| wanted.iter().any(|w| w.same(k)));
         Ok(Value::List(pairs.map(|(v, _)| v.clone()).collect()))
     }),
-    Entry("merge", 1, MANY, |a| {
+    Entry("merge", 0, MANY, |a| {
         let mut out = BTreeMap::new();
         for i in 0..a.0.len() {
             if !matches!(a.at(i), Value::Null) {
@@ -169,7 +184,8 @@ fn limited(items: Vec<Value>) -> Done {
     if items.len() > MAX_ITEMS { Err(Wrong::from(format!("a list of more than {MAX_ITEMS} elements"))) } else { Ok(Value::List(items)) }
 }
 
-fn set(mut items: Vec<Value>) -> Value {
+fn set(items: Vec<Value>) -> Value {
+    let mut items = types::unified(items).unwrap_or_else(|as_they_are| as_they_are);
     items.sort_by(Value::order);
     items.dedup_by(|a, b| a.same(b));
     Value::List(items)

@@ -2,7 +2,6 @@
 
 use super::{Wrong, bad};
 use crate::mods::value::Value;
-use std::fmt::Write as _;
 
 /// Wider than this is a mistake.
 const MAX_WIDTH: usize = 1_000;
@@ -94,6 +93,7 @@ fn one(spec: &Spec, verb: char, value: &Value) -> Result<String, String> {
     let json = || value.to_json().map(|j| j.to_string()).ok_or_else(|| refused("a value"));
     Ok(match verb {
         'v' if spec.sharp => json()?,
+        'v' if matches!(value, Value::Int(_) | Value::Float(_)) => signed(general(number()?)),
         'v' => match value.as_text() {
             Some(text) => cut(&text),
             None => json()?,
@@ -103,8 +103,8 @@ fn one(spec: &Spec, verb: char, value: &Value) -> Result<String, String> {
         't' => value.as_bool().ok_or_else(|| refused("true or false"))?.to_string(),
         'd' => match value.as_number() {
             Some(Value::Int(i)) => signed(i.to_string()),
-            Some(Value::Float(f)) => signed(format!("{:.0}", f.trunc())),
-            _ => return Err(refused("a number")),
+            Some(Value::Float(f)) if f.fract() == 0.0 => signed(format!("{f:.0}")),
+            _ => return Err(refused("a whole number")),
         },
         'f' | 'F' => signed(format!("{:.*}", spec.precision.unwrap_or(6), number()?)),
         'e' | 'E' => {
@@ -114,21 +114,30 @@ fn one(spec: &Spec, verb: char, value: &Value) -> Result<String, String> {
             let text = format!("{mantissa}e{sign}{exponent:0>2}");
             signed(if verb == 'E' { text.to_uppercase() } else { text })
         }
-        'g' | 'G' => signed(number()?.to_string()),
+        'g' | 'G' => {
+            let text = general(number()?);
+            signed(if verb == 'G' { text.to_uppercase() } else { text })
+        }
         'b' => format!("{:b}", int()?),
         'o' => format!("{:o}", int()?),
         'x' | 'X' => {
-            let text = match value {
-                Value::Text(t) => t.bytes().fold(String::new(), |mut out, b| {
-                    let _ = write!(out, "{b:02x}");
-                    out
-                }),
-                _ => format!("{:x}", int()?),
-            };
+            let text = format!("{}{:x}", if spec.sharp { "0x" } else { "" }, int()?);
             if verb == 'X' { text.to_uppercase() } else { text }
         }
         other => return Err(format!("there is no verb %{other}")),
     })
+}
+
+/// As Go's `%g`: with an exponent from the millions on, and below four zeros.
+fn general(n: f64) -> String {
+    let text = format!("{n:e}");
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let e: i32 = exponent.parse().unwrap_or(0);
+    if n != 0.0 && !(-4..6).contains(&e) {
+        let (sign, exponent) = if e < 0 { ('-', -e) } else { ('+', e) };
+        return format!("{mantissa}e{sign}{exponent:02}");
+    }
+    n.to_string()
 }
 
 fn pad(spec: &Spec, text: &str, verb: char, out: &mut String) {

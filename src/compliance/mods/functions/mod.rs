@@ -1,11 +1,15 @@
 //! Functions by name. Owns the table; the functions themselves are in one file a family.
 
 mod collections;
+mod dates;
 mod encoding;
 pub(crate) mod files;
 mod format;
+mod hashes;
+mod networks;
 mod numbers;
 mod strings;
+mod yaml;
 
 use super::value::Value;
 use std::collections::BTreeMap;
@@ -40,7 +44,24 @@ struct Entry(&'static str, usize, usize, Function);
 
 const MANY: usize = usize::MAX;
 
-const FAMILIES: [&[Entry]; 4] = [strings::TABLE, collections::TABLE, numbers::TABLE, encoding::TABLE];
+const FAMILIES: [&[Entry]; 7] =
+    [strings::TABLE, collections::TABLE, numbers::TABLE, encoding::TABLE, hashes::TABLE, networks::TABLE, dates::TABLE];
+
+/// Functions of Powerpipe that we refuse, and why.
+const REFUSED: &[(&str, &str)] = &[
+    ("abspath", "it gives another path on each machine"),
+    ("base64gzip", "what it gives depends on the machine"),
+    ("bcrypt", "it gives another value each time"),
+    ("pathexpand", "a mod reads its own files only"),
+    ("rsadecrypt", "a mod has no keys"),
+    ("timestamp", "it gives another value each time; use now() in SQL"),
+    ("uuid", "it gives another value each time"),
+];
+
+/// Why a function of Powerpipe is not there.
+pub(crate) fn refused(name: &str) -> Option<&'static str> {
+    REFUSED.iter().find(|(n, _)| *n == name).map(|(_, why)| *why)
+}
 
 /// Names of all functions, for suggestions.
 pub(crate) fn names() -> Vec<&'static str> {

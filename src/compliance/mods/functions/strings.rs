@@ -1,9 +1,10 @@
-//! Functions on text. Lengths and positions count characters.
+//! Functions on text. Lengths and positions count what people see as one character.
 
 use super::{Args, Done, Entry, MANY, Wrong, bad, format};
 use crate::mods::value::Value;
 use regex::{Captures, Regex};
 use std::collections::BTreeMap;
+use unicode_segmentation::UnicodeSegmentation as _;
 
 pub(super) const TABLE: &[Entry] = &[
     Entry("chomp", 1, 1, |a| Ok(Value::text(a.text(0)?.trim_end_matches(['\r', '\n'])))),
@@ -12,7 +13,7 @@ pub(super) const TABLE: &[Entry] = &[
     Entry("formatlist", 1, MANY, formatlist),
     Entry("indent", 2, 2, |a| Ok(Value::text(a.text(1)?.replace('\n', &format!("\n{}", " ".repeat(a.size(0)?.min(1_000))))))),
     Entry("join", 1, MANY, join),
-    Entry("lower", 1, 1, |a| Ok(Value::text(a.text(0)?.to_lowercase()))),
+    Entry("lower", 1, 1, |a| Ok(Value::text(a.text(0)?.chars().map(lower).collect::<String>()))),
     Entry("regex", 2, 2, |a| {
         let (re, text) = (pattern(a)?, a.text(1)?);
         re.captures(&text).map(|c| found(&re, &c)).ok_or_else(|| bad(1, "the pattern matches nothing"))
@@ -25,7 +26,7 @@ pub(super) const TABLE: &[Entry] = &[
     Entry("split", 2, 2, split),
     Entry("startswith", 2, 2, |a| Ok(Value::Bool(a.text(0)?.starts_with(&*a.text(1)?)))),
     Entry("strcontains", 2, 2, |a| Ok(Value::Bool(a.text(0)?.contains(&*a.text(1)?)))),
-    Entry("strrev", 1, 1, |a| Ok(Value::text(a.text(0)?.chars().rev().collect::<String>()))),
+    Entry("strrev", 1, 1, |a| Ok(Value::text(a.text(0)?.graphemes(true).rev().collect::<String>()))),
     Entry("substr", 3, 3, substr),
     Entry("title", 1, 1, |a| Ok(Value::text(title(&a.text(0)?)))),
     Entry("trim", 2, 2, |a| {
@@ -41,7 +42,7 @@ pub(super) const TABLE: &[Entry] = &[
         let (text, suffix) = (a.text(0)?, a.text(1)?);
         Ok(Value::text(text.strip_suffix(&*suffix).unwrap_or(&text)))
     }),
-    Entry("upper", 1, 1, |a| Ok(Value::text(a.text(0)?.to_uppercase()))),
+    Entry("upper", 1, 1, |a| Ok(Value::text(a.text(0)?.chars().map(upper).collect::<String>()))),
 ];
 
 fn pattern(a: &Args) -> Result<Regex, Wrong> {
@@ -49,11 +50,16 @@ fn pattern(a: &Args) -> Result<Regex, Wrong> {
 }
 
 fn compile(pattern: &str, arg: usize) -> Result<Regex, Wrong> {
-    Regex::new(pattern).map_err(|e| {
+    let compiled = Regex::new(pattern).map_err(|e| {
         let text = e.to_string();
         let why = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
         bad(arg, format!("'{pattern}' is not a pattern: {why}"))
-    })
+    })?;
+    let named = compiled.capture_names().flatten().count();
+    if named > 0 && named + 1 < compiled.captures_len() {
+        return Err(bad(arg, format!("'{pattern}' has groups with and without names")));
+    }
+    Ok(compiled)
 }
 
 /// A match: the whole text, a list of groups, or a map where groups have names.
@@ -76,9 +82,6 @@ fn replace(a: &Args) -> Done {
         && let Some(pattern) = what.strip_prefix('/').and_then(|w| w.strip_suffix('/'))
     {
         return Ok(Value::text(compile(pattern, 1)?.replace_all(&text, &*by).into_owned()));
-    }
-    if what.is_empty() {
-        return Ok(Value::Text(text));
     }
     Ok(Value::text(text.replace(&*what, &by)))
 }
@@ -104,13 +107,23 @@ fn join(a: &Args) -> Done {
 
 fn substr(a: &Args) -> Done {
     let text = a.text(0)?;
-    let n = i64::try_from(text.chars().count()).unwrap_or(i64::MAX);
+    let n = i64::try_from(text.graphemes(true).count()).unwrap_or(i64::MAX);
     let (offset, length) = (a.int(1)?, a.int(2)?);
     let start = if offset < 0 { (n + offset).max(0) } else { offset.min(n) };
     let rest = n - start;
     let take = if length < 0 { rest } else { length.min(rest) };
     let (start, take) = (usize::try_from(start).unwrap_or(0), usize::try_from(take).unwrap_or(0));
-    Ok(Value::text(text.chars().skip(start).take(take).collect::<String>()))
+    Ok(Value::text(text.graphemes(true).skip(start).take(take).collect::<String>()))
+}
+
+/// The one letter that is its large form; where that is several, the letter stays.
+fn upper(c: char) -> char {
+    let mut to = c.to_uppercase();
+    if to.len() == 1 { to.next().unwrap_or(c) } else { c }
+}
+
+fn lower(c: char) -> char {
+    c.to_lowercase().next().unwrap_or(c)
 }
 
 fn title(text: &str) -> String {
@@ -118,11 +131,11 @@ fn title(text: &str) -> String {
     let mut begins = true;
     for c in text.chars() {
         if begins {
-            out.extend(c.to_uppercase());
+            out.push(upper(c));
         } else {
             out.push(c);
         }
-        begins = !(c.is_alphanumeric() || c == '_' || c == '\'');
+        begins = if c.is_ascii() { !(c.is_ascii_alphanumeric() || c == '_') } else { c.is_whitespace() };
     }
     out
 }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 mod memory;
+mod speed;
 
 mod scopes;
 mod secrets;

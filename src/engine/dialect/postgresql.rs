@@ -1,0 +1,118 @@
+//! PostgreSQL's grammar for the parser: the parser's own, but for what makes it slow.
+//!
+//! The parser takes an expression for the name of an argument (`f(a || 'b': 1)`) and so reads each argument twice, nested calls 2ⁿ times.
+//! In PostgreSQL a name is an identifier.
+
+use super::tokens::distinct;
+use datafusion::sql::sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::tokenizer::Token;
+use std::any::TypeId;
+
+const OWN: PostgreSqlDialect = PostgreSqlDialect {};
+
+/// The dialect.
+#[derive(Debug)]
+pub(super) struct PostgreSql;
+
+/// What is as the parser's own dialect has it.
+macro_rules! as_there {
+    ($($name:ident),+ $(,)?) => {
+        $(fn $name(&self) -> bool {
+            OWN.$name()
+        })+
+    };
+}
+
+impl Dialect for PostgreSql {
+    fn dialect(&self) -> TypeId {
+        TypeId::of::<PostgreSqlDialect>()
+    }
+
+    fn supports_named_fn_args_with_expr_name(&self) -> bool {
+        false
+    }
+
+    fn identifier_quote_style(&self, identifier: &str) -> Option<char> {
+        OWN.identifier_quote_style(identifier)
+    }
+
+    fn is_delimited_identifier_start(&self, ch: char) -> bool {
+        OWN.is_delimited_identifier_start(ch)
+    }
+
+    fn is_identifier_start(&self, ch: char) -> bool {
+        OWN.is_identifier_start(ch)
+    }
+
+    fn is_identifier_part(&self, ch: char) -> bool {
+        OWN.is_identifier_part(ch)
+    }
+
+    fn is_reserved_for_identifier(&self, kw: Keyword) -> bool {
+        OWN.is_reserved_for_identifier(kw)
+    }
+
+    fn is_custom_operator_part(&self, ch: char) -> bool {
+        OWN.is_custom_operator_part(ch)
+    }
+
+    fn get_next_precedence(&self, parser: &Parser<'_>) -> Option<Result<u8, ParserError>> {
+        match &parser.peek_token_ref().token {
+            Token::CustomBinaryOperator(operator) if distinct(operator).is_some() => Some(Ok(OWN.prec_value(Precedence::Is))),
+            _ => OWN.get_next_precedence(parser),
+        }
+    }
+
+    fn prec_value(&self, prec: Precedence) -> u8 {
+        OWN.prec_value(prec)
+    }
+
+    as_there! {
+        supports_unicode_string_literal,
+        supports_filter_during_aggregation,
+        supports_group_by_expr,
+        allow_extract_custom,
+        allow_extract_single_quotes,
+        supports_create_index_with_clause,
+        supports_explain_with_utility_options,
+        supports_listen_notify,
+        supports_factorial_operator,
+        supports_bitwise_shift_operators,
+        supports_comment_on,
+        supports_load_extension,
+        supports_named_fn_args_with_colon_operator,
+        supports_empty_projections,
+        supports_nested_comments,
+        supports_string_escape_constant,
+        supports_numeric_literal_underscores,
+        supports_array_typedef_with_brackets,
+        supports_geometric_types,
+        supports_set_names,
+        supports_alter_column_type_using,
+        supports_notnull_operator,
+        supports_interval_options,
+        supports_insert_table_alias,
+        supports_create_table_like_parenthesized,
+        supports_select_wildcard_with_alias,
+        supports_comma_separated_trim,
+        supports_xml_expressions,
+        supports_comment_optimizer_hint,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parse::statement;
+
+    #[test]
+    fn nested_calls_are_parsed_once() {
+        // Twice at each level would be a thousand years.
+        let sql = format!("select {}'A'{}", "lower(".repeat(60), ")".repeat(60));
+        super::super::depth::deep(|| statement(&sql)).unwrap();
+        for sql in ["select make_interval(days => 3)", "select f(a := 1)"] {
+            statement(sql).unwrap();
+        }
+    }
+}

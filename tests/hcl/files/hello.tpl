@@ -1,0 +1,1 @@
+Hello ${who}!%{ for n in numbers } ${n}%{ endfor }
