@@ -1,9 +1,19 @@
 //! The journal of a run: append-only lines, each fsynced before the call it announces or after the call it reports, chained by hashes.
+//! Refuses: to go on with a file in which a line was changed, removed or inserted.
+
+mod chain;
+mod file;
+mod store;
+
+pub(crate) use file::{Disk, Journal};
+pub use store::{History, Store};
+pub(crate) use store::{new_run, private, unwritable};
 
 use crate::{Plan, Refusal};
 use assay_cloud::CloudError;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// What a line says, beside its number, time and hashes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -54,6 +64,15 @@ pub enum Event {
         /// Certainly without effect.
         without_effect: bool,
     },
+    /// What has to be known before an act could not be read: the act was not begun.
+    Unread {
+        /// Which item.
+        item: String,
+        /// Before which act.
+        act: Act,
+        /// Why.
+        error: CloudError,
+    },
     /// A guard refused.
     Refused {
         /// Which item.
@@ -72,12 +91,19 @@ pub enum Event {
         /// Before which act.
         act: Act,
     },
-    /// The operator says that the consumers of a storage account were moved.
+    /// The operator says that the consumers of a storage account were moved, or that those of a user have the new access key.
     Moved {
         /// Which item.
         item: String,
         /// To which key.
         to: String,
+    },
+    /// The lock of an account was left behind by a run that is no more.
+    TookOver {
+        /// The lock.
+        lock: String,
+        /// Whose it was.
+        owner: String,
     },
     /// Somebody goes on with the run.
     Resumed {
@@ -89,6 +115,9 @@ pub enum Event {
         /// Only this item.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         item: Option<String>,
+        /// The new key, where the operator named it: their word that no consumer has it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<String>,
         /// Host, process id, version.
         by: String,
     },
@@ -102,7 +131,7 @@ pub enum Event {
 }
 
 /// One change or proof.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Act {
     /// CreateAccessKey.
@@ -169,15 +198,34 @@ pub struct Entry {
     pub hash: String,
 }
 
-/// The folder of journals and locks.
-#[derive(Debug, Clone)]
-pub struct Store {
-    folder: std::path::PathBuf,
+impl Event {
+    /// The item it is about; `None`: the run as a whole.
+    pub fn item(&self) -> Option<&str> {
+        match self {
+            Event::Begin { item, .. }
+            | Event::Done { item, .. }
+            | Event::Failed { item, .. }
+            | Event::Unread { item, .. }
+            | Event::Refused { item, .. }
+            | Event::Waiting { item, .. }
+            | Event::Moved { item, .. }
+            | Event::Ended { item, .. } => Some(item),
+            Event::Undo { item, .. } => item.as_deref(),
+            Event::Started { .. } | Event::Resumed { .. } | Event::TookOver { .. } => None,
+        }
+    }
 }
 
-impl Store {
-    /// The store in this folder; made when first written to.
-    pub fn new(folder: std::path::PathBuf) -> Store {
-        Store { folder }
+impl fmt::Display for Act {
+    /// The name as in the journal.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
+}
+
+impl fmt::Display for State {
+    /// The name as in the documentation.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
     }
 }

@@ -7,7 +7,8 @@ pub mod aws;
 pub mod azure;
 mod clock;
 mod error;
-mod hands;
+mod guards;
+pub mod hands;
 mod journal;
 mod lock;
 mod period;
@@ -20,11 +21,13 @@ pub mod select;
 pub mod sink;
 #[cfg(test)]
 mod test_server;
+#[cfg(test)]
+mod trials;
 
 pub use clock::Clock;
 pub use error::RotationError;
 pub use hands::CloudHands;
-pub use journal::{Act, Entry, Event, State, Store};
+pub use journal::{Act, Entry, Event, History, State, Store};
 pub use period::Period;
 pub use plan::{AccessKeyItem, KeyStatus, LastUse, LeftAlone, Plan, Replacement, Step, StorageAction, StorageItem};
 pub use refusal::{Guard, Refusal};

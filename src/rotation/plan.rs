@@ -1,11 +1,19 @@
 //! The plan document: what would be done to which key, and which keys are left alone. Reviewable and editable YAML; changes nothing.
 
+mod check;
+
 use crate::{Period, Refusal, RotationError};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// Version of the document this program reads and writes.
-pub const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
+
+const HEADING: &str = "\
+# What `assay rotate apply` would do. Nothing has been changed yet. Take out keys or steps that are not to be touched; times, ids and
+# states are compared with the live keys before every change, so what is edited there is refused. `left_alone` is for the reader.
+";
 
 /// A plan, and equally the list that one step hands to the next.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -126,7 +134,7 @@ pub struct Replacement {
 
 /// What is to be done to a storage account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "do", deny_unknown_fields)]
+#[serde(try_from = "WrittenAction", into = "WrittenAction")]
 pub enum StorageAction {
     /// Both keys, one after the other, consumers moved in between.
     RotateKeys,
@@ -137,6 +145,47 @@ pub enum StorageAction {
     },
     /// Set `allowSharedKeyAccess` to false.
     DisableSharedKey,
+}
+
+/// An action as a plan has it. A type of its own, because a tagged enum would take unknown members of a variant without any.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenAction {
+    r#do: Verb,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    days: Option<i64>,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Verb {
+    RotateKeys,
+    ExpirationPolicy,
+    DisableSharedKey,
+}
+
+impl From<StorageAction> for WrittenAction {
+    fn from(action: StorageAction) -> WrittenAction {
+        match action {
+            StorageAction::RotateKeys => WrittenAction { r#do: Verb::RotateKeys, days: None },
+            StorageAction::ExpirationPolicy { days } => WrittenAction { r#do: Verb::ExpirationPolicy, days: Some(days) },
+            StorageAction::DisableSharedKey => WrittenAction { r#do: Verb::DisableSharedKey, days: None },
+        }
+    }
+}
+
+impl TryFrom<WrittenAction> for StorageAction {
+    type Error = String;
+
+    fn try_from(written: WrittenAction) -> Result<StorageAction, String> {
+        match (written.r#do, written.days) {
+            (Verb::RotateKeys, None) => Ok(StorageAction::RotateKeys),
+            (Verb::DisableSharedKey, None) => Ok(StorageAction::DisableSharedKey),
+            (Verb::ExpirationPolicy, Some(days)) => Ok(StorageAction::ExpirationPolicy { days }),
+            (Verb::ExpirationPolicy, None) => Err("`do: expiration_policy` needs `days`".into()),
+            (_, Some(_)) => Err("`days` belongs to `do: expiration_policy` only".into()),
+        }
+    }
 }
 
 /// A storage account and what is to be done to it.
@@ -179,8 +228,31 @@ pub struct LeftAlone {
     pub instead: Vec<String>,
 }
 
+impl Step {
+    /// All steps, in their order.
+    pub const ALL: [Step; 5] = [Step::Create, Step::Deliver, Step::Verify, Step::Deactivate, Step::Delete];
+
+    /// Is it one of those that are done together or not at all?
+    pub fn replaces(self) -> bool {
+        matches!(self, Step::Create | Step::Deliver | Step::Verify)
+    }
+
+    /// The steps that are meant by these: `create`, `deliver` and `verify` stand for one another; in order, once each.
+    pub fn whole(steps: &[Step]) -> Vec<Step> {
+        let replace = steps.iter().any(|s| s.replaces());
+        Step::ALL.into_iter().filter(|s| if s.replaces() { replace } else { steps.contains(s) }).collect()
+    }
+}
+
+impl fmt::Display for Step {
+    /// The name as in a plan.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
+}
+
 impl Plan {
-    /// Reads a plan; checks all that can be checked without a call.
+    /// Reads a plan; checks all that can be checked without a call and without knowing the time.
     ///
     /// # Errors
     /// `Content` with file:line:column and what would be right.
@@ -195,18 +267,18 @@ impl Plan {
     /// # Errors
     /// None in practice; `Internal` if it cannot be written as YAML.
     pub fn to_yaml(&self) -> Result<String, RotationError> {
-        serde_yaml::to_string(self).map_err(|e| RotationError::Internal { message: format!("the plan cannot be written: {e}") })
-    }
-
-    fn check(&self) -> Result<(), String> {
-        if self.assay_rotation_plan != VERSION {
-            return Err(format!("this is a plan of version {}; this assay reads version {VERSION}", self.assay_rotation_plan));
-        }
-        Ok(())
+        let body =
+            serde_yaml::to_string(self).map_err(|e| RotationError::Internal { message: format!("the plan cannot be written: {e}") })?;
+        Ok(format!("{HEADING}{body}"))
     }
 
     /// Nothing to do?
     pub fn is_empty(&self) -> bool {
         self.access_keys.is_empty() && self.storage_accounts.is_empty()
+    }
+
+    /// Names of all items: access key ids, resource ids of storage accounts.
+    pub fn items(&self) -> impl Iterator<Item = &str> {
+        self.access_keys.iter().map(|i| i.key.as_str()).chain(self.storage_accounts.iter().map(|i| i.id.as_str()))
     }
 }

@@ -25,6 +25,12 @@ pub enum Guard {
     SesSmtp,
     /// To be deleted, but not inactive.
     NotInactive,
+    /// To be rotated, but inactive: nobody works with it.
+    Inactive,
+    /// What a plan has to know about it could not be read.
+    Unreadable,
+    /// Consumers may have the new key, and its sink cannot take it back.
+    HandedOut,
     /// Another run has begun with it.
     UnfinishedRun,
     /// More keys than `--max`.

@@ -1,5 +1,6 @@
 //! Access keys of IAM users: what is asked and written, and the order in which it happens.
 
+pub(crate) mod machine;
 mod sdk;
 
 pub(crate) use sdk::SdkIam;
