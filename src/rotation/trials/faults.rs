@@ -53,7 +53,7 @@ async fn every_call_is_answered_once_with_every_error() {
     for lag in [0, 3] {
         for number in 1.. {
             let mut reached = false;
-            for fault in FAULTS {
+            for fault in FAULTS.into_iter().step_by(if lag == 0 { 1 } else { 4 }) {
                 let (world, plan) = new_world(lag).await;
                 world.with(|w| {
                     w.faults.insert(number, fault);
@@ -112,7 +112,7 @@ async fn two_kinds_of_calls_fail_for_hours() {
     for from in 0..PHASES {
         for first in CALLS {
             for second in CALLS.into_iter().skip_while(|c| *c != first) {
-                for fault in [FAULTS[0], FAULTS[2], FAULTS[4], FAULTS[5], FAULTS[11]] {
+                for fault in [FAULTS[2], FAULTS[4], FAULTS[11]] {
                     let (world, plan) = new_world(0).await;
                     for before in 0..from {
                         phase(&world, &plan, before).await;
