@@ -233,7 +233,8 @@ fn a_new_key_is_deleted_only_if_nobody_needs_or_has_it() {
     let inactive = [key(OLD, KeyStatus::Inactive), key(NEW, KeyStatus::Active)];
     let alone = [key(NEW, KeyStatus::Active)];
     let other = [LiveKey { created: day(3), ..key(OLD, KeyStatus::Active) }, key(NEW, KeyStatus::Active)];
-    let cases: [(&str, &str, &[LiveKey], &Use, Option<DateTime<Utc>>, Option<Guard>); 12] = [
+    type Case<'c> = (&'c str, &'c str, &'c [LiveKey], &'c Use, Option<DateTime<Utc>>, Option<Guard>);
+    let cases: [Case<'_>; 12] = [
         ("never used", NEW, &keys, &Use::Known(None), None, None),
         ("nobody was given it", NEW, &keys, &Use::NotAsked, None, None),
         ("used by us", NEW, &keys, &ours, proof, None),

@@ -123,6 +123,14 @@ impl Hands for CloudHands {
         Ok(kept)
     }
 
+    async fn principal(&self, connection: &str, account_id: &str) -> Option<String> {
+        let account = self.account(connection, account_id).await.ok()?;
+        match account.is_azure() {
+            true => account.credential_source().await.ok(),
+            false => account.identity().await.ok().map(|i| i.arn.to_string()),
+        }
+    }
+
     async fn sink(&self, text: &str, connection: &str, account_id: &str) -> Result<Arc<dyn Sink>, RotationError> {
         Ok(match parse(text).map_err(|message| RotationError::Content { message })? {
             Spec::SecretsManager { name, region, connection: named } => {

@@ -107,6 +107,7 @@ async fn inside_calls() {
             assert_eq!(shown, [("AKIAONE", KeyStatus::Active), ("AKIATWO", KeyStatus::Inactive)], "all pages");
         }
         assert_eq!(iam.own_keys().await.unwrap(), ["AKIAOWN"]);
+        assert_eq!(hands.principal("aws", ACCOUNT).await.unwrap(), format!("arn:aws:iam::{ACCOUNT}:user/me"));
         let user = iam.user("u").await.unwrap();
         assert_eq!((user.id.as_str(), user.path.as_str(), user.tags["assay:rotate"].as_str()), ("AIDAUSER", "/x/", "never"));
         assert_eq!(iam.user("tagged").await.unwrap().tags["a"], "b");

@@ -8,7 +8,7 @@ pub mod azure;
 mod clock;
 mod error;
 mod guards;
-mod hands;
+pub mod hands;
 mod journal;
 mod lock;
 mod period;

@@ -14,7 +14,7 @@ pub(crate) use progress::{Phase, Progress};
 use crate::guards::Objection;
 use crate::run::Log;
 use crate::sink::{Label, Sink, SinkError};
-use crate::{Act, Event, Refusal, RotationError, State, Step};
+use crate::{AccessKeyItem, Act, Event, Refusal, RotationError, State, Step};
 use assay_cloud::{CloudError, ErrorKind};
 use chrono::{DateTime, Utc};
 
@@ -142,17 +142,18 @@ impl Machine<'_> {
     }
 
     fn label(&self, key: &str) -> Label {
-        label(&self.eyes, key)
+        label(self.eyes.item, key)
     }
 }
 
 /// What the secret of `key` is stored with.
-pub(crate) fn label(eyes: &Eyes<'_>, key: &str) -> Label {
+pub(crate) fn label(item: &AccessKeyItem, key: &str) -> Label {
     Label {
-        account_id: eyes.item.account_id.clone(),
-        owner: eyes.item.user.clone(),
-        owner_id: eyes.item.user_id.clone(),
+        account_id: item.account_id.clone(),
+        owner: item.user.clone(),
+        owner_id: item.user_id.clone(),
         key: key.to_owned(),
+        generation: key.to_owned(),
     }
 }
 

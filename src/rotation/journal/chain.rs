@@ -85,7 +85,8 @@ pub(super) fn seal(seq: u64, at: DateTime<Utc>, prev: &str, event: Event) -> Res
 fn line(seq: u64, prev: &str, text: &str) -> Result<Entry, String> {
     let mut value: Value = serde_json::from_str(text).map_err(|_| "it is not JSON".to_owned())?;
     // What was read must be all there is: members given twice and white space would otherwise escape the hash.
-    if value.to_string() != text {
+    let again = value.to_string();
+    if again != text {
         return Err("it was rewritten".into());
     }
     let entry: Entry = serde_json::from_value(value.clone()).map_err(|e| format!("this assay cannot read it: {e}"))?;

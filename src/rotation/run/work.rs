@@ -5,12 +5,13 @@ use super::{ItemReport, Log, Report, Runner};
 use crate::aws::Iam;
 use crate::aws::machine::{Eyes, Machine, Progress, Stop, label, said};
 use crate::guards::Excluded;
-use crate::journal::{Entry, History};
+use crate::journal::{Entry as Line, History};
 use crate::sink::Sink;
 use crate::{AccessKeyItem, Act, Event, Guard, Plan, Refusal, RotationError, Step};
 use assay_cloud::CloudError;
 use futures::{StreamExt, stream};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 /// What items make their calls with, per connection and account; an account whose calls cannot be made stops its own items only.
@@ -38,20 +39,36 @@ impl Calls {
         let mut calls = Calls { iam: BTreeMap::new(), sinks: BTreeMap::new() };
         for item in &plan.access_keys {
             let (connection, account) = place(item);
-            if !calls.iam.contains_key(&place(item)) {
-                calls.iam.insert(place(item), runner.hands.iam(&connection, &account).await);
+            if let Entry::Vacant(free) = calls.iam.entry(place(item)) {
+                free.insert(runner.hands.iam(&connection, &account).await);
             }
             let Some(text) = plan.sink.as_deref().filter(|_| steps_of(item, asked).contains(&Step::Create)) else { continue };
-            if !calls.sinks.contains_key(&place(item)) {
-                let sink = match runner.hands.sink(text, &connection, &account).await {
+            if let Entry::Vacant(free) = calls.sinks.entry(place(item)) {
+                free.insert(match runner.hands.sink(text, &connection, &account).await {
                     Ok(sink) => Ok(sink),
                     Err(RotationError::Cloud(error)) => Err(error),
                     Err(error) => return Err(error),
-                };
-                calls.sinks.insert(place(item), sink);
+                });
             }
         }
+        calls.apart(plan, asked)?;
         Ok(calls)
+    }
+
+    /// Two secrets in one place would mean that one user's consumers get the other one's key.
+    fn apart(&self, plan: &Plan, asked: &[Step]) -> Result<(), RotationError> {
+        let mut owners: BTreeMap<String, &AccessKeyItem> = BTreeMap::new();
+        for item in plan.access_keys.iter().filter(|i| steps_of(i, asked).contains(&Step::Create)) {
+            let Some(Ok(sink)) = self.sinks.get(&place(item)) else { continue };
+            // A sink that cannot say its place says so again when it is checked, for this item alone.
+            let Ok(Some(to)) = sink.place(&label(item, "")) else { continue };
+            if let Some(other) = owners.insert(to.clone(), item) {
+                let (one, two) = (&other.user, &item.user);
+                let message = format!("the secrets of {one} and {two} would both go to {to}: put {{user}} or {{key_id}} into the sink");
+                return Err(RotationError::Refused { message });
+            }
+        }
+        Ok(())
     }
 
     /// The calls of an item, and its sink if it needs one.
@@ -227,7 +244,7 @@ async fn foresee(
     let replacement = item.replaced_by.as_ref().map(|r| r.key.as_str());
     eyes.judge(act, &seen, replacement, item.deactivated_at).map_err(|o| Stop::Refused(o.refusal, o.until))?;
     if let Some(sink) = sink.filter(|_| act == Act::Create) {
-        sink.check(&label(&eyes, "")).await.map_err(|e| Stop::Failed(format!("the sink cannot take the secret: {e}")))?;
+        sink.check(&label(item, "")).await.map_err(|e| Stop::Failed(format!("the sink cannot take the secret: {e}")))?;
     }
     match from.filter(|from| *from > runner.clock.0.now()) {
         Some(from) => Err(Stop::Wait(from)),
@@ -237,7 +254,7 @@ async fn foresee(
 
 /// The word of the operator as an event.
 pub(super) fn moved(history: &History, word: &str) -> Result<Event, RotationError> {
-    let new = |entry: &Entry| match &entry.event {
+    let new = |entry: &Line| match &entry.event {
         Event::Done { item, act: Act::Create, key: Some(key), .. } if key == word => Some(item.clone()),
         _ => None,
     };
@@ -249,7 +266,7 @@ pub(super) fn moved(history: &History, word: &str) -> Result<Event, RotationErro
 
 /// The item of a run that a key, old or new, is of.
 pub(super) fn item_of(history: &History, key: &str) -> Result<String, RotationError> {
-    let of = |entry: &Entry| match &entry.event {
+    let of = |entry: &Line| match &entry.event {
         Event::Begin { item, key: new, .. } | Event::Done { item, key: new, .. } if item == key || new.as_deref() == Some(key) => {
             Some(item.clone())
         }

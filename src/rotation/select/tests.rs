@@ -142,7 +142,8 @@ async fn of_two_keys_the_unused_one_is_retired() {
     let recent = Some(now - TimeDelta::days(1));
     // Status and last use of the first, created in January, and of the second, created in February or (young) yesterday.
     type Key = (KeyStatus, Option<DateTime<Utc>>);
-    let cases: &[(&str, Key, Key, bool, Result<(usize, usize), Guard>)] = &[
+    type Case = (&'static str, Key, Key, bool, Result<(usize, usize), Guard>);
+    let cases: &[Case] = &[
         ("first unused", (Active, long), (Active, recent), false, Ok((0, 2))),
         ("first never used", (Active, None), (Active, recent), false, Ok((0, 2))),
         ("second unused", (Active, recent), (Active, long), false, Ok((1, 2))),

@@ -68,7 +68,7 @@ impl Sink for Command {
     }
 
     async fn check(&self, label: &Label) -> Result<(), SinkError> {
-        self.program(label).map(|_| ())
+        self.program(&label.foreseen()).map(|_| ())
     }
 
     /// A command has no place for a secret that is not current yet.

@@ -134,11 +134,11 @@ fn is_of(path: &Path, label: &Label) -> io::Result<bool> {
 #[async_trait]
 impl Sink for File {
     fn place(&self, label: &Label) -> Result<Option<String>, SinkError> {
-        Ok(Some(format!("file {}", self.places(label)?.path.display())))
+        Ok(Some(format!("file {}", self.places(&label.foreseen())?.path.display())))
     }
 
     async fn check(&self, label: &Label) -> Result<(), SinkError> {
-        let places = self.places(label)?;
+        let places = self.places(&label.foreseen())?;
         let folder = fs::metadata(&places.folder).map_err(|e| failed(&places.folder, &e))?;
         if !folder.is_dir() {
             return Err(other(format!("{} is no folder", places.folder.display())));

@@ -164,6 +164,17 @@ async fn folders_that_are_not_there_or_anybodys_are_refused() {
     assert!(at(&folder.path().join("plain")).check(&label("a")).await.is_err());
 }
 
+/// Before there is a key its id is not known; what is checked then must be a file all the same, and one per user.
+#[tokio::test]
+async fn a_sink_is_checked_before_there_is_a_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let sink = sink(&format!("file:{}/{{key_id}}", folder.path().display()));
+    let none = Label { key: String::new(), generation: String::new(), ..label("alice") };
+    sink.check(&none).await.unwrap();
+    let other = Label { owner: "bob".into(), owner_id: "AIDABOB".into(), ..none.clone() };
+    assert_ne!(sink.place(&none).unwrap(), sink.place(&other).unwrap());
+}
+
 #[tokio::test]
 async fn a_place_is_an_absolute_path() {
     let mut sink = sink("file:~/k/{user}.json");

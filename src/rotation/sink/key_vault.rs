@@ -201,10 +201,11 @@ impl KeyVault {
 impl Sink for KeyVault {
     fn place(&self, label: &Label) -> Result<Option<String>, SinkError> {
         // Names of secrets and hosts are without regard to case.
-        Ok(Some(format!("secret {}/secrets/{}", self.vault, self.name(label)?).to_ascii_lowercase()))
+        Ok(Some(format!("secret {}/secrets/{}", self.vault, self.name(&label.foreseen())?).to_ascii_lowercase()))
     }
 
     async fn check(&self, label: &Label) -> Result<(), SinkError> {
+        let label = &label.foreseen();
         let name = self.name(label)?;
         if label.owner_id.len() > 256 {
             return Err(other(format!("a tag of a key vault cannot hold {}: choose another sink", label.owner_id)));

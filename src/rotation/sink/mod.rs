@@ -34,11 +34,21 @@ pub struct Label {
     pub owner: String,
     /// Stable id of the user; of a storage account its resource id.
     pub owner_id: String,
-    /// Access key id, or `key1`, `key2`.
+    /// Access key id, or `key1`, `key2`; empty as long as there is no new key yet.
     pub key: String,
     /// What tells this value of the key from others under the same name: the access key id once more; of a storage key the time it was
     /// made, as RFC 3339.
     pub generation: String,
+}
+
+impl Label {
+    /// With something in place of the id of a key that is not made yet, as long and as harmless.
+    fn foreseen(&self) -> Label {
+        match self.key.is_empty() {
+            true => Label { key: self.owner_id.clone(), ..self.clone() },
+            false => self.clone(),
+        }
+    }
 }
 
 /// What there is to deliver.
@@ -100,7 +110,7 @@ pub trait Sink: Send + Sync + fmt::Debug {
     /// Where the secret would go, in one line: no two keys may share it, or one would overwrite the other. `None`: it has no place of its
     /// own, as with a command.
     fn place(&self, label: &Label) -> Result<Option<String>, SinkError>;
-    /// Could a delivery for this label work? Called before anything is changed; makes no change itself.
+    /// Could a delivery for this label work? Called before anything is changed, and before there is a key; makes no change itself.
     async fn check(&self, label: &Label) -> Result<(), SinkError>;
     /// Stores the secret so that no consumer gets it yet.
     async fn store(&self, delivery: &Delivery) -> Result<(), SinkError>;

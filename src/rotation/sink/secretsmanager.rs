@@ -198,10 +198,11 @@ impl Sink for SecretsManager {
     fn place(&self, label: &Label) -> Result<Option<String>, SinkError> {
         let account = &self.scope.account;
         let id = account.known_identity().map_or_else(|| account.connection.to_string(), |i| i.account_id.to_string());
-        Ok(Some(format!("secret {} of {id} in {}", self.name(label)?, self.scope.region)))
+        Ok(Some(format!("secret {} of {id} in {}", self.name(&label.foreseen())?, self.scope.region)))
     }
 
     async fn check(&self, label: &Label) -> Result<(), SinkError> {
+        let label = &label.foreseen();
         let name = self.name(label)?;
         // What tags can hold. Source: "Tag naming limits and requirements".
         if label.owner_id.len() > 256 || !label.owner_id.chars().all(|c| c.is_alphanumeric() || " +-=._:/@".contains(c)) {

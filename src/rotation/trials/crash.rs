@@ -66,7 +66,7 @@ async fn every_point(before: &[Phase], last: Phase, lag: i64) -> usize {
                     world.runner().undo(&run).await.unwrap();
                 }
                 let state = world.runner().resume(&run, &[]).await.unwrap().items[0].state;
-                assert!(matches!(state, State::Undone | State::Done), "{what}: {state}");
+                assert!(matches!(state, State::Undone | State::Done), "{what}: {state}: {report:#?}");
             }
             Some(run) => drop(world.finish(&run).await),
             None => {

@@ -88,7 +88,7 @@ async fn every_call_is_answered_once_with_every_error() {
             }
         }
     }
-    assert!(tried > 500, "{tried}");
+    assert!(tried > 300, "{tried}");
 }
 
 /// Calls of any kind.

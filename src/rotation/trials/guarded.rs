@@ -209,6 +209,23 @@ async fn a_retired_key_must_not_have_been_used_since_the_plan() {
     assert_eq!((item.state, item.refusal.unwrap().guard), (State::Untouched, Guard::UsedSince));
 }
 
+/// One user's consumers must not be given the key of another.
+#[tokio::test]
+async fn two_secrets_never_go_to_one_place() {
+    let world = World::new(&["ada", "bob"]);
+    world.with(|w| w.one_place = true);
+    let plan = world.plan(&World::wish()).await;
+    let runner = world.runner();
+    let refused = [runner.apply(plan.clone(), &Step::ALL).await.err(), runner.preview(&plan, &Step::ALL).await.err()];
+    for e in refused {
+        let e = e.unwrap().to_string();
+        assert!(e.contains("the secrets of ada and bob would both go to the one place: put {user}"), "{e}");
+    }
+    assert_eq!(world.with(|w| w.effects.len()), 0);
+    // Where nothing is delivered there is nothing to overwrite.
+    runner.preview(&plan, &[Step::Deactivate]).await.unwrap();
+}
+
 /// The mistake of the source: every user called root was taken for the root user, and the root user was not.
 #[tokio::test]
 async fn root_is_who_the_arn_says_it_is() {

@@ -82,7 +82,7 @@ async fn a_half_line_is_cut_off_before_the_next_one() {
 #[tokio::test]
 async fn runs_are_found_by_name_only() {
     let (world, run, _) = begun().await;
-    assert_eq!(world.store().runs().unwrap(), [run.clone()]);
+    assert_eq!(world.store().runs().unwrap(), std::slice::from_ref(&run));
     for name in ["", "..", "../x", "nosuch", "a/b"] {
         let error = world.runner().resume(name, &[]).await.unwrap_err().to_string();
         assert!(error.contains("there is no run"), "{name}: {error}");

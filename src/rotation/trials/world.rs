@@ -125,6 +125,8 @@ pub(crate) fn show(user: &mut User, now: DateTime<Utc>) {
 pub(crate) struct Inner {
     pub(crate) users: BTreeMap<String, User>,
     pub(crate) own: Vec<String>,
+    /// The sink puts every secret into the same place.
+    pub(crate) one_place: bool,
     /// All calls that reached the world, with whom they were about.
     pub(crate) calls: Vec<String>,
     /// Writes that had an effect.

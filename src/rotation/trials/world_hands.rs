@@ -222,6 +222,11 @@ impl Iam for WorldHands {
 
 #[async_trait]
 impl Sink for WorldHands {
+    fn place(&self, label: &Label) -> Result<Option<String>, SinkError> {
+        let (command, one_place) = self.0.with(|w| (w.command, w.one_place));
+        Ok((!command).then(|| if one_place { "the one place".to_owned() } else { label.owner.clone() }))
+    }
+
     async fn check(&self, label: &Label) -> Result<(), SinkError> {
         assert_eq!(label.key, "");
         self.call("check", &label.owner, |_, _| Ok(())).await.map_err(|(e, _)| SinkError::Cloud(e))

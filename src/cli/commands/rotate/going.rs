@@ -11,7 +11,7 @@ use crate::runner::EngineRunner;
 use crate::session::{self, Session, writable_place};
 use crate::statement::interrupt;
 use assay_compliance::Library;
-use assay_rotation::CloudHands;
+use assay_rotation::hands::CloudHands;
 use assay_rotation::run::{Exclusions, ItemReport, Report, Runner};
 use assay_rotation::{Clock, Plan, RotationError, State, Step};
 use serde_json::json;

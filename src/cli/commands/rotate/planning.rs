@@ -8,7 +8,7 @@ use crate::export;
 use crate::output::Format;
 use crate::runner::EngineRunner;
 use crate::session::{Session, writable_place};
-use assay_rotation::CloudHands;
+use assay_rotation::hands::CloudHands;
 use assay_rotation::select::{self, StorageWish, Wish};
 use std::io::Write;
 

@@ -51,8 +51,14 @@ impl Machine<'_> {
     async fn discard(&mut self, key: &str) -> Result<(), Stop> {
         let ours = self.progress.attempt.as_ref().filter(|a| a.certain && a.key.as_deref() == Some(key));
         let (certain, proved, handed) = (ours.is_some(), ours.and_then(|a| a.proof), ours.is_none_or(|a| a.offered));
+        let begun = self.progress.attempt.as_ref().is_some_and(|a| a.discard == Phase::Begun);
         let has = |keys: &[LiveKey]| keys.iter().any(|k| k.id == key);
-        let keys = self.eyes.keys_until(|keys| has(keys) || !certain).await.map_err(|e| self.unread(Act::Discard, &e))?;
+        // A new key may not be listed yet; one whose deletion was cut off may still be.
+        let keys = self
+            .eyes
+            .keys_until(|keys| if begun { !has(keys) } else { has(keys) || !certain })
+            .await
+            .map_err(|e| self.unread(Act::Discard, &e))?;
         if !has(&keys) {
             return self.done(Act::Discard, Some(key), Some("the key is not there"));
         }
