@@ -117,9 +117,9 @@ async fn killed_at_every_point_of_every_phase() {
 
 #[tokio::test]
 async fn killed_again_while_going_on_after_being_killed() {
-    for first in (1..).step_by(3) {
+    for first in (1..).step_by(5) {
         let Some(_) = killed(&[], Apply, first, 0, false).await else { break };
-        for second in (1 + first % 9..).step_by(9) {
+        for second in (1 + first % 13..).step_by(13) {
             let (world, plan) = killed(&[], Apply, first, 0, false).await.unwrap();
             let Some(run) = world.run() else { break };
             world.kill_at(second);
