@@ -2,6 +2,7 @@
 //!
 //! Owns: the limits, and the stack that statements within them need. Refuses: what is deeper, before anything walks it.
 
+use super::ast::last_name;
 use super::postgresql::PostgreSql;
 use crate::EngineError;
 use datafusion::sql::parser::Statement;
@@ -17,6 +18,18 @@ const EXPRESSIONS: usize = 200;
 
 /// Branches of UNION, EXCEPT and INTERSECT in a row.
 const BRANCHES: usize = 256;
+
+/// Queries of one WITH: each may read the one before.
+const NAMED: usize = 300;
+
+/// Queries in expressions in one another: the optimizer checks each of them once more for every one around it, twice the time per level.
+const SUBQUERIES: usize = 12;
+
+/// BETWEEN over BETWEEN, rows in rows: what is inside is looked at twice for each.
+const DOUBLING: usize = 8;
+
+/// Columns of one select list: PostgreSQL's own limit.
+const COLUMNS: usize = 1_664;
 
 /// Relations of one FROM.
 const RELATIONS: usize = 100;
@@ -86,6 +99,18 @@ pub(super) fn check(statement: &Statement) -> Result<(), EngineError> {
 #[derive(Default)]
 struct Depth {
     expressions: usize,
+    doubling: usize,
+    /// Of each query around: how many expressions were around it, and how many queries in expressions it is in.
+    queries: Vec<(usize, usize)>,
+}
+
+/// Is what is inside looked at twice?
+fn doubles(expr: &Expr) -> bool {
+    match expr {
+        Expr::Between { .. } | Expr::Tuple(_) => true,
+        Expr::Function(call) => last_name(&call.name).is_some_and(|name| name == "row"),
+        _ => false,
+    }
 }
 
 impl Visitor for Depth {
@@ -94,11 +119,14 @@ impl Visitor for Depth {
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
         self.expressions += 1;
         let subscripts = if let Expr::CompoundFieldAccess { access_chain, .. } = expr { access_chain.len() } else { 0 };
-        if self.expressions + subscripts > EXPRESSIONS { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        self.doubling += usize::from(doubles(expr));
+        let deep = self.expressions + subscripts > EXPRESSIONS || self.doubling > DOUBLING;
+        if deep { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
-    fn post_visit_expr(&mut self, _: &Expr) -> ControlFlow<()> {
+    fn post_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
         self.expressions -= 1;
+        self.doubling -= usize::from(doubles(expr));
         ControlFlow::Continue(())
     }
 
@@ -107,12 +135,22 @@ impl Visitor for Depth {
         while let SetExpr::SetOperation { left, .. } = body {
             (body, branches) = (left.as_ref(), branches + 1);
         }
-        if branches > BRANCHES { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        let named = query.with.as_ref().map_or(0, |with| with.cte_tables.len());
+        let (around, level) = self.queries.last().copied().unwrap_or_default();
+        let level = level + usize::from(self.expressions > around);
+        self.queries.push((self.expressions, level));
+        let deep = branches > BRANCHES || named > NAMED || level > SUBQUERIES;
+        if deep { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        self.queries.pop();
+        ControlFlow::Continue(())
     }
 
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
         let relations: usize = select.from.iter().map(|from| 1 + from.joins.len()).sum();
-        if relations > RELATIONS { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if relations > RELATIONS || select.projection.len() > COLUMNS { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }
 
@@ -154,14 +192,21 @@ mod tests {
             ("nots", format!("select {}true", "not ".repeat(100_000))),
             ("unions", "select 1 union ".repeat(1_000) + "select 1"),
             ("joins", format!("select 1 from t{}", ", t".repeat(1_000))),
+            ("betweens", format!("select 1{}", " between 1 and 2".repeat(9))),
+            ("columns", format!("select {}", vec!["1"; 1_665].join(","))),
+            ("rows", format!("select {}1{}", "row(".repeat(9), ")".repeat(9))),
+            ("subqueries", format!("select {}1{}", "(select ".repeat(13), ")".repeat(13))),
         ] {
             let refused = super::deep(|| statement(&sql).map(drop).map_err(|error| error.to_string()));
             assert_eq!(refused, Err("the statement is nested too deeply".to_owned()), "{what}");
         }
         for sql in [
             format!("select 1{}", " + 1".repeat(150)),
-            format!("select {}", vec!["1"; 50_000].join(",")),
+            format!("select {}", vec!["1"; 1_664].join(",")),
+            format!("select 1 where 1 in ({})", vec!["1"; 50_000].join(",")),
             format!("select {}'A'{}", "lower(".repeat(60), ")".repeat(60)),
+            format!("select {}1{}", "(select ".repeat(12), ")".repeat(12)),
+            format!("select 1 from {}t{}", "(select 1 from ".repeat(40), ") q".repeat(40)),
             format!("select case {} end", "when x = 1 then 2 ".repeat(3_000)),
         ] {
             super::deep(|| statement(&sql).map(drop).unwrap());

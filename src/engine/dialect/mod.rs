@@ -12,6 +12,7 @@ mod ctes;
 mod dependent;
 pub(crate) mod depth;
 mod documents;
+mod filters_first;
 mod from;
 mod grouping;
 mod grouping_sets;
@@ -77,6 +78,7 @@ pub(crate) fn builder(mut builder: SessionStateBuilder) -> SessionStateBuilder {
     builder
         .with_type_planner(Arc::new(types::Types))
         .with_optimizer_rules(null_keys::rules())
+        .with_physical_optimizer_rule(Arc::new(filters_first::FiltersFirst))
         .with_physical_optimizer_rule(Arc::new(lazy::LazyLogic))
 }
 

@@ -1,7 +1,7 @@
 //! Operators of numbers: which type two meet at, and the function that computes as PostgreSQL does.
 
 use super::operators::{binary, call, operator, typed};
-use super::types::{PgType, of_expr};
+use super::types::PgType;
 use crate::functions::cast::Target;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{DFSchema, Result, ScalarValue};
@@ -74,8 +74,28 @@ fn arithmetic(op: &Op, left: Expr, right: Expr, common: &PgType, schema: &DFSche
         PgType::Float => call(&format!("checked {sign}"), vec![left, right]),
         _ => {
             let (left, right) = small(left, right, schema);
-            call(&format!("checked {sign}"), vec![left, right])
+            // Computed at once, so that long sums of literals are not looked through again and again.
+            match (&left, &right) {
+                (Expr::Literal(ScalarValue::Int32(Some(a)), None), Expr::Literal(ScalarValue::Int32(Some(b)), None)) => {
+                    match folded(op, *a, *b) {
+                        Some(value) => Ok(Expr::Literal(ScalarValue::Int32(Some(value)), None)),
+                        None => call(&format!("checked {sign}"), vec![left, right]),
+                    }
+                }
+                _ => call(&format!("checked {sign}"), vec![left, right]),
+            }
         }
+    }
+}
+
+/// Nothing where it fails: then it fails when it is asked for.
+fn folded(op: &Op, a: i32, b: i32) -> Option<i32> {
+    match op {
+        Op::Plus => a.checked_add(b),
+        Op::Minus => a.checked_sub(b),
+        Op::Multiply => a.checked_mul(b),
+        Op::Divide => a.checked_div(b),
+        _ => a.checked_rem(b),
     }
 }
 
@@ -83,10 +103,10 @@ fn arithmetic(op: &Op, left: Expr, right: Expr, common: &PgType, schema: &DFSche
 fn small(left: Expr, right: Expr, schema: &DFSchema) -> (Expr, Expr) {
     let literal = |expr: &Expr| match expr {
         Expr::Literal(ScalarValue::Int64(Some(value)), None) => i32::try_from(*value).ok(),
+        Expr::Literal(ScalarValue::Int32(Some(value)), None) => Some(*value),
         _ => None,
     };
-    let narrow =
-        |expr: &Expr| matches!(expr.get_type(schema), Ok(DataType::Int32 | DataType::Int16)) && of_expr(expr, schema) == PgType::Int;
+    let narrow = |expr: &Expr| matches!(expr.get_type(schema), Ok(DataType::Int32 | DataType::Int16));
     let as_int = |value: i32| Expr::Literal(ScalarValue::Int32(Some(value)), None);
     match (literal(&left), literal(&right)) {
         (Some(a), Some(b)) => (as_int(a), as_int(b)),

@@ -30,6 +30,10 @@ impl ExprPlanner for Operators {
     }
 
     fn plan_array_literal(&self, exprs: Vec<Expr>, schema: &DFSchema) -> Result<PlannerResult<Vec<Expr>>> {
+        // Arrays in arrays have been looked at already; their types cost more the deeper they are.
+        if exprs.iter().any(|expr| matches!(expr, Expr::ScalarFunction(call) if call.func.name() == "make_array")) {
+            return Ok(PlannerResult::Original(exprs));
+        }
         let types: Vec<PgType> = exprs.iter().map(|expr| of_expr(expr, schema)).collect();
         if !types.contains(&PgType::Numeric) || !types.iter().all(|ty| ty.is_number() || *ty == PgType::Unknown) {
             return Ok(PlannerResult::Original(exprs));

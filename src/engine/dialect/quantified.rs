@@ -103,7 +103,19 @@ fn elements(expr: &Expr) -> Option<Vec<Expr>> {
 
 fn chain(items: impl Iterator<Item = Expr>, all: bool) -> Option<Expr> {
     let op = if all { BinaryOperator::And } else { BinaryOperator::Or };
-    let joined = items.reduce(|left, right| binary(left, op.clone(), right));
+    let mut row: Vec<Expr> = items.collect();
+    // Two by two: a tree that is not deeper than it must be.
+    while row.len() > 1 {
+        let mut rest = row.into_iter();
+        row = Vec::new();
+        while let Some(left) = rest.next() {
+            row.push(match rest.next() {
+                Some(right) => binary(left, op.clone(), right),
+                None => left,
+            });
+        }
+    }
+    let joined = row.pop();
     Some(Expr::Nested(Box::new(joined.unwrap_or(Expr::Value(Value::Boolean(all).with_empty_span())))))
 }
 
