@@ -1,7 +1,9 @@
 //! Runs of plans: `apply`, `resume`, `undo`. Items in parallel within a limit, the acts of an item one after the other.
 
 mod log;
+mod places;
 mod report;
+mod storage;
 mod work;
 
 pub(crate) use log::Log;
@@ -98,7 +100,7 @@ impl Runner {
         work::all(self, &history, &log, &calls, &excluded, &busy, None).await
     }
 
-    /// Goes on with a run. `moved`: names of storage accounts whose consumers were moved, or new access keys whose consumers have them.
+    /// Goes on with a run. `moved`: storage accounts whose consumers were moved (`NAME`, or `NAME=key1`), or new access keys whose consumers have them.
     ///
     /// # Errors
     /// As for [`Runner::apply`]; `Refused` for an altered journal, with the line.
@@ -109,8 +111,9 @@ impl Runner {
         log.say_taken_over()?;
         let mut history = history;
         for word in moved {
-            let event = work::moved(&history, word)?;
-            history.entries.push(log.write(event)?);
+            if let Some(event) = work::moved(&history, word, !log.taken_over().is_empty())? {
+                history.entries.push(log.write(event)?);
+            }
         }
         let busy = self.store.unfinished()?;
         work::all(self, &history, &log, &calls, &excluded, &busy, None).await

@@ -14,7 +14,7 @@ pub(crate) use progress::{Phase, Progress};
 use crate::guards::Objection;
 use crate::run::Log;
 use crate::sink::{Label, Sink, SinkError};
-use crate::{Act, Event, Refusal, RotationError, State, Step};
+use crate::{AccessKeyItem, Act, Event, Refusal, RotationError, State, Step};
 use assay_cloud::{CloudError, ErrorKind};
 use chrono::{DateTime, Utc};
 
@@ -103,7 +103,7 @@ impl Machine<'_> {
     }
 
     fn done(&mut self, act: Act, key: Option<&str>, note: Option<&str>) -> Result<(), Stop> {
-        self.write(Event::Done { item: self.item(), act, key: key.map(str::to_owned), note: note.map(str::to_owned) })
+        self.write(Event::Done { item: self.item(), act, key: key.map(str::to_owned), created: None, note: note.map(str::to_owned) })
     }
 
     fn failed(&mut self, act: Act, error: &CloudError, without_effect: bool) -> Result<(), Stop> {
@@ -148,11 +148,17 @@ impl Machine<'_> {
 
 /// What the secret of `key` is stored with.
 pub(crate) fn label(eyes: &Eyes<'_>, key: &str) -> Label {
+    label_of(eyes.item, key)
+}
+
+/// The same of an item.
+pub(crate) fn label_of(item: &AccessKeyItem, key: &str) -> Label {
     Label {
-        account_id: eyes.item.account_id.clone(),
-        owner: eyes.item.user.clone(),
-        owner_id: eyes.item.user_id.clone(),
+        account_id: item.account_id.clone(),
+        owner: item.user.clone(),
+        owner_id: item.user_id.clone(),
         key: key.to_owned(),
+        generation: key.to_owned(),
     }
 }
 
@@ -165,7 +171,7 @@ pub(crate) fn said(error: &CloudError) -> String {
 }
 
 /// A sink's failure as the journal has it.
-fn of_sink(error: &SinkError) -> CloudError {
+pub(crate) fn of_sink(error: &SinkError) -> CloudError {
     match error {
         SinkError::Cloud(error) => error.clone(),
         SinkError::Other(text) => CloudError::new(ErrorKind::Service, "SinkFailed", text.clone()),

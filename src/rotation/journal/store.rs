@@ -106,8 +106,9 @@ impl Store {
             let whole = self.verified(&run)?;
             let has = |e: &Entry| match &e.event {
                 Event::Begin { item, key, .. } | Event::Done { item, key, .. } => {
-                    item.eq_ignore_ascii_case(run_or_key) || key.as_deref() == Some(run_or_key)
+                    is_named(item, run_or_key) || key.as_deref() == Some(run_or_key)
                 }
+                Event::Asked { item, .. } => is_named(item, run_or_key),
                 _ => false,
             };
             let started = whole.entries.first().map(|e| e.at).filter(|_| whole.entries.iter().any(has));
@@ -245,6 +246,11 @@ fn history(run: &str, whole: Whole) -> Result<History, RotationError> {
     }
 }
 
+/// Is this the item that is meant? A storage account may be meant by the last part of its resource id.
+pub(crate) fn is_named(item: &str, word: &str) -> bool {
+    item.eq_ignore_ascii_case(word) || item.rsplit_once('/').is_some_and(|(_, name)| name.eq_ignore_ascii_case(word))
+}
+
 /// Items with a change that was begun, neither taken back nor ended.
 fn open_items(entries: &[Entry]) -> BTreeSet<String> {
     let mut open: BTreeMap<&str, BTreeSet<Act>> = BTreeMap::new();
@@ -253,6 +259,8 @@ fn open_items(entries: &[Entry]) -> BTreeSet<String> {
         let acts = open.entry(item).or_default();
         match &entry.event {
             Event::Begin { act, .. } => drop(acts.insert(*act)),
+            // Consumers are being moved.
+            Event::Asked { .. } => drop(acts.insert(Act::Publish)),
             Event::Failed { act, without_effect: true, .. } => drop(acts.remove(act)),
             Event::Done { act: Act::Discard, .. } => {
                 acts.retain(|a| !matches!(a, Act::Create | Act::Store | Act::Verify | Act::Publish | Act::Withdraw | Act::Discard));

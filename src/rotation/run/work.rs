@@ -1,11 +1,12 @@
 //! The items of a run, in work: users in parallel, the keys of a user one after the other; what stops one stops no other.
 
 use super::report::next;
+use super::{places, storage};
 use super::{ItemReport, Log, Report, Runner};
 use crate::aws::Iam;
-use crate::aws::machine::{Eyes, Machine, Progress, Stop, label, said};
+use crate::aws::machine::{Eyes, Machine, Progress, Stop, label, label_of, said};
 use crate::guards::Excluded;
-use crate::journal::{Entry, History};
+use crate::journal::{Entry, History, is_named};
 use crate::sink::Sink;
 use crate::{AccessKeyItem, Act, Event, Guard, Plan, Refusal, RotationError, Step};
 use assay_cloud::CloudError;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 pub(super) struct Calls {
     iam: BTreeMap<(String, String), Result<Arc<dyn Iam>, CloudError>>,
     sinks: BTreeMap<(String, String), Result<Arc<dyn Sink>, CloudError>>,
+    accounts: storage::Calls,
 }
 
 fn place(item: &AccessKeyItem) -> (String, String) {
@@ -32,10 +34,8 @@ impl Calls {
     /// # Errors
     /// `Content` for a sink that is none.
     pub(super) async fn gather(runner: &Runner, plan: &Plan, asked: &[Step]) -> Result<Calls, RotationError> {
-        if let Some(account) = plan.storage_accounts.first() {
-            return Err(RotationError::Refused { message: format!("{}: keys of storage accounts cannot be rotated yet", account.name) });
-        }
-        let mut calls = Calls { iam: BTreeMap::new(), sinks: BTreeMap::new() };
+        let accounts = storage::Calls::gather(runner, plan, asked).await?;
+        let mut calls = Calls { iam: BTreeMap::new(), sinks: BTreeMap::new(), accounts };
         for item in &plan.access_keys {
             let (connection, account) = place(item);
             if !calls.iam.contains_key(&place(item)) {
@@ -51,7 +51,19 @@ impl Calls {
                 calls.sinks.insert(place(item), sink);
             }
         }
+        calls.one_place_each(plan, asked)?;
         Ok(calls)
+    }
+
+    /// Two keys with one place would overwrite each other.
+    fn one_place_each(&self, plan: &Plan, asked: &[Step]) -> Result<(), RotationError> {
+        let replaced = |item: &&AccessKeyItem| steps_of(item, asked).contains(&Step::Create);
+        let keys = plan.access_keys.iter().filter(replaced).filter_map(|item| {
+            let sink = self.sinks.get(&place(item))?.as_ref().ok()?;
+            // The new key has no id yet; the old one tells it from others just as well.
+            Some((sink.as_ref(), label_of(item, &item.key)))
+        });
+        places::one_each(keys.chain(self.accounts.labels(plan)))
     }
 
     /// The calls of an item, and its sink if it needs one.
@@ -106,7 +118,9 @@ pub(super) async fn all(
     let mut outcomes: Vec<Outcome> = Vec::new();
     let mut fatal = None;
     // Even if the journal is lost the others are waited for: each of them stops by itself at its next line.
-    for outcome in work.collect::<Vec<_>>().await.into_iter().flatten() {
+    let accounts = storage::all(runner, history, log, &calls.accounts, excluded, busy, only);
+    let (work, accounts) = futures::join!(work.collect::<Vec<_>>(), accounts);
+    for outcome in work.into_iter().flatten() {
         match outcome {
             Ok(outcome) => outcomes.push(outcome),
             Err(error) => fatal = fatal.or(Some(error)),
@@ -115,11 +129,14 @@ pub(super) async fn all(
     if let Some(error) = fatal {
         return Err(error);
     }
+    let accounts = accounts?;
     outcomes.sort_by_key(|o| o.index);
     let (items, progress): (Vec<_>, Vec<_>) = outcomes.into_iter().map(|o| (o.report, o.progress)).unzip();
     let note = |(lock, owner)| format!("took over the lock {lock} that {owner} left behind");
     let notes = log.taken_over().into_iter().map(note).collect();
-    Ok(Report { run: history.run.clone(), next: next(history, &progress), items, notes })
+    let next = next(history, &progress, &accounts.iter().map(|(_, progressed)| progressed.clone()).collect::<Vec<_>>());
+    let items = items.into_iter().chain(accounts.into_iter().map(|(report, _)| report)).collect();
+    Ok(Report { run: history.run.clone(), next, items, notes })
 }
 
 #[expect(clippy::too_many_arguments, reason = "the parts of a run, each borrowed from it")]
@@ -162,7 +179,7 @@ fn outcome(index: usize, item: &AccessKeyItem, progress: Progress, result: Resul
 }
 
 /// With what stopped it.
-fn reported(mut report: ItemReport, result: Result<(), Stop>) -> ItemReport {
+pub(super) fn reported(mut report: ItemReport, result: Result<(), Stop>) -> ItemReport {
     match result {
         Ok(()) => {}
         Err(Stop::Refused(refusal, until)) => {
@@ -179,8 +196,8 @@ fn reported(mut report: ItemReport, result: Result<(), Stop>) -> ItemReport {
 }
 
 /// Has another run begun with it?
-fn unfinished(item: &str, busy: &BTreeMap<String, String>, run: &str) -> Option<Refusal> {
-    let other = busy.get(item).filter(|other| *other != run)?;
+pub(super) fn unfinished(item: &str, busy: &BTreeMap<String, String>, run: &str) -> Option<Refusal> {
+    let (_, other) = busy.iter().find(|(name, other)| name.eq_ignore_ascii_case(item) && *other != run)?;
     let reason = format!("run {other} has begun with it: `assay rotate resume {other}`, or `assay rotate undo {other}`");
     Some(Refusal::new(Guard::UnfinishedRun, reason))
 }
@@ -199,7 +216,9 @@ pub(super) async fn preview(
         let result = foresee(runner, plan, item, asked, calls, excluded, busy).await;
         reported(ItemReport::of(item, &Progress::default()), result)
     };
-    Ok(stream::iter(&plan.access_keys).map(one).buffered(runner.parallel.max(1)).collect().await)
+    let mut reports: Vec<ItemReport> = stream::iter(&plan.access_keys).map(one).buffered(runner.parallel.max(1)).collect().await;
+    reports.extend(storage::preview(runner, plan, asked, &calls.accounts, excluded, busy).await);
+    Ok(reports)
 }
 
 async fn foresee(
@@ -236,15 +255,21 @@ async fn foresee(
 }
 
 /// The word of the operator as an event.
-pub(super) fn moved(history: &History, word: &str) -> Result<Event, RotationError> {
+///
+/// # Errors
+/// `Content` if the run has asked nothing of the kind.
+pub(super) fn moved(history: &History, word: &str, crashed: bool) -> Result<Option<Event>, RotationError> {
     let new = |entry: &Entry| match &entry.event {
         Event::Done { item, act: Act::Create, key: Some(key), .. } if key == word => Some(item.clone()),
         _ => None,
     };
     if let Some(item) = history.entries.iter().find_map(new) {
-        return Ok(Event::Moved { item, to: word.to_owned() });
+        return Ok(Some(Event::Moved { item, to: word.to_owned() }));
     }
-    Err(RotationError::Content { message: format!("--moved {word}: run {} has made no such key", history.run) })
+    if let Some(event) = storage::moved(history, word, crashed) {
+        return event;
+    }
+    Err(RotationError::Content { message: format!("--moved {word}: run {} has made no such key, and has no such storage account", history.run) })
 }
 
 /// The item of a run that a key, old or new, is of.
@@ -253,6 +278,7 @@ pub(super) fn item_of(history: &History, key: &str) -> Result<String, RotationEr
         Event::Begin { item, key: new, .. } | Event::Done { item, key: new, .. } if item == key || new.as_deref() == Some(key) => {
             Some(item.clone())
         }
+        Event::Begin { item, .. } | Event::Done { item, .. } | Event::Asked { item, .. } if is_named(item, key) => Some(item.clone()),
         _ => None,
     };
     history.entries.iter().find_map(of).ok_or_else(|| RotationError::Content { message: format!("run {} has no key {key}", history.run) })

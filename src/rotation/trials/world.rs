@@ -124,6 +124,8 @@ pub(crate) fn show(user: &mut User, now: DateTime<Utc>) {
 #[derive(Debug, Default)]
 pub(crate) struct Inner {
     pub(crate) users: BTreeMap<String, User>,
+    /// Storage accounts by resource id.
+    pub(crate) accounts: BTreeMap<String, super::storage_world::Account>,
     pub(crate) own: Vec<String>,
     /// All calls that reached the world, with whom they were about.
     pub(crate) calls: Vec<String>,
