@@ -100,7 +100,7 @@ impl Runner {
         work::all(self, &history, &log, &calls, &excluded, &busy, None).await
     }
 
-    /// Goes on with a run. `moved`: storage accounts whose consumers were moved (`NAME`, or `NAME=key1`), or new access keys whose consumers have them.
+    /// Goes on with a run. `moved`: storage accounts whose consumers were moved (`NAME` to key2, `NAME=key1` back), or new access keys whose consumers have them.
     ///
     /// # Errors
     /// As for [`Runner::apply`]; `Refused` for an altered journal, with the line.
@@ -111,7 +111,7 @@ impl Runner {
         log.say_taken_over()?;
         let mut history = history;
         for word in moved {
-            if let Some(event) = work::moved(&history, word, !log.taken_over().is_empty())? {
+            if let Some(event) = work::moved(&history, word)? {
                 history.entries.push(log.write(event)?);
             }
         }

@@ -71,7 +71,8 @@ fn changed(facts: &Facts<'_>) -> Result<(), Refusal> {
     for ((name, seen), expected) in ["key1", "key2"].into_iter().zip(seen).zip(facts.expected) {
         if !same(seen, expected) {
             let at = |at: Option<DateTime<Utc>>| at.map_or("at an unknown time".to_owned(), |at| format!("at {at:?}"));
-            let reason = format!("{name} was created {}, not {}: somebody else has regenerated it; make a new plan", at(seen), at(expected));
+            let reason =
+                format!("{name} was created {}, not {}: somebody else has regenerated it; make a new plan", at(seen), at(expected));
             return Err(Refusal::new(Guard::Changed, reason));
         }
     }
@@ -92,7 +93,8 @@ fn unused(facts: &Facts<'_>) -> Result<(), Refusal> {
     match facts.used {
         Use::Requests(0) => Ok(()),
         Use::Requests(count) => {
-            let reason = format!("{count} requests were signed with a key or a SAS within {span}: move whoever makes them to Microsoft Entra ID");
+            let reason =
+                format!("{count} requests were signed with a key or a SAS within {span}: move whoever makes them to Microsoft Entra ID");
             Err(Refusal::new(Guard::SharedKeyUsed, reason))
         }
         Use::Unreadable(error) => Err(Refusal::new(Guard::UnknownUse, format!("whether keys are used cannot be read: {error}"))),

@@ -228,20 +228,19 @@ fn against_head(whole: &Whole, head: &[u8]) -> Result<(), Altered> {
     }
     let told = told.iter().map(|(seq, _)| seq + 1).max().unwrap_or(0);
     if told + 1 < count {
-        return Err(Altered { line: told + 1, why: "the head file beside the journal is missing, was changed, or knows no such line".into() });
+        return Err(Altered {
+            line: told + 1,
+            why: "the head file beside the journal is missing, was changed, or knows no such line".into(),
+        });
     }
     Ok(())
 }
 
 fn history(run: &str, whole: Whole) -> Result<History, RotationError> {
     match whole.entries.first() {
-        Some(Entry { event: Event::Started { plan, steps, .. }, at, .. }) => Ok(History {
-            run: run.to_owned(),
-            plan: (**plan).clone(),
-            steps: steps.clone(),
-            started: *at,
-            entries: whole.entries,
-        }),
+        Some(Entry { event: Event::Started { plan, steps, .. }, at, .. }) => {
+            Ok(History { run: run.to_owned(), plan: (**plan).clone(), steps: steps.clone(), started: *at, entries: whole.entries })
+        }
         _ => Err(RotationError::Content { message: format!("run {run} ended before its first line was written: nothing was changed") }),
     }
 }

@@ -12,7 +12,8 @@ pub(super) fn one_each<'s>(deliveries: impl Iterator<Item = (&'s dyn Sink, Label
         let Ok(Some(place)) = sink.place(&label) else { continue };
         let owner = format!("{} of {}", label.owner, label.account_id);
         if let Some(other) = taken.insert(place.clone(), owner.clone()) {
-            let message = format!("the keys of {other} and of {owner} would have the same place, {place}: name a sink that tells them apart");
+            let message =
+                format!("the keys of {other} and of {owner} would have the same place, {place}: name a sink that tells them apart");
             return Err(RotationError::Refused { message });
         }
     }

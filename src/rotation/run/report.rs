@@ -116,5 +116,10 @@ fn left(item: &AccessKeyItem, progress: &Progress, run: &str) -> Option<AccessKe
         return None;
     }
     let replaced_by = published.map(|(key, since)| Replacement { key: key.to_owned(), since, run: run.to_owned() });
-    Some(AccessKeyItem { steps, replaced_by: replaced_by.or_else(|| item.replaced_by.clone()), deactivated_at: deactivated, ..item.clone() })
+    Some(AccessKeyItem {
+        steps,
+        replaced_by: replaced_by.or_else(|| item.replaced_by.clone()),
+        deactivated_at: deactivated,
+        ..item.clone()
+    })
 }

@@ -233,8 +233,8 @@ async fn foresee(
 }
 
 /// The word of the operator that consumers were moved; `None`: it is about no storage account. A word that was given before is none again.
-/// `crashed`: the last command was cut off, so nobody knows whether its question was read.
-pub(super) fn moved(history: &History, word: &str, crashed: bool) -> Option<Result<Option<Event>, RotationError>> {
+/// A name alone means key2: given once more, as by whoever repeats a command, it must not be taken for a word about key1.
+pub(super) fn moved(history: &History, word: &str) -> Option<Result<Option<Event>, RotationError>> {
     let (name, key) = word.split_once('=').map_or((word, None), |(name, key)| (name, Some(key)));
     let item = history.plan.storage_accounts.iter().find(|item| is_named(&item.id, name))?;
     let wrong = |why: String| Some(Err(RotationError::Content { message: format!("--moved {word}: {why}") }));
@@ -245,10 +245,8 @@ pub(super) fn moved(history: &History, word: &str, crashed: bool) -> Option<Resu
         (Some(None), _) => wrong("there are key1 and key2".to_owned()),
         (Some(Some(to)), Some(awaited)) if to == awaited => event(to),
         (Some(Some(to)), _) if given(to) => Some(Ok(None)),
-        (None, Some(awaited)) if !crashed => event(awaited),
-        // The same command once more, after a crash.
+        (None, Some(Name::Key2)) => event(Name::Key2),
         (None, _) if given(Name::Key2) => Some(Ok(None)),
-        (None, Some(awaited)) => wrong(format!("the last command was cut off: say which key they use, `--moved {name}={}`", awaited.text())),
         _ => wrong(format!("run {} has not asked for that", history.run)),
     }
 }

@@ -1,8 +1,8 @@
 //! The items of a run, in work: users in parallel, the keys of a user one after the other; what stops one stops no other.
 
 use super::report::next;
-use super::{places, storage};
 use super::{ItemReport, Log, Report, Runner};
+use super::{places, storage};
 use crate::aws::Iam;
 use crate::aws::machine::{Eyes, Machine, Progress, Stop, label, label_of, said};
 use crate::guards::Excluded;
@@ -258,7 +258,7 @@ async fn foresee(
 ///
 /// # Errors
 /// `Content` if the run has asked nothing of the kind.
-pub(super) fn moved(history: &History, word: &str, crashed: bool) -> Result<Option<Event>, RotationError> {
+pub(super) fn moved(history: &History, word: &str) -> Result<Option<Event>, RotationError> {
     let new = |entry: &Entry| match &entry.event {
         Event::Done { item, act: Act::Create, key: Some(key), .. } if key == word => Some(item.clone()),
         _ => None,
@@ -266,10 +266,12 @@ pub(super) fn moved(history: &History, word: &str, crashed: bool) -> Result<Opti
     if let Some(item) = history.entries.iter().find_map(new) {
         return Ok(Some(Event::Moved { item, to: word.to_owned() }));
     }
-    if let Some(event) = storage::moved(history, word, crashed) {
+    if let Some(event) = storage::moved(history, word) {
         return event;
     }
-    Err(RotationError::Content { message: format!("--moved {word}: run {} has made no such key, and has no such storage account", history.run) })
+    Err(RotationError::Content {
+        message: format!("--moved {word}: run {} has made no such key, and has no such storage account", history.run),
+    })
 }
 
 /// The item of a run that a key, old or new, is of.

@@ -81,8 +81,8 @@ async fn the_same_command_again_is_no_word_about_the_other_key() {
     assert_eq!(times(&world), [0, 0]);
     let report = runner.resume(&run, &[]).await.unwrap();
     let word = world.obey(&report.items[0]).unwrap();
-    for _ in 0..5 {
-        let report = runner.resume(&run, std::slice::from_ref(&word)).await.unwrap();
+    for word in [&word, "acct", &word, "acct", "ACCT"] {
+        let report = runner.resume(&run, &[word.to_owned()]).await.unwrap();
         assert_eq!(times(&world), [1, 0]);
         assert!(report.items[0].needs.as_ref().unwrap().ends_with("acct=key1`"));
         world.time.pass(TimeDelta::days(30));

@@ -82,7 +82,7 @@ async fn killed_at_every_point_of_every_command() {
                 world.assert_sound(&what);
                 let touched = world.account("acct", |a| a.times != [0, 0]);
                 assert_eq!(report.items[0].state == State::Undone, !touched, "{what}: {report:#?}");
-                assert_eq!(world.account("acct", |a| a.stored.is_some()), touched && world.account("acct", |a| a.stored.is_some()), "{what}");
+                assert!(touched || world.account("acct", |a| a.stored.is_none()), "{what}: a stored value that nobody gets is left");
                 if touched {
                     world.finish_accounts(&run).await;
                     world.assert_renewed(&what);

@@ -212,7 +212,11 @@ impl Storage for WorldHands {
             account.breath = true;
             account.values[which] = format!("canary-{name}-{}", account.times[which]);
             let at = Some(now);
-            if which == 0 { account.live.key1_created = at } else { account.live.key2_created = at }
+            if which == 0 {
+                account.live.key1_created = at
+            } else {
+                account.live.key2_created = at
+            }
             Ok(Secret::new(account.values[which].clone()))
         })
         .await

@@ -115,7 +115,8 @@ fn document(item: &StorageItem, name: Name, account: &LiveAccount, value: &Secre
 
 /// Where the account is, for a connection string: by the suffix of its cloud, or address by address where its names are not plain ones.
 fn endpoints(item: &StorageItem, account: &LiveAccount) -> String {
-    const SERVICES: [(&str, &str); 4] = [("blob", "BlobEndpoint"), ("queue", "QueueEndpoint"), ("table", "TableEndpoint"), ("file", "FileEndpoint")];
+    const SERVICES: [(&str, &str); 4] =
+        [("blob", "BlobEndpoint"), ("queue", "QueueEndpoint"), ("table", "TableEndpoint"), ("file", "FileEndpoint")];
     let prefix = |service: &str| format!("https://{}.{service}.", item.name.to_lowercase());
     let known: Vec<(&str, &str, &str)> =
         SERVICES.into_iter().filter_map(|(service, word)| Some((service, word, account.endpoints.get(service)?.as_str()))).collect();

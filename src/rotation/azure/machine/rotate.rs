@@ -98,7 +98,11 @@ impl Machine<'_> {
     /// Nobody knows; the next command looks again before it does anything.
     fn in_doubt<T>(&mut self, name: Name, error: &assay_cloud::CloudError) -> Result<T, Stop> {
         self.failed(name.act(), error, false)?;
-        Err(Stop::Failed(format!("{}; whether {} was regenerated is looked at by the next `assay rotate resume`", said(error), name.text())))
+        Err(Stop::Failed(format!(
+            "{}; whether {} was regenerated is looked at by the next `assay rotate resume`",
+            said(error),
+            name.text()
+        )))
     }
 
     /// It is done; the activity log is asked too, but comes late and decides nothing.
