@@ -12,6 +12,7 @@ use crate::{Act, Event, Plan, RotationError, State, Step, StorageAction, Storage
 use assay_cloud::{CloudError, ErrorKind};
 use futures::{StreamExt, stream};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 /// Connection and subscription.
@@ -44,13 +45,13 @@ impl Calls {
                 calls.storage.insert(place.clone(), made);
             }
             let Some(text) = plan.sink.as_deref().filter(|_| item.action == StorageAction::RotateKeys) else { continue };
-            if !calls.sinks.contains_key(&place) {
+            if let Entry::Vacant(free) = calls.sinks.entry(place) {
                 let sink = match runner.hands.sink(text, &item.connection, &item.subscription_id).await {
                     Ok(sink) => Ok(sink),
                     Err(RotationError::Cloud(error)) => Err(error),
                     Err(error) => return Err(error),
                 };
-                calls.sinks.insert(place, sink);
+                free.insert(sink);
             }
         }
         Ok(calls)
