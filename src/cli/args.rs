@@ -250,27 +250,34 @@ pub(crate) enum RotateVerb {
     /// Show runs and where their keys stand; checks the journals
     #[command(after_help = "Examples:\n  assay rotate status\n  assay rotate status RUN --output json")]
     Status {
-        /// One run; all without
-        run: Option<String>,
+        /// A run, or the latest one of a key; all runs without
+        #[arg(value_name = "RUN | KEY")]
+        what: Option<String>,
         /// Output format
         #[arg(long, short, value_enum, default_value_t = Format::Table, value_name = "FORMAT")]
         output: Format,
     },
     /// Go on with a run after a wait or a crash
-    #[command(after_help = "Examples:\n  assay rotate resume RUN\n  assay rotate resume RUN --moved mystorageaccount")]
+    #[command(
+        after_help = "Examples:\n  assay rotate resume RUN\n  assay rotate resume RUN --moved mystorageaccount=key2\n  assay rotate resume RUN --moved mystorageaccount=key1"
+    )]
     Resume {
         /// The run
         run: String,
-        /// Storage account whose consumers were moved to the other key
-        #[arg(long, value_name = "ACCOUNT")]
+        /// Consumers of this storage account work with this key now (without a name: key2), or with this new access key
+        #[arg(long, value_name = "ACCOUNT[=KEY] | KEY")]
         moved: Vec<String>,
+
+        #[command(flatten)]
+        exclude: RotateExclude,
+
         #[command(flatten)]
         going: RotateGoing,
     },
     /// Take a run, or one key of it, back: old keys active again, new keys that nobody used deleted
     #[command(after_help = "Examples:\n  assay rotate undo RUN\n  assay rotate undo AKIAIOSFODNN7EXAMPLE")]
     Undo {
-        /// A run, or the id of an old key
+        /// A run, or one key of its latest run; to name a new key says that no consumer has it
         #[arg(value_name = "RUN | KEY")]
         what: String,
         #[command(flatten)]

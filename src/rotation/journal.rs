@@ -7,7 +7,7 @@ mod store;
 
 pub(crate) use file::{Disk, Journal};
 pub use store::{History, Store};
-pub(crate) use store::{new_run, private, unwritable};
+pub(crate) use store::{is_named, new_run, private, unwritable};
 
 use crate::{Plan, Refusal};
 use assay_cloud::CloudError;
@@ -25,6 +25,9 @@ pub enum Event {
         plan: Box<Plan>,
         /// The steps that were asked for.
         steps: Vec<crate::Step>,
+        /// What was excluded.
+        #[serde(default)]
+        exclusions: crate::run::Exclusions,
         /// Principal per account id.
         principals: std::collections::BTreeMap<String, String>,
         /// Host, process id, version of assay.
@@ -49,6 +52,9 @@ pub enum Event {
         /// Access key id the act is about.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         key: Option<String>,
+        /// When the value that a storage key has since was made.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        created: Option<DateTime<Utc>>,
         /// How it is known, if not from the call's own answer.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         note: Option<String>,
@@ -90,6 +96,13 @@ pub enum Event {
         until: DateTime<Utc>,
         /// Before which act.
         act: Act,
+    },
+    /// The operator is asked to move the consumers of a storage account.
+    Asked {
+        /// Which item.
+        item: String,
+        /// To which key.
+        to: String,
     },
     /// The operator says that the consumers of a storage account were moved, or that those of a user have the new access key.
     Moved {
@@ -208,6 +221,7 @@ impl Event {
             | Event::Unread { item, .. }
             | Event::Refused { item, .. }
             | Event::Waiting { item, .. }
+            | Event::Asked { item, .. }
             | Event::Moved { item, .. }
             | Event::Ended { item, .. } => Some(item),
             Event::Undo { item, .. } => item.as_deref(),

@@ -277,6 +277,12 @@ impl Plan {
         self.access_keys.is_empty() && self.storage_accounts.is_empty()
     }
 
+    /// Is there anything in it that these steps do? What is done to storage accounts is asked for with the first step.
+    pub fn asks(&self, steps: &[Step]) -> bool {
+        let storage = !self.storage_accounts.is_empty() && steps.iter().any(|s| s.replaces());
+        storage || self.access_keys.iter().any(|item| item.steps.iter().any(|s| steps.contains(s)))
+    }
+
     /// Names of all items: access key ids, resource ids of storage accounts.
     pub fn items(&self) -> impl Iterator<Item = &str> {
         self.access_keys.iter().map(|i| i.key.as_str()).chain(self.storage_accounts.iter().map(|i| i.id.as_str()))

@@ -45,6 +45,8 @@ pub enum Guard {
     UnknownAge,
     /// Storage: shared keys are in use.
     SharedKeyUsed,
+    /// It is to be taken back, but was done for good.
+    Irreversible,
 }
 
 /// A refusal with its reason.

@@ -1,7 +1,9 @@
 //! Runs of plans: `apply`, `resume`, `undo`. Items in parallel within a limit, the acts of an item one after the other.
 
 mod log;
+mod places;
 mod report;
+mod storage;
 mod work;
 
 pub(crate) use log::Log;
@@ -16,6 +18,7 @@ use crate::sink::Sink;
 use crate::{Clock, Event, Plan, RotationError, Step, Store};
 use assay_cloud::CloudError;
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -35,15 +38,27 @@ pub trait Hands: Send + Sync {
     }
 }
 
-/// What is excluded beside the tag `assay:rotate=never`.
-#[derive(Debug, Clone, Default)]
+/// What is excluded beside the tag `assay:rotate=never`. The journal keeps it: what a run has left alone, going on with it leaves alone.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exclusions {
     /// Globs over user or storage account names, in whatever case.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub names: Vec<String>,
     /// Globs over user paths, in whatever case.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub paths: Vec<String>,
     /// `key=value`, or `key`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
+}
+
+impl Exclusions {
+    /// What either excludes.
+    fn and(&self, other: &Exclusions) -> Exclusions {
+        let both = |a: &[String], b: &[String]| [a, b].concat();
+        let Exclusions { names, paths, tags } = other;
+        Exclusions { names: both(&self.names, names), paths: both(&self.paths, paths), tags: both(&self.tags, tags) }
+    }
 }
 
 /// Everything a run needs but the plan.
@@ -92,25 +107,27 @@ impl Runner {
         let busy = self.store.unfinished()?;
         let log = Log::new(&run, self.store.create(&run)?, locks, self.clock.clone());
         let principals = self.principals(&plan).await;
-        let first = log.write(Event::Started { plan: Box::new(plan.clone()), steps: steps.clone(), principals, by: by(&run) })?;
+        let exclusions = self.exclusions.clone();
+        let started = Event::Started { plan: Box::new(plan.clone()), steps: steps.clone(), exclusions, principals, by: by(&run) };
+        let first = log.write(started)?;
         log.say_taken_over()?;
-        let history = History { run, started: first.at, plan, steps, entries: vec![first] };
+        let history = History { run, started: first.at, plan, steps, exclusions: self.exclusions.clone(), entries: vec![first] };
         work::all(self, &history, &log, &calls, &excluded, &busy, None).await
     }
 
-    /// Goes on with a run. `moved`: names of storage accounts whose consumers were moved, or new access keys whose consumers have them.
+    /// Goes on with a run. `moved`: storage accounts whose consumers were moved (`NAME` to key2, `NAME=key1` back), or new access keys whose consumers have them.
     ///
     /// # Errors
     /// As for [`Runner::apply`]; `Refused` for an altered journal, with the line.
     pub async fn resume(&self, run: &str, moved: &[String]) -> Result<Report, RotationError> {
-        let excluded = Excluded::new(&self.exclusions)?;
-        let (history, log, calls) = self.reopen(run).await?;
+        let (mut history, log, calls) = self.reopen(run).await?;
+        let excluded = Excluded::new(&self.exclusions.and(&history.exclusions))?;
         log.write(Event::Resumed { by: by(run) })?;
         log.say_taken_over()?;
-        let mut history = history;
         for word in moved {
-            let event = work::moved(&history, word)?;
-            history.entries.push(log.write(event)?);
+            if let Some(event) = work::moved(&history, word)? {
+                history.entries.push(log.write(event)?);
+            }
         }
         let busy = self.store.unfinished()?;
         work::all(self, &history, &log, &calls, &excluded, &busy, None).await

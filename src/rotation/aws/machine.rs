@@ -103,7 +103,7 @@ impl Machine<'_> {
     }
 
     fn done(&mut self, act: Act, key: Option<&str>, note: Option<&str>) -> Result<(), Stop> {
-        self.write(Event::Done { item: self.item(), act, key: key.map(str::to_owned), note: note.map(str::to_owned) })
+        self.write(Event::Done { item: self.item(), act, key: key.map(str::to_owned), created: None, note: note.map(str::to_owned) })
     }
 
     fn failed(&mut self, act: Act, error: &CloudError, without_effect: bool) -> Result<(), Stop> {
@@ -166,7 +166,7 @@ pub(crate) fn said(error: &CloudError) -> String {
 }
 
 /// A sink's failure as the journal has it.
-fn of_sink(error: &SinkError) -> CloudError {
+pub(crate) fn of_sink(error: &SinkError) -> CloudError {
     match error {
         SinkError::Cloud(error) => error.clone(),
         SinkError::Other(text) => CloudError::new(ErrorKind::Service, "SinkFailed", text.clone()),

@@ -140,6 +140,7 @@ fn live_account(id: &str, answer: &Value) -> Result<LiveAccount, String> {
         Some(_) => return Err("allowSharedKeyAccess is neither true nor false".to_owned()),
     };
     let tags = answer.get("tags").and_then(Value::as_object);
+    let endpoints = properties.get("primaryEndpoints").and_then(Value::as_object);
     let pair = |(name, value): (&String, &Value)| (name.clone(), value.as_str().unwrap_or_default().to_owned());
     Ok(LiveAccount {
         id: given.to_owned(),
@@ -148,6 +149,7 @@ fn live_account(id: &str, answer: &Value) -> Result<LiveAccount, String> {
         allow_shared_key,
         expiration_days: properties.get("keyPolicy").and_then(|p| p.get("keyExpirationPeriodInDays")).and_then(Value::as_i64),
         tags: tags.map(|t| t.iter().map(pair).collect::<BTreeMap<_, _>>()).unwrap_or_default(),
+        endpoints: endpoints.map(|e| e.iter().map(pair).collect::<BTreeMap<_, _>>()).unwrap_or_default(),
     })
 }
 

@@ -1,6 +1,8 @@
 //! Keys of storage accounts: what is asked and written, and the order in which it happens.
 
 mod arm;
+mod guards;
+pub(crate) mod machine;
 
 pub(crate) use arm::ArmStorage;
 
@@ -26,6 +28,8 @@ pub struct LiveAccount {
     pub expiration_days: Option<i64>,
     /// Tags.
     pub tags: BTreeMap<String, String>,
+    /// `primaryEndpoints`: address by service, `blob`, `queue` …
+    pub endpoints: BTreeMap<String, String>,
 }
 
 /// The calls of a rotation in one subscription.

@@ -131,7 +131,13 @@ mod tests {
             .map(|seq| {
                 let event = match seq % 3 {
                     0 => Event::Begin { item: format!("AKIA{seq}"), act: Act::Create, key: None },
-                    1 => Event::Done { item: "AKIA".into(), act: Act::Create, key: Some("AKIANEW".into()), note: Some("é \"q\"".into()) },
+                    1 => Event::Done {
+                        item: "AKIA".into(),
+                        act: Act::Create,
+                        key: Some("AKIANEW".into()),
+                        created: None,
+                        note: Some("é \"q\"".into()),
+                    },
                     _ => Event::Ended { item: "AKIA".into(), state: State::Done },
                 };
                 let (entry, line) = seal(seq, at, &prev, event).unwrap();

@@ -3,6 +3,7 @@
 use super::chain::{self, Altered, Whole};
 use super::file::{Disk, Journal, Real, read_head};
 use super::{Act, Entry, Event};
+use crate::run::Exclusions;
 use crate::{Plan, RotationError, Step};
 use chrono::{DateTime, Utc};
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,6 +29,8 @@ pub struct History {
     pub plan: Plan,
     /// The steps that were asked for.
     pub steps: Vec<Step>,
+    /// What was excluded.
+    pub exclusions: Exclusions,
     /// When it began.
     pub started: DateTime<Utc>,
     /// All lines.
@@ -106,8 +109,9 @@ impl Store {
             let whole = self.verified(&run)?;
             let has = |e: &Entry| match &e.event {
                 Event::Begin { item, key, .. } | Event::Done { item, key, .. } => {
-                    item.eq_ignore_ascii_case(run_or_key) || key.as_deref() == Some(run_or_key)
+                    is_named(item, run_or_key) || key.as_deref() == Some(run_or_key)
                 }
+                Event::Asked { item, .. } => is_named(item, run_or_key),
                 _ => false,
             };
             let started = whole.entries.first().map(|e| e.at).filter(|_| whole.entries.iter().any(has));
@@ -237,11 +241,17 @@ fn against_head(whole: &Whole, head: &[u8]) -> Result<(), Altered> {
 
 fn history(run: &str, whole: Whole) -> Result<History, RotationError> {
     match whole.entries.first() {
-        Some(Entry { event: Event::Started { plan, steps, .. }, at, .. }) => {
-            Ok(History { run: run.to_owned(), plan: (**plan).clone(), steps: steps.clone(), started: *at, entries: whole.entries })
+        Some(Entry { event: Event::Started { plan, steps, exclusions, .. }, at, .. }) => {
+            let (plan, steps, exclusions, started) = ((**plan).clone(), steps.clone(), exclusions.clone(), *at);
+            Ok(History { run: run.to_owned(), plan, steps, exclusions, started, entries: whole.entries })
         }
         _ => Err(RotationError::Content { message: format!("run {run} ended before its first line was written: nothing was changed") }),
     }
+}
+
+/// Is this the item that is meant? A storage account may be meant by the last part of its resource id.
+pub(crate) fn is_named(item: &str, word: &str) -> bool {
+    item.eq_ignore_ascii_case(word) || item.rsplit_once('/').is_some_and(|(_, name)| name.eq_ignore_ascii_case(word))
 }
 
 /// Items with a change that was begun, neither taken back nor ended.
@@ -252,6 +262,8 @@ fn open_items(entries: &[Entry]) -> BTreeSet<String> {
         let acts = open.entry(item).or_default();
         match &entry.event {
             Event::Begin { act, .. } => drop(acts.insert(*act)),
+            // Consumers are being moved.
+            Event::Asked { .. } => drop(acts.insert(Act::Publish)),
             Event::Failed { act, without_effect: true, .. } => drop(acts.remove(act)),
             Event::Done { act: Act::Discard, .. } => {
                 acts.retain(|a| !matches!(a, Act::Create | Act::Store | Act::Verify | Act::Publish | Act::Withdraw | Act::Discard));

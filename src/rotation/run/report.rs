@@ -1,5 +1,6 @@
 //! How a run stands: per item, and as the plan that is handed to the next step.
 
+use super::storage;
 use crate::aws::machine::{Phase, Progress};
 use crate::{AccessKeyItem, Act, History, KeyStatus, Plan, Refusal, Replacement, State, Step};
 use chrono::{DateTime, Utc};
@@ -51,8 +52,10 @@ impl Report {
     /// How a run stands as its journal tells, without a call.
     pub fn of(history: &History) -> Report {
         let progress: Vec<Progress> = history.plan.access_keys.iter().map(|i| Progress::of(&i.key, &history.entries)).collect();
-        let items = history.plan.access_keys.iter().zip(&progress).map(|(item, progress)| ItemReport::of(item, progress)).collect();
-        Report { run: history.run.clone(), items, next: next(history, &progress), notes: Vec::new() }
+        let keys = history.plan.access_keys.iter().zip(&progress).map(|(item, progress)| ItemReport::of(item, progress));
+        let accounts = storage::Progressed::all(history);
+        let items = keys.chain(accounts.iter().map(|account| account.report(&history.run, history.plan.sink.is_some()))).collect();
+        Report { run: history.run.clone(), items, next: next(history, &progress, &accounts), notes: Vec::new() }
     }
 }
 
@@ -86,10 +89,11 @@ fn before_the_run(item: &AccessKeyItem) -> State {
 }
 
 /// The plan of what is left.
-pub(super) fn next(history: &History, progress: &[Progress]) -> Plan {
+pub(super) fn next(history: &History, progress: &[Progress], accounts: &[storage::Progressed<'_>]) -> Plan {
     let keys = history.plan.access_keys.iter().zip(progress);
     let access_keys = keys.filter_map(|(item, progress)| left(item, progress, &history.run)).collect();
-    Plan { access_keys, ..history.plan.clone() }
+    let storage_accounts = accounts.iter().filter_map(storage::Progressed::left).collect();
+    Plan { access_keys, storage_accounts, ..history.plan.clone() }
 }
 
 /// An item with the steps that are left; `None`: nothing is, or all was taken back.

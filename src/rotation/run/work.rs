@@ -2,10 +2,11 @@
 
 use super::report::next;
 use super::{ItemReport, Log, Report, Runner};
+use super::{places, storage};
 use crate::aws::Iam;
 use crate::aws::machine::{Eyes, Machine, Progress, Stop, label, said};
 use crate::guards::Excluded;
-use crate::journal::{Entry as Line, History};
+use crate::journal::{Entry as Line, History, is_named};
 use crate::sink::Sink;
 use crate::{AccessKeyItem, Act, Event, Guard, Plan, Refusal, RotationError, Step};
 use assay_cloud::CloudError;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 pub(super) struct Calls {
     iam: BTreeMap<(String, String), Result<Arc<dyn Iam>, CloudError>>,
     sinks: BTreeMap<(String, String), Result<Arc<dyn Sink>, CloudError>>,
+    accounts: storage::Calls,
 }
 
 fn place(item: &AccessKeyItem) -> (String, String) {
@@ -33,10 +35,8 @@ impl Calls {
     /// # Errors
     /// `Content` for a sink that is none.
     pub(super) async fn gather(runner: &Runner, plan: &Plan, asked: &[Step]) -> Result<Calls, RotationError> {
-        if let Some(account) = plan.storage_accounts.first() {
-            return Err(RotationError::Refused { message: format!("{}: keys of storage accounts cannot be rotated yet", account.name) });
-        }
-        let mut calls = Calls { iam: BTreeMap::new(), sinks: BTreeMap::new() };
+        let accounts = storage::Calls::gather(runner, plan, asked).await?;
+        let mut calls = Calls { iam: BTreeMap::new(), sinks: BTreeMap::new(), accounts };
         for item in &plan.access_keys {
             let (connection, account) = place(item);
             if let Entry::Vacant(free) = calls.iam.entry(place(item)) {
@@ -51,24 +51,19 @@ impl Calls {
                 });
             }
         }
-        calls.apart(plan, asked)?;
+        calls.one_place_each(plan, asked)?;
         Ok(calls)
     }
 
-    /// Two secrets in one place would mean that one user's consumers get the other one's key.
-    fn apart(&self, plan: &Plan, asked: &[Step]) -> Result<(), RotationError> {
-        let mut owners: BTreeMap<String, &AccessKeyItem> = BTreeMap::new();
-        for item in plan.access_keys.iter().filter(|i| steps_of(i, asked).contains(&Step::Create)) {
-            let Some(Ok(sink)) = self.sinks.get(&place(item)) else { continue };
-            // A sink that cannot say its place says so again when it is checked, for this item alone.
-            let Ok(Some(to)) = sink.place(&label(item, "")) else { continue };
-            if let Some(other) = owners.insert(to.clone(), item) {
-                let (one, two) = (&other.user, &item.user);
-                let message = format!("the secrets of {one} and {two} would both go to {to}: put {{user}} or {{key_id}} into the sink");
-                return Err(RotationError::Refused { message });
-            }
-        }
-        Ok(())
+    /// Two secrets in one place would mean that one's consumers get the other one's key.
+    fn one_place_each(&self, plan: &Plan, asked: &[Step]) -> Result<(), RotationError> {
+        let replaced = |item: &&AccessKeyItem| steps_of(item, asked).contains(&Step::Create);
+        let keys = plan.access_keys.iter().filter(replaced).filter_map(|item| {
+            let sink = self.sinks.get(&place(item))?.as_ref().ok()?;
+            // The new key has no id yet; the old one tells it from others just as well.
+            Some((sink.as_ref(), label(item, &item.key), "{user} or {key_id}"))
+        });
+        places::one_each(keys.chain(self.accounts.parcels(plan)))
     }
 
     /// The calls of an item, and its sink if it needs one.
@@ -123,7 +118,9 @@ pub(super) async fn all(
     let mut outcomes: Vec<Outcome> = Vec::new();
     let mut fatal = None;
     // Even if the journal is lost the others are waited for: each of them stops by itself at its next line.
-    for outcome in work.collect::<Vec<_>>().await.into_iter().flatten() {
+    let accounts = storage::all(runner, history, log, &calls.accounts, excluded, busy, only);
+    let (work, accounts) = futures::join!(work.collect::<Vec<_>>(), accounts);
+    for outcome in work.into_iter().flatten() {
         match outcome {
             Ok(outcome) => outcomes.push(outcome),
             Err(error) => fatal = fatal.or(Some(error)),
@@ -132,11 +129,14 @@ pub(super) async fn all(
     if let Some(error) = fatal {
         return Err(error);
     }
+    let accounts = accounts?;
     outcomes.sort_by_key(|o| o.index);
     let (items, progress): (Vec<_>, Vec<_>) = outcomes.into_iter().map(|o| (o.report, o.progress)).unzip();
     let note = |(lock, owner)| format!("took over the lock {lock} that {owner} left behind");
     let notes = log.taken_over().into_iter().map(note).collect();
-    Ok(Report { run: history.run.clone(), next: next(history, &progress), items, notes })
+    let next = next(history, &progress, &accounts.iter().map(|(_, progressed)| progressed.clone()).collect::<Vec<_>>());
+    let items = items.into_iter().chain(accounts.into_iter().map(|(report, _)| report)).collect();
+    Ok(Report { run: history.run.clone(), next, items, notes })
 }
 
 #[expect(clippy::too_many_arguments, reason = "the parts of a run, each borrowed from it")]
@@ -179,7 +179,7 @@ fn outcome(index: usize, item: &AccessKeyItem, progress: Progress, result: Resul
 }
 
 /// With what stopped it.
-fn reported(mut report: ItemReport, result: Result<(), Stop>) -> ItemReport {
+pub(super) fn reported(mut report: ItemReport, result: Result<(), Stop>) -> ItemReport {
     match result {
         Ok(()) => {}
         Err(Stop::Refused(refusal, until)) => {
@@ -196,8 +196,8 @@ fn reported(mut report: ItemReport, result: Result<(), Stop>) -> ItemReport {
 }
 
 /// Has another run begun with it?
-fn unfinished(item: &str, busy: &BTreeMap<String, String>, run: &str) -> Option<Refusal> {
-    let other = busy.get(item).filter(|other| *other != run)?;
+pub(super) fn unfinished(item: &str, busy: &BTreeMap<String, String>, run: &str) -> Option<Refusal> {
+    let (_, other) = busy.iter().find(|(name, other)| name.eq_ignore_ascii_case(item) && *other != run)?;
     let reason = format!("run {other} has begun with it: `assay rotate resume {other}`, or `assay rotate undo {other}`");
     Some(Refusal::new(Guard::UnfinishedRun, reason))
 }
@@ -216,7 +216,9 @@ pub(super) async fn preview(
         let result = foresee(runner, plan, item, asked, calls, excluded, busy).await;
         reported(ItemReport::of(item, &Progress::default()), result)
     };
-    Ok(stream::iter(&plan.access_keys).map(one).buffered(runner.parallel.max(1)).collect().await)
+    let mut reports: Vec<ItemReport> = stream::iter(&plan.access_keys).map(one).buffered(runner.parallel.max(1)).collect().await;
+    reports.extend(storage::preview(runner, plan, asked, &calls.accounts, excluded, busy).await);
+    Ok(reports)
 }
 
 async fn foresee(
@@ -253,15 +255,23 @@ async fn foresee(
 }
 
 /// The word of the operator as an event.
-pub(super) fn moved(history: &History, word: &str) -> Result<Event, RotationError> {
+///
+/// # Errors
+/// `Content` if the run has asked nothing of the kind.
+pub(super) fn moved(history: &History, word: &str) -> Result<Option<Event>, RotationError> {
     let new = |entry: &Line| match &entry.event {
         Event::Done { item, act: Act::Create, key: Some(key), .. } if key == word => Some(item.clone()),
         _ => None,
     };
     if let Some(item) = history.entries.iter().find_map(new) {
-        return Ok(Event::Moved { item, to: word.to_owned() });
+        return Ok(Some(Event::Moved { item, to: word.to_owned() }));
     }
-    Err(RotationError::Content { message: format!("--moved {word}: run {} has made no such key", history.run) })
+    if let Some(event) = storage::moved(history, word) {
+        return event;
+    }
+    Err(RotationError::Content {
+        message: format!("--moved {word}: run {} has made no such key, and has no such storage account", history.run),
+    })
 }
 
 /// The item of a run that a key, old or new, is of.
@@ -270,6 +280,7 @@ pub(super) fn item_of(history: &History, key: &str) -> Result<String, RotationEr
         Event::Begin { item, key: new, .. } | Event::Done { item, key: new, .. } if item == key || new.as_deref() == Some(key) => {
             Some(item.clone())
         }
+        Event::Begin { item, .. } | Event::Done { item, .. } | Event::Asked { item, .. } if is_named(item, key) => Some(item.clone()),
         _ => None,
     };
     history.entries.iter().find_map(of).ok_or_else(|| RotationError::Content { message: format!("run {} has no key {key}", history.run) })

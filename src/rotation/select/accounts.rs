@@ -16,7 +16,7 @@ pub(super) fn choose(
         StorageWish::Rotate => StorageAction::RotateKeys,
         StorageWish::Disable => StorageAction::DisableSharedKey,
         StorageWish::ExpirationPolicy(period) if period.in_days() < 1 => {
-            let message = format!("--storage-policy {period}: an expiration period is whole days, at least one");
+            let message = format!("--expiration-policy {period}: an expiration period is whole days, at least one");
             return Err(RotationError::Content { message });
         }
         StorageWish::ExpirationPolicy(period) => StorageAction::ExpirationPolicy { days: period.in_days() },

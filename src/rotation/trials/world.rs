@@ -9,6 +9,7 @@ use crate::sink::Standing;
 use crate::{Clock, KeyStatus, LastUse, Period, Plan, RotationError, State, Store};
 use assay_cloud::{CloudError, ErrorKind};
 use chrono::{DateTime, TimeDelta, Utc};
+use futures::FutureExt;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Write};
@@ -124,6 +125,8 @@ pub(crate) fn show(user: &mut User, now: DateTime<Utc>) {
 #[derive(Debug, Default)]
 pub(crate) struct Inner {
     pub(crate) users: BTreeMap<String, User>,
+    /// Storage accounts by resource id.
+    pub(crate) accounts: BTreeMap<String, super::storage_world::Account>,
     pub(crate) own: Vec<String>,
     /// The sink puts every secret into the same place.
     pub(crate) one_place: bool,
@@ -339,6 +342,8 @@ impl World {
             () = self.death() => None,
             result = run => Some(result),
         };
+        // The word of a death that came with the end of the run is not for the next one.
+        let _ = self.died.notified().now_or_never();
         if self.restart() { None } else { ended }
     }
 

@@ -22,12 +22,13 @@ impl Hands for WorldHands {
     }
 
     async fn storage(&self, _: &str, _: &str) -> Result<Arc<dyn Storage>, CloudError> {
-        Err(none("this world has no storage"))
+        Ok(Arc::new(self.clone()))
     }
 
     async fn sink(&self, text: &str, _: &str, _: &str) -> Result<Arc<dyn Sink>, RotationError> {
         match text {
             "fake:" => Ok(Arc::new(self.clone())),
+            "accounts:" => Ok(Arc::new(super::storage_world::AccountSink(self.clone()))),
             _ => Err(RotationError::Content { message: format!("{text:?} is no sink") }),
         }
     }
@@ -48,6 +49,9 @@ fn judge(w: &mut Inner, what: &str) {
             found.push(format!("after {what}: {name} has three keys"));
         }
     }
+    for (id, account) in &w.accounts {
+        found.extend(account.violation().map(|why| format!("after {what}: {id}: {why}")));
+    }
     w.violations.extend(found);
 }
 
@@ -63,7 +67,7 @@ impl WorldHands {
     }
 
     /// One call. The flag of a failure: certainly without effect.
-    async fn call<T>(
+    pub(crate) async fn call<T>(
         &self,
         name: &str,
         about: &str,
@@ -92,7 +96,7 @@ impl WorldHands {
         }
     }
 
-    async fn read<T>(
+    pub(crate) async fn read<T>(
         &self,
         name: &str,
         about: &str,
@@ -102,7 +106,7 @@ impl WorldHands {
     }
 
     /// A write: noted, and judged by what it leaves.
-    async fn write<T>(
+    pub(crate) async fn write<T>(
         &self,
         name: &str,
         about: &str,
@@ -224,7 +228,7 @@ impl Iam for WorldHands {
 impl Sink for WorldHands {
     fn place(&self, label: &Label) -> Result<Option<String>, SinkError> {
         let (command, one_place) = self.0.with(|w| (w.command, w.one_place));
-        Ok((!command).then(|| if one_place { "the one place".to_owned() } else { label.owner.clone() }))
+        Ok((!command).then(|| if one_place { "the one place".to_owned() } else { format!("fake {}", label.owner) }))
     }
 
     async fn check(&self, label: &Label) -> Result<(), SinkError> {

@@ -1,42 +1,74 @@
 //! The keys that could be rotated, from live tables: every key of every user, because a user's keys judge each other, and which of them
 //! the options choose.
 
+use super::failed;
 use crate::args::RotatePlanArgs;
-use crate::exit::{Exit, Failed};
+use crate::exit::Failed;
 use crate::runner::EngineRunner;
-use assay_compliance::{Answer, SqlArg, SqlRunner, Value};
+use assay_compliance::{Answer, SqlArg, SqlErrorKind, SqlRunner, Value};
 use assay_rotation::KeyStatus;
 use assay_rotation::select::{Candidate, StorageCandidate};
 use chrono::{DateTime, Utc};
 use std::collections::BTreeMap;
 
 /// What `--where` may name, as one table. Columns that nothing names cost no call.
-const ACCESS_KEYS: &str = "with access_key as (
+const ACCESS_KEYS: View = View {
+    name: "access_key",
+    with: "
   select
     k.sp_connection_name, k.account_id, u.name as user_name, u.user_id, u.arn as user_arn, u.path, u.create_date as user_create_date,
     u.password_last_used, u.tags, u.groups, u.attached_policy_arns, k.access_key_id, k.status, k.create_date,
     k.access_key_last_used_date, k.access_key_last_used_service, k.access_key_last_used_region
   from
     aws_iam_user as u
-    join aws_iam_access_key as k on k.user_name = u.name and k.account_id = u.account_id
-)
-select
-  sp_connection_name, account_id, user_name, user_id, user_arn, path, access_key_id, status, create_date, ";
+    join aws_iam_access_key as k on k.user_name = u.name and k.account_id = u.account_id and k.sp_connection_name = u.sp_connection_name",
+    owner: "u.name",
+    account: "u.account_id",
+    group: "",
+    columns: "sp_connection_name, account_id, user_name, user_id, user_arn, path, access_key_id, status, create_date",
+};
 
-const STORAGE: &str = "with storage_account as (
+const STORAGE: View = View {
+    name: "storage_account",
+    with: "
   select
     sp_connection_name, subscription_id, storage_account_id as id, storage_account_name as name, region, resource_group,
     coalesce(allow_shared_key_access, true) as allow_shared_key_access, account_creation_time, tags,
     max(creation_time) filter (where key_name = 'key1') as key1_creation_time,
     max(creation_time) filter (where key_name = 'key2') as key2_creation_time
   from
-    azure_storage_account_key
+    azure_storage_account_key",
+    owner: "storage_account_name",
+    account: "subscription_id",
+    group: "
   group by
     sp_connection_name, subscription_id, storage_account_id, storage_account_name, region, resource_group,
-    coalesce(allow_shared_key_access, true), account_creation_time, tags
-)
-select
-  sp_connection_name, subscription_id, id, name, key1_creation_time, key2_creation_time, allow_shared_key_access, account_creation_time, tags, ";
+    coalesce(allow_shared_key_access, true), account_creation_time, tags",
+    columns: "sp_connection_name, subscription_id, id, name, key1_creation_time, key2_creation_time, allow_shared_key_access, \
+              account_creation_time, tags",
+};
+
+/// The statement that finds candidates. `--where` does not leave rows out: a user's keys judge each other.
+struct View {
+    name: &'static str,
+    with: &'static str,
+    owner: &'static str,
+    account: &'static str,
+    group: &'static str,
+    columns: &'static str,
+}
+
+impl View {
+    fn sql(&self, owners: &[String], accounts: &[String], filters: &[String]) -> String {
+        let View { name, with, owner, account, group, columns } = self;
+        let only: Vec<String> = one_of(owner, owners).into_iter().chain(one_of(account, accounts)).collect();
+        let only = if only.is_empty() { String::new() } else { format!("\n  where\n    {}", only.join(" and ")) };
+        // Lines of their own, so that a comment at the end of a condition ends there.
+        let chosen: Vec<String> = filters.iter().map(|text| format!("coalesce((\n{text}\n)::bool, false)")).collect();
+        let chosen = if chosen.is_empty() { "true".to_owned() } else { chosen.join(" and ") };
+        format!("with {name} as ({with}{only}{group}\n)\nselect {columns}, {chosen} as chosen\nfrom {name}")
+    }
+}
 
 /// What was found, and what could not be looked at.
 pub(super) struct Found {
@@ -50,20 +82,14 @@ pub(super) struct Found {
 
 /// Runs the statement and reads its rows.
 pub(super) async fn find(runner: &EngineRunner, args: &RotatePlanArgs) -> Result<Found, Failed> {
-    let (columns, table, owner, account) = match args.storage {
-        true => (STORAGE, "storage_account", "name", "subscription_id"),
-        false => (ACCESS_KEYS, "access_key", "user_name", "account_id"),
-    };
-    let owners: &[String] = if args.storage { &args.storage_account } else { &args.user };
-    let mut conditions: Vec<String> = args.filter.iter().map(|text| format!("coalesce((\n{text}\n)::bool, false)")).collect();
-    conditions.extend(one_of(owner, owners));
-    conditions.extend(one_of(account, &args.account));
-    let chosen = if conditions.is_empty() { "true".to_owned() } else { conditions.join(" and ") };
-    let sql = format!("{columns}{chosen} as chosen\nfrom {table}");
+    let (view, owners) = if args.storage { (&STORAGE, &args.storage_account) } else { (&ACCESS_KEYS, &args.user) };
+    let table = view.name;
     let none: [SqlArg; 0] = [];
-    let answer = runner.run(&sql, &none).await.map_err(|e| {
-        let hint = e.hint.or_else(|| (!args.filter.is_empty()).then(|| format!("--where sees the columns of {table}; docs/rotation.md lists them")));
-        Failed::new(Exit::Content, e.message).maybe_hint(hint)
+    let answer = runner.run(&view.sql(owners, &args.account, &args.filter), &none).await.map_err(|e| {
+        let statement = e.kind == SqlErrorKind::Statement && !args.filter.is_empty();
+        let failed = failed(e);
+        let hint = failed.hint.clone().or_else(|| statement.then(|| format!("--where sees the columns of {table}; docs/rotation.md lists them")));
+        failed.maybe_hint(hint)
     })?;
     let read = |row: &Vec<Value>| if args.storage { account_of(row).map(Either::Account) } else { key_of(row).map(Either::Key) };
     let (mut keys, mut accounts) = (Vec::new(), Vec::new());
@@ -169,5 +195,7 @@ mod tests {
     fn names_are_quoted() {
         assert_eq!(one_of("user_name", &["o'neil".into(), "b".into()]).as_deref(), Some("user_name in ('o''neil', 'b')"));
         assert_eq!(one_of("user_name", &[]), None);
+        let sql = ACCESS_KEYS.sql(&["a".into()], &[], &["x -- y".into()]);
+        assert!(sql.contains("where\n    u.name in ('a')\n)\nselect") && sql.contains("coalesce((\nx -- y\n)::bool, false) as chosen"), "{sql}");
     }
 }

@@ -16,7 +16,8 @@ use crate::exit::{Exit, Failed};
 use crate::output::{Format, Look};
 use crate::runner::EngineRunner;
 use crate::session::Session;
-use assay_compliance::{ScopeFailure, SqlRunner, Value};
+use crate::statement::interrupt;
+use assay_compliance::{ScopeFailure, SqlError, SqlErrorKind, SqlRunner, Value};
 use assay_rotation::run::Exclusions;
 use assay_rotation::{Step, Store};
 use std::path::PathBuf;
@@ -26,16 +27,25 @@ use std::time::Duration;
 pub(crate) async fn exec(global: &Global, console: Console, verb: &RotateVerb) -> Result<Exit, Failed> {
     // What is judged and written must be as it is now.
     let live = Global { cache_ttl: Duration::ZERO, ..global.clone() };
-    match verb {
-        RotateVerb::Users { output } => users(global, console, *output).await,
-        RotateVerb::Plan(args) => planning::exec(global, console, args).await,
-        RotateVerb::Apply(args) => going::apply(&live, console, &args.list, &args.steps).await,
-        RotateVerb::Create(args) => going::apply(&live, console, args, &[Step::Create, Step::Deliver, Step::Verify]).await,
-        RotateVerb::Deactivate(args) => going::apply(&live, console, args, &[Step::Deactivate]).await,
-        RotateVerb::Delete(args) => going::apply(&live, console, args, &[Step::Delete]).await,
-        RotateVerb::Status { run, output } => status::exec(console, run.as_deref(), *output),
-        RotateVerb::Resume { run, moved, going } => going::resume(&live, console, run, moved, going).await,
-        RotateVerb::Undo { what, going } => going::undo(&live, console, what, going).await,
+    let going = going::Going { global: &live, console };
+    let work = async {
+        match verb {
+            RotateVerb::Users { output } => users(global, console, *output).await,
+            RotateVerb::Plan(args) => planning::exec(global, console, args).await,
+            RotateVerb::Apply(args) if args.steps.is_empty() => going.apply(&args.list, &Step::ALL).await,
+            RotateVerb::Apply(args) => going.apply(&args.list, &args.steps).await,
+            RotateVerb::Create(args) => going.apply(args, &[Step::Create, Step::Deliver, Step::Verify]).await,
+            RotateVerb::Deactivate(args) => going.apply(args, &[Step::Deactivate]).await,
+            RotateVerb::Delete(args) => going.apply(args, &[Step::Delete]).await,
+            RotateVerb::Status { what, output } => status::exec(console, what.as_deref(), *output),
+            RotateVerb::Resume { run, moved, exclude, going: options } => going.resume(run, moved, exclusions(exclude), options).await,
+            RotateVerb::Undo { what, going: options } => going.undo(what, options).await,
+        }
+    };
+    // Ctrl-C is a crash that gives its locks back: the journal has every line up to here.
+    tokio::select! {
+        ended = work => ended,
+        () = interrupt() => Err(Failed::new(Exit::Interrupted, "interrupted").hint("assay rotate status shows how far a run came")),
     }
 }
 
@@ -44,7 +54,7 @@ async fn users(global: &Global, console: Console, format: Format) -> Result<Exit
     let session = Session::open(global, console).await?;
     let runner = EngineRunner::new(session.engine.clone());
     let sql = "select name, user_id, to_char(create_date, 'YYYY-MM-DD HH24:MI:SS') || ' UTC', account_id from aws_iam_user order by account_id, name";
-    let answer = runner.run(sql, &[]).await.map_err(|e| Failed::new(Exit::Content, e.message).maybe_hint(e.hint))?;
+    let answer = runner.run(sql, &[]).await.map_err(failed)?;
     let text = |value: &Value| if let Value::Text(text) = value { text.clone() } else { String::new() };
     let rows: Vec<Vec<String>> = answer.rows.iter().map(|row| row.iter().map(text).collect()).collect();
     list::print(look(console, format), &["user_name", "user_id", "created_on", "account_id"], &rows)?;
@@ -54,6 +64,15 @@ async fn users(global: &Global, console: Console, format: Format) -> Result<Exit
 
 fn look(console: Console, format: Format) -> Look {
     Look { format, header: true, separator: b',', color: console.color_stdout }
+}
+
+/// A statement that could not be run.
+fn failed(error: SqlError) -> Failed {
+    match error.kind {
+        SqlErrorKind::Statement | SqlErrorKind::Data => Failed::new(Exit::Content, error.message).maybe_hint(error.hint),
+        SqlErrorKind::Cloud => Failed::new(Exit::Unavailable, error.message).maybe_hint(error.hint),
+        SqlErrorKind::Internal => Failed::internal(&error.message),
+    }
 }
 
 /// Says which calls failed; the exit code if any did.

@@ -1,6 +1,6 @@
 //! `assay rotate plan`: looks, shows, writes the document; changes nothing.
 
-use super::{candidates, exclusions, incomplete, look, showing};
+use super::{candidates, exclusions, incomplete, look, showing, store};
 use crate::args::{Global, RotatePlanArgs};
 use crate::console::Console;
 use crate::exit::{Exit, Failed};
@@ -10,6 +10,8 @@ use crate::runner::EngineRunner;
 use crate::session::{Session, writable_place};
 use assay_rotation::hands::CloudHands;
 use assay_rotation::select::{self, StorageWish, Wish};
+use assay_rotation::{Guard, Plan};
+use std::collections::BTreeMap;
 use std::io::Write;
 
 /// Makes a plan and shows it.
@@ -33,6 +35,8 @@ pub(super) async fn exec(global: &Global, console: Console, args: &RotatePlanArg
         retire: args.retire,
         storage,
         exclusions: exclusions(&args.exclude),
+        // What this machine has begun says nothing about a recording.
+        unfinished: if global.demo || global.replay.is_some() { BTreeMap::new() } else { store()?.unfinished()? },
     };
     let hands = CloudHands::new(session.cloud.clone());
     let plan = select::plan(found.keys, found.accounts, &wish, &hands, session.cloud.now()).await?;
@@ -46,7 +50,16 @@ pub(super) async fn exec(global: &Global, console: Console, args: &RotatePlanArg
     }
     if let Some(path) = &args.out {
         export::write(path, plan.to_yaml()?.as_bytes())?;
-        console.note(&format!("plan written to {}; read it, change it, then: assay rotate apply {}", path.display(), path.display()));
+        if !plan.is_empty() {
+            let path = path.display();
+            console.note(&format!("plan written to {path}; read it, edit it, then: assay rotate apply {path}"));
+        }
     }
-    Ok(incomplete(console, &found.answer.failures).unwrap_or(Exit::Ok))
+    let unreadable = unreadable(&plan).then_some(Exit::Incomplete);
+    Ok(incomplete(console, &found.answer.failures).or(unreadable).unwrap_or(Exit::Ok))
+}
+
+/// Was anything left alone because it could not be read?
+fn unreadable(plan: &Plan) -> bool {
+    plan.left_alone.iter().any(|left| left.because.guard == Guard::Unreadable)
 }

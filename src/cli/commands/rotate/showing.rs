@@ -4,7 +4,7 @@ use crate::commands::list;
 use crate::console::Console;
 use crate::exit::Failed;
 use crate::output::{Format, Look};
-use assay_rotation::run::{ItemReport, Report};
+use assay_rotation::run::ItemReport;
 use assay_rotation::{AccessKeyItem, LastUse, Plan, Step, StorageAction, StorageItem};
 use chrono::{DateTime, Utc};
 use std::io::Write;
@@ -42,7 +42,7 @@ fn access_keys(look: Look, plan: &Plan) -> Result<(), Failed> {
             k.age_days.to_string(),
             format!("{:?}", k.status),
             k.last_used.as_ref().map_or_else(|| "never".to_owned(), last_use),
-            k.steps.iter().map(|s| step(*s)).collect::<Vec<_>>().join(" "),
+            steps(k.steps.iter()),
         ]
     };
     let rows: Vec<Vec<String>> = plan.access_keys.iter().map(row).collect();
@@ -52,12 +52,7 @@ fn access_keys(look: Look, plan: &Plan) -> Result<(), Failed> {
 fn storage(look: Look, plan: &Plan) -> Result<(), Failed> {
     let when = |at: &Option<DateTime<Utc>>| at.map_or_else(|| "unknown".to_owned(), minute);
     let row = |a: &StorageItem| {
-        let action = match &a.action {
-            StorageAction::RotateKeys => "rotate both keys, one after the other".to_owned(),
-            StorageAction::ExpirationPolicy { days } => format!("set the key expiration period to {days} days"),
-            StorageAction::DisableSharedKey => "turn shared-key access off".to_owned(),
-        };
-        vec![a.subscription_id.clone(), a.name.clone(), when(&a.key1_created), when(&a.key2_created), action]
+        vec![a.subscription_id.clone(), a.name.clone(), when(&a.key1_created), when(&a.key2_created), action(&a.action)]
     };
     let rows: Vec<Vec<String>> = plan.storage_accounts.iter().map(row).collect();
     list::print(look, &["subscription_id", "storage_account", "key1_created", "key2_created", "action"], &rows)
@@ -75,30 +70,65 @@ fn left_alone(look: Look, plan: &Plan) -> Result<(), Failed> {
     list::print(look, &["account_id", "owner", "key", "guard", "reason", "instead"], &rows)
 }
 
-/// Where each key of a run stands.
-pub(super) fn report(look: Look, report: &Report) -> Result<(), Failed> {
-    items(look, &report.items)
+/// What would be done to each item of a plan now, on stderr: it is a question, not the answer.
+pub(super) fn preview(look: Look, plan: &Plan, asked: &[Step], items: &[ItemReport]) -> Result<(), Failed> {
+    let asked = Step::whole(asked);
+    let row = |i: &ItemReport| {
+        let stopped = i.refusal.is_some() || i.error.is_some();
+        let what = if stopped { "nothing".to_owned() } else { work(plan, &asked, &i.item) };
+        vec![i.account_id.clone(), i.owner.clone(), short(&i.item), what, why(i)]
+    };
+    let rows: Vec<Vec<String>> = items.iter().map(row).collect();
+    let mut out = std::io::stderr();
+    list::write(look, &["account_id", "owner", "key", "will_be_done", "why_not_or_when"], &rows, &mut out)?;
+    let sink = plan.sink.as_deref().map(|sink| format!("new secrets go to {sink}; ")).unwrap_or_default();
+    let waits = format!("{sink}grace period {}, settle period {}", plan.grace, plan.settle);
+    writeln!(out, "{waits}").map_err(|e| Failed::stdout(&e))
+}
+
+/// The steps of an item that were asked for, or its action.
+fn work(plan: &Plan, asked: &[Step], item: &str) -> String {
+    let key = plan.access_keys.iter().find(|k| k.key == item);
+    let account = plan.storage_accounts.iter().find(|a| a.id == item);
+    match (key, account) {
+        (Some(key), _) => steps(key.steps.iter().filter(|s| asked.contains(s))),
+        (None, Some(account)) if asked.iter().any(|s| s.replaces()) => action(&account.action),
+        _ => String::new(),
+    }
 }
 
 /// Where each item stands.
 pub(super) fn items(look: Look, items: &[ItemReport]) -> Result<(), Failed> {
+    items_to(look, items, &mut std::io::stdout())
+}
+
+/// The same, to where it is to go.
+pub(super) fn items_to(look: Look, items: &[ItemReport], out: &mut dyn Write) -> Result<(), Failed> {
     let row = |i: &ItemReport| {
         vec![
             i.account_id.clone(),
             i.owner.clone(),
-            i.item.rsplit('/').next().unwrap_or(&i.item).to_owned(),
+            short(&i.item),
             i.new_key.clone().unwrap_or_default(),
             i.state.to_string(),
             why(i),
         ]
     };
     let rows: Vec<Vec<String>> = items.iter().map(row).collect();
-    list::print(look, &["account_id", "owner", "key", "new_key", "state", "next"], &rows)
+    list::write(look, &["account_id", "owner", "key", "new_key", "state", "next"], &rows, out)
+}
+
+/// A resource id by its last part.
+fn short(item: &str) -> String {
+    item.rsplit('/').next().unwrap_or(item).to_owned()
 }
 
 /// Why an item stands where it stands, or what comes next.
 fn why(item: &ItemReport) -> String {
-    let until = item.until.map(|at| format!("goes on at {}", minute(at)));
+    let until = item.until.map(|at| match item.before {
+        Some(act) => format!("{act} from {}", minute(at)),
+        None => format!("goes on from {}", minute(at)),
+    });
     let refused = item.refusal.as_ref().map(ToString::to_string);
     [refused, item.error.clone(), item.needs.clone(), until].into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
@@ -113,12 +143,14 @@ pub(super) fn minute(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%d %H:%M UTC").to_string()
 }
 
-fn step(step: Step) -> &'static str {
-    match step {
-        Step::Create => "create",
-        Step::Deliver => "deliver",
-        Step::Verify => "verify",
-        Step::Deactivate => "deactivate",
-        Step::Delete => "delete",
+fn steps<'s>(steps: impl Iterator<Item = &'s Step>) -> String {
+    steps.map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}
+
+fn action(action: &StorageAction) -> String {
+    match action {
+        StorageAction::RotateKeys => "rotate both keys, one after the other".to_owned(),
+        StorageAction::ExpirationPolicy { days } => format!("set the key expiration period to {days} days"),
+        StorageAction::DisableSharedKey => "turn shared-key access off".to_owned(),
     }
 }

@@ -10,17 +10,19 @@ use assay_rotation::run::{ItemReport, Report};
 use std::fmt::Write as _;
 
 /// Shows all runs, or the keys of one. An altered journal is an error, and the others are shown all the same.
-pub(super) fn exec(console: Console, run: Option<&str>, format: Format) -> Result<Exit, Failed> {
+pub(super) fn exec(console: Console, what: Option<&str>, format: Format) -> Result<Exit, Failed> {
     let store = store()?;
-    match run {
-        Some(run) => one(console, &store, run, format),
+    match what {
+        Some(what) => one(console, &store, what, format),
         None => all(console, &store, format),
     }
 }
 
-fn one(console: Console, store: &Store, run: &str, format: Format) -> Result<Exit, Failed> {
-    let report = Report::of(&store.read(&store.run_of(run)?)?);
-    showing::report(look(console, format), &report)?;
+fn one(console: Console, store: &Store, what: &str, format: Format) -> Result<Exit, Failed> {
+    let run = store.run_of(what)?;
+    let history = store.read(&run)?;
+    showing::items(look(console, format), &Report::of(&history).items)?;
+    console.note(&format!("run {run}, started {}: {} lines in {}", showing::minute(history.started), history.entries.len(), store.path(&run).display()));
     Ok(Exit::Ok)
 }
 

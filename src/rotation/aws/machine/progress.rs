@@ -146,7 +146,7 @@ impl Progress {
                 self.ended = Some(*state);
                 self.waiting = None;
             }
-            Event::Started { .. } | Event::Resumed { .. } | Event::TookOver { .. } => {}
+            Event::Started { .. } | Event::Resumed { .. } | Event::Asked { .. } | Event::TookOver { .. } => {}
         }
     }
 
