@@ -197,7 +197,7 @@ def find(key):
 
 
 def touch(given):
-    """{key, used_days?, age_days?, status?} or {delete_user} or {recreate_user}: what others do behind the back of a run."""
+    """{key, used_days?, age_days?, status?} or {delete_user}, {recreate_user}, {delete_key}: what others do behind the back of a run."""
     if "recreate_user" in given:
         name = given["recreate_user"]
         keys = iam().users[name].access_keys
@@ -207,6 +207,9 @@ def touch(given):
         return {}
     if "delete_user" in given:
         del iam().users[given["delete_user"]]
+        return {}
+    if "delete_key" in given:
+        iam().delete_access_key(given["delete_key"], next(u.name for u in iam().users.values() for k in u.access_keys if k.access_key_id == given["delete_key"]))
         return {}
     key = find(given["key"])
     if "used_days" in given:

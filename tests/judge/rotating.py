@@ -68,7 +68,7 @@ class Account:
         return json.loads(done.stdout)
 
     def run_id(self):
-        return max((self.state / "rotations").glob("*.jsonl")).stem
+        return max(self.journals(), key=lambda path: path.stat().st_mtime_ns).stem
 
     def journals(self):
         return sorted((self.state / "rotations").glob("*.jsonl"))

@@ -294,3 +294,28 @@ async fn after_a_lost_answer_only_a_key_of_that_moment_is_deleted() {
         }
     }
 }
+
+/// Whoever goes on with a run need not say again what it is to leave alone.
+#[tokio::test]
+async fn what_a_run_excludes_it_leaves_alone_to_its_end() {
+    let world = World::new(&["ada", "bob"]);
+    let plan = world.plan(&World::wish()).await;
+    let names = vec!["ADA".to_owned()];
+    let runner = Runner { exclusions: Exclusions { names, ..Exclusions::default() }, ..world.runner() };
+    let run = runner.apply(plan, &Step::ALL).await.unwrap().run;
+    for state in [State::Deactivated, State::Done] {
+        world.time.pass(WEEK);
+        let report = world.runner().resume(&run, &[]).await.unwrap();
+        let (ada, bob) = (&report.items[0], &report.items[1]);
+        assert_eq!((ada.state, ada.refusal.as_ref().unwrap().guard), (State::Untouched, Guard::Excluded), "{ada:#?}");
+        assert_eq!(bob.state, state, "{bob:#?}");
+    }
+    assert!(world.with(|w| w.effects.iter().all(|e| !e.contains("ada"))));
+    // What is excluded later counts, too.
+    let world = World::new(&["ada"]);
+    let run = world.runner().apply(world.plan(&World::wish()).await, &Step::ALL).await.unwrap().run;
+    world.time.pass(WEEK);
+    let runner = Runner { exclusions: Exclusions { tags: vec![], paths: vec!["/".into()], names: vec![] }, ..world.runner() };
+    let item = runner.resume(&run, &[]).await.unwrap().items.remove(0);
+    assert_eq!((item.state, item.refusal.unwrap().guard), (State::Waiting, Guard::Excluded));
+}
