@@ -157,6 +157,10 @@ impl Iam for SharedIam {
         self.own.user(user).await
     }
 
+    async fn tags(&self, user: &str) -> Result<BTreeMap<String, String>, CloudError> {
+        self.own.tags(user).await
+    }
+
     async fn last_use(&self, key: &str) -> Result<Option<LastUse>, CloudError> {
         self.own.last_use(key).await
     }

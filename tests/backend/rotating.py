@@ -4,13 +4,16 @@
   python rotating.py      # serves until SIGTERM, prints one JSON line when ready
 
 Stricter than moto: a request signed with an unknown, inactive or deleted key is refused, and a new key is refused for as many calls as
-`propagation` says. POST /__seed, /__touch, /__script, /__release; GET /__truth, /__calls, /__held. A fault of a script is
-{action, nth, when, kind}: the nth call of that action (glob, `*` counts all) fails before or after it took effect; kinds are an error
-code with a status (`AccessDenied/403`), `reset` (the connection breaks), `garbage` (half an answer) and `hold` (no answer until /__release).
+`propagation` says. POST /__seed, /__touch, /__script, /__release, /__reset; GET /__truth, /__calls, /__held. A fault of a script is
+{action, user, nth, when, kind}: the nth call of that action (glob, `*` counts all; with `user` only calls about that user) fails before or after it
+took effect; kinds are an error code with a status (`AccessDenied/403`), `reset` (the connection breaks), `garbage` (half an answer) and `hold` (no answer
+until /__release). With the folder of journals as `journal` each call is noted with the lines that the newest of them had.
 """
 import datetime as dt
 import fnmatch
+import io
 import json
+import pathlib
 import re
 import signal
 import socket
@@ -44,8 +47,9 @@ class Script:
         self.released = threading.Event()
         self.reset()
 
-    def reset(self):
-        self.calls, self.counts, self.faults, self.propagation, self.held, self.refusals = [], {}, [], 0, None, {}
+    def reset(self, faults=(), propagation=0, journal=None):
+        self.calls, self.faults, self.propagation, self.held, self.refusals = [], list(faults), propagation, None, {}
+        self.seen, self.journal = [0] * len(self.faults), journal
         self.released.set()
 
     def wrap(self, app):
@@ -54,7 +58,7 @@ class Script:
             body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
             if path.startswith("/__"):
                 return self.control(path, body, start_response)
-            environ["wsgi.input"] = __import__("io").BytesIO(body)
+            environ["wsgi.input"] = io.BytesIO(body)
             return self.call(app, environ, body, start_response)
         return wrapped
 
@@ -62,15 +66,12 @@ class Script:
         found = CREDENTIAL.search(environ.get("HTTP_AUTHORIZATION", ""))
         key, _, service = found.groups() if found else ("", "", "unsigned")
         target = environ.get("HTTP_X_AMZ_TARGET")
-        form = {} if target else dict(up.parse_qsl(body.decode("utf-8", "replace")))
+        form = json.loads(body or b"{}") if target else dict(up.parse_qsl(body.decode("utf-8", "replace")))
         action = target.split(".")[-1] if target else form.get("Action", "?")
-        about = {k: form[k] for k in ("UserName", "AccessKeyId", "Status") if k in form}
+        about = {k: form[k] for k in ("UserName", "AccessKeyId", "Status", "Name", "SecretId") if k in form}
         with self.lock:
-            self.calls.append({"service": service, "action": action, "key": key, **about})
-            self.counts[action] = self.counts.get(action, 0) + 1
-            self.counts["*"] = self.counts.get("*", 0) + 1
-            fault = next((f for f in self.faults if fnmatch.fnmatchcase(action, f["action"])
-                          and (self.counts["*"] if f["action"] == "*" else self.counts[action]) == f["nth"]), None)
+            self.calls.append({"service": service, "action": action, "key": key, **about, **({"lines": lines(self.journal)} if self.journal else {})})
+            fault = self.fault(action, about, key)
             refusal = self.refused(key)
         if refusal:
             return self.error(bool(target), f"{refusal}/403", start_response)
@@ -85,6 +86,16 @@ class Script:
             start_response(answer["status"], answer["headers"])
             return [chunks]
         return self.fail(fault, bool(target), environ, chunks, start_response, late)
+
+    def fault(self, action, about, key):
+        """The fault that this call is answered with; every fault counts the calls it could be of."""
+        found = None
+        for n, fault in enumerate(self.faults):
+            if fnmatch.fnmatchcase(action, fault["action"]) and ("user" not in fault or fault["user"] in users_of(about, key)):
+                self.seen[n] += 1
+                if found is None and self.seen[n] == fault["nth"]:
+                    found = fault
+        return found
 
     def refused(self, key):
         """The code with which AWS refuses this key, if it does."""
@@ -147,8 +158,13 @@ class Script:
             answer = touch(given)
         elif name == "script":
             with self.lock:
+                self.reset(**given)
+            answer = {}
+        elif name == "reset":
+            with self.lock:
                 self.reset()
-                self.faults, self.propagation = given.get("faults", []), given.get("propagation", 0)
+                for service in ("iam", "secretsmanager"):
+                    get_backend(service).reset()
             answer = {}
         elif name == "release":
             self.held = None
@@ -160,13 +176,30 @@ class Script:
         return [json.dumps(answer).encode()]
 
 
+def lines(folder):
+    """How many lines the newest journal has."""
+    journals = sorted(pathlib.Path(folder).glob("*.jsonl"), key=lambda path: path.stat().st_mtime_ns)
+    return journals[-1].read_bytes().count(b"\n") if journals else 0
+
+
+def users_of(about, key):
+    """The users that a call is about, or is signed by, or whose secret it is."""
+    owners = {k.access_key_id: u.name for u in iam().users.values() for k in u.access_keys}
+    secret = about.get("SecretId") or about.get("Name") or ""
+    return {about.get("UserName"), owners.get(about.get("AccessKeyId")), owners.get(key), secret.rpartition("/")[2]} - {None, ""}
+
+
 def seed(users):
-    """[{name, path, tags: {}, groups: [], keys: [{id, age_days, status, used_days, used_service}]}]; gives the key ids by user."""
+    """[{name, path, tags: {}, groups: [], secret, keys: [{id, age_days, status, used_days, used_service}]}]; gives the key ids by user. `secret`: the
+    value that the secret assay/NAME has, which is the user's."""
     made = {}
     for given in users:
         name = given["name"]
         tags = [{"Key": k, "Value": v} for k, v in given.get("tags", {}).items()]
         user = iam().users.get(name) or iam().create_user("us-east-1", name, given.get("path", "/"), tags=tags)
+        if "secret" in given:
+            tags = [{"Key": "assay:owner", "Value": user.id}]
+            get_backend("secretsmanager")[ACCOUNT]["us-east-1"].create_secret(name=f"assay/{name}", secret_string=given["secret"], tags=tags)
         for group in given.get("groups", []):
             if group not in iam().groups:
                 iam().create_group(group)
@@ -237,7 +270,7 @@ def main():
     script = Script()
     before = moto_server.fakes
     moto_server.fakes = lambda app: script.wrap(before(app))
-    server, url = moto_server.start()
+    server, url = moto_server.start(most=100)
     print(json.dumps({"ready": url}), flush=True)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

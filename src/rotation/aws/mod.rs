@@ -69,6 +69,8 @@ pub trait Iam: Send + Sync {
     async fn keys(&self, user: &str) -> Result<Vec<LiveKey>, CloudError>;
     /// The user.
     async fn user(&self, user: &str) -> Result<LiveUser, CloudError>;
+    /// Tags of the user alone.
+    async fn tags(&self, user: &str) -> Result<BTreeMap<String, String>, CloudError>;
     /// Last use of a key; `None`: never.
     async fn last_use(&self, key: &str) -> Result<Option<LastUse>, CloudError>;
     /// Names of the user's inline policies and groups.

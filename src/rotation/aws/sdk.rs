@@ -88,6 +88,12 @@ impl SdkIam {
         names.ok_or_else(|| self.bad(operation, "an item has no name"))
     }
 
+    fn pairs(&self, operation: &str, tags: &[Value]) -> Result<BTreeMap<String, String>, CloudError> {
+        let pair = |tag: &Value| Some((tag["Key"].as_str()?.to_owned(), tag["Value"].as_str().unwrap_or_default().to_owned()));
+        let tags: Option<BTreeMap<String, String>> = tags.iter().map(pair).collect();
+        tags.ok_or_else(|| self.bad(operation, "a tag has no key"))
+    }
+
     fn failed<E>(&self, operation: &str, error: SdkError<E, HttpResponse>, config: &SdkConfig) -> WriteError
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
@@ -163,18 +169,21 @@ impl Iam for SdkIam {
         let answer = self.get(OPERATION, json!({"UserName": user})).await?;
         let found = answer.get("User").ok_or_else(|| self.bad(OPERATION, "it has no User"))?;
         let tags = match found.get("Tags").and_then(Value::as_array).filter(|tags| !tags.is_empty()) {
-            Some(tags) => tags.clone(),
+            Some(tags) => self.pairs(OPERATION, tags)?,
             // Some answers leave them out.
-            None => self.list("ListUserTags", json!({"UserName": user}), "Tags").await?,
+            None => self.tags(user).await?,
         };
-        let pair = |tag: &Value| Some((tag["Key"].as_str()?.to_owned(), tag["Value"].as_str().unwrap_or_default().to_owned()));
-        let tags: Option<BTreeMap<String, String>> = tags.iter().map(pair).collect();
         let text = |member: &str| self.text(OPERATION, found, member).map(str::to_owned);
         if text("UserName")? != user {
             return Err(self.bad(OPERATION, "it is about another user"));
         }
-        let tags = tags.ok_or_else(|| self.bad(OPERATION, "a tag has no key"))?;
         Ok(LiveUser { id: text("UserId")?, arn: text("Arn")?, path: text("Path")?, tags })
+    }
+
+    async fn tags(&self, user: &str) -> Result<BTreeMap<String, String>, CloudError> {
+        const OPERATION: &str = "ListUserTags";
+        let tags = self.list(OPERATION, json!({"UserName": user}), "Tags").await?;
+        self.pairs(OPERATION, &tags)
     }
 
     async fn last_use(&self, key: &str) -> Result<Option<LastUse>, CloudError> {

@@ -6,7 +6,7 @@ use crate::RotationError;
 use chrono::{DateTime, Utc};
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// How bytes reach the disk; a test lets it break at a chosen moment.
@@ -70,7 +70,8 @@ pub(super) fn read_head(bytes: &[u8]) -> Vec<(usize, String)> {
 }
 
 impl Journal {
-    /// `bytes` of the file are whole; the half line behind them is removed.
+    /// `bytes` of the file are whole; the half line behind them is removed. A head that a crash has left behind the last line is brought up
+    /// to it: a second crash would leave it two lines behind, and that looks like lines that were added by somebody else.
     pub(super) fn new(
         path: &Path,
         mut file: File,
@@ -81,7 +82,22 @@ impl Journal {
     ) -> Result<Journal, RotationError> {
         disk.cut(&mut file, bytes).and_then(|()| file.seek(SeekFrom::Start(bytes))).map_err(|e| failed(path, &e))?;
         let (next, prev) = last.map_or((0, START.to_owned()), |e| (e.seq + 1, e.hash.clone()));
-        Ok(Journal { path: path.to_owned(), file, head, disk, next, prev, broken: false })
+        let mut journal = Journal { path: path.to_owned(), file, head, disk, next, prev, broken: false };
+        if let Some(last) = last {
+            let mut head = Vec::new();
+            journal.head.seek(SeekFrom::Start(0)).and_then(|_| journal.head.read_to_end(&mut head)).map_err(|e| failed(path, &e))?;
+            if !read_head(&head).iter().any(|(seq, hash)| *seq as u64 == last.seq && *hash == last.hash) {
+                journal.tell(last)?;
+            }
+        }
+        Ok(journal)
+    }
+
+    /// Writes a line's half of the head.
+    fn tell(&mut self, entry: &Entry) -> Result<(), RotationError> {
+        let (place, half) = head_half(entry);
+        let written = self.head.seek(SeekFrom::Start(place)).and_then(|_| self.disk.put(&mut self.head, half.as_bytes()));
+        written.map_err(|e| failed(&self.path, &e))
     }
 
     /// Adds a line and returns when it is on the disk. After a failure nothing more is taken: what is on the disk is then unknown.
@@ -96,11 +112,7 @@ impl Journal {
             .map_err(|e| RotationError::Internal { message: format!("a journal entry cannot be written as JSON: {e}") })?;
         self.broken = true; // until all of it is there
         self.disk.put(&mut self.file, line.as_bytes()).map_err(|e| failed(&self.path, &e))?;
-        let (place, half) = head_half(&entry);
-        self.head
-            .seek(SeekFrom::Start(place))
-            .and_then(|_| self.disk.put(&mut self.head, half.as_bytes()))
-            .map_err(|e| failed(&self.path, &e))?;
+        self.tell(&entry)?;
         self.broken = false;
         self.next += 1;
         self.prev.clone_from(&entry.hash);

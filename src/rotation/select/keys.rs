@@ -133,14 +133,10 @@ impl Choice<'_> {
                 None => Ok(None),
             }
         };
-        let asked = futures::try_join!(iam.last_use(&key.key), other_use, iam.user(&key.user));
-        let (used, other_used, user) = asked.map_err(|e| unreadable(&e))?;
+        let asked = futures::try_join!(iam.last_use(&key.key), other_use, iam.tags(&key.user));
+        let (used, other_used, tags) = asked.map_err(|e| unreadable(&e))?;
         let leave = |because: Refusal| left(key, because, Vec::new());
-        if user.id != key.user_id {
-            let reason = format!("the user has id {} now, not {} as listed", user.id, key.user_id);
-            return Err(leave(Refusal::new(Guard::Changed, reason)));
-        }
-        self.excluded.tagged(&user.tags).map_err(leave)?;
+        self.excluded.tagged(&tags).map_err(leave)?;
         if !self.wish.retire {
             own_key(&key.key, own).map_err(leave)?;
             ses_by_use(used.as_ref()).map_err(leave)?;

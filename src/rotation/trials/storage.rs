@@ -133,7 +133,7 @@ async fn two_accounts_with_one_place_are_refused() {
     let plan = world.storage_plan(&wish(StorageWish::Rotate, true)).await;
     for error in [world.runner().preview(&plan, &Step::ALL).await.err(), world.runner().apply(plan, &Step::ALL).await.err()] {
         let error = error.unwrap().to_string();
-        assert!(error.contains("acct-a") && error.contains("acct-b") && error.contains("same place"), "{error}");
+        assert!(error.contains("the secrets of acct-a and acct-b would both go to") && error.contains("put {account}"), "{error}");
     }
     assert!(world.with(|w| w.effects.is_empty()));
 }

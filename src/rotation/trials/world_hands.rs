@@ -9,6 +9,7 @@ use crate::{KeyStatus, LastUse, RotationError, Secret};
 use assay_cloud::{CloudError, ErrorKind};
 use async_trait::async_trait;
 use chrono::{DateTime, SubsecRound, Utc};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 #[derive(Debug, Clone)]
@@ -140,6 +141,10 @@ impl Iam for WorldHands {
             Ok(LiveUser { arn: format!("arn:aws:iam::{ACCOUNT}:user{path}{name}"), id, path, tags })
         })
         .await
+    }
+
+    async fn tags(&self, name: &str) -> Result<BTreeMap<String, String>, CloudError> {
+        self.read("ListUserTags", name, |w, _| Ok(user(w, name)?.tags.clone())).await
     }
 
     async fn last_use(&self, key: &str) -> Result<Option<LastUse>, CloudError> {

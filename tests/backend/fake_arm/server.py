@@ -95,7 +95,7 @@ class Fake:
             if rule and rule["do"] == "drop":
                 return None
             if rule and rule["do"] == "latency":
-                await asyncio.sleep(rule["ms"] / 1000)
+                await asyncio.sleep(rule.get("ms", 0) / 1000)
             if service in ("arm", "graph", "storage", "vault"):
                 if rule and rule["do"] == "expire":
                     text = call.headers.get("Authorization", "")[7:]
@@ -104,6 +104,8 @@ class Fake:
                 self.entra.check(call, service)
             self.throw(rule, service)
             answer = self.dispatch(call, service)
+            if rule and rule["do"] == "latency" and rule.get("after"):
+                await asyncio.sleep(rule["after"] / 1000)
         except Refused as refused:
             answer = refused.answer()
         except Exception:  # a mistake of the fake must not look like an answer of Azure

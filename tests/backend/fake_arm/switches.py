@@ -19,7 +19,7 @@
   faults         a list of rules, tried in order; each answer takes the first whose `when` fits and that is not used up:
     {"when": {"path": regex, "method": "GET", "service": "arm|graph|storage|vault|login", "page": n},  every member optional; page 1 is a list's first
      "skip": n, "times": n (without: for ever), "do": …}
-    do: throttle (retry_after, code) | error (status, code, message, shape) | html (status) | expire (the token used, now and later) | latency (ms) | drop
+    do: throttle (retry_after, code) | error (status, code, message, shape) | html (status) | expire (the token used, now and later) | latency (ms; after: as many once it took effect) | drop
         loop (nextLink to this page) | back (nextLink to the first page) | foreign (nextLink to host) | truncate | garbage | empty_body | retype (value is no list) | other (some other JSON)
 """
 import collections
