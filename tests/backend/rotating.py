@@ -199,7 +199,8 @@ def seed(users):
         user = iam().users.get(name) or iam().create_user("us-east-1", name, given.get("path", "/"), tags=tags)
         if "secret" in given:
             tags = [{"Key": "assay:owner", "Value": user.id}]
-            get_backend("secretsmanager")[ACCOUNT]["us-east-1"].create_secret(name=f"assay/{name}", secret_string=given["secret"], tags=tags)
+            get_backend("secretsmanager")[ACCOUNT]["us-east-1"].create_secret(
+                f"assay/{name}", given["secret"], None, None, tags, None, None, [], False)
         for group in given.get("groups", []):
             if group not in iam().groups:
                 iam().create_group(group)

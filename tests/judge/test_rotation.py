@@ -34,7 +34,7 @@ def test_a_plan_says_what_and_why_and_changes_nothing(account):
     account.seed(
         old("alice"),
         {"name": "young", "keys": [{"age_days": 10}]},
-        {"name": "two", "keys": [{"age_days": 200}, {"age_days": 100, "status": "Inactive"}]},
+        {"name": "two", "keys": [{"age_days": 200}, {"age_days": 20, "status": "Inactive"}]},
         {"name": "off", "keys": [{"age_days": 200, "status": "Inactive"}]},
         old("never", tags={"assay:rotate": "never"}),
         old("ses-smtp-user.20240101-101010"),

@@ -23,8 +23,7 @@ class Azure(Commands):
         return json.loads(done.stdout)
 
     def account(self, name):
-        path = f"/subscriptions/{PROD}/resourceGroups/rg-app/providers/Microsoft.Storage/storageAccounts/{name}"
-        return self.fake.ask(f"/_truth{path}")
+        return self.fake.ask(f"/_account/{name}")
 
     def regenerated(self):
         """Which keys, in order."""
@@ -71,7 +70,7 @@ def test_consumers_are_moved_and_one_key_is_regenerated_at_a_time(azure):
 
     done = go("apply", "plan.yaml", state="waiting")
     run = azure.run_id()
-    assert f"--moved stbothstale=key2" in done.stdout
+    assert "--moved stbothstale=key2" in done.stdout
     assert azure.regenerated() == [] and azure.in_vault("stbothstale")["key"] == old["keys"]["key2"], "consumers get key2 first"
     go("resume", run, state="waiting")
     assert azure.regenerated() == [], "nobody has said that consumers were moved"
@@ -125,8 +124,8 @@ def test_what_forbids_it_is_seen_before_anything_is_changed(azure, guard):
     elif guard == "excluded":
         extra = ["--exclude", "stboth*"]
     else:
-        change = {"regenerate": "key2"} if guard == "changed" else {"properties": {"allowSharedKeyAccess": False}}
-        azure.fake.ask(f"/_touch{scope}", change)
+        newer = {"key1": "2020-01-01T00:00:00.0000000Z", "key2": "2020-01-02T00:00:00.0000000Z"}
+        azure.fake.ask("/_account/stbothstale", {"keyCreationTime": newer} if guard == "changed" else {"allowSharedKeyAccess": False})
     done = azure.rotate("apply", "plan.yaml", "--yes", *extra)
     assert done.returncode == 2 and guard in done.stdout, done.stdout + done.stderr
     assert "move all consumers of stonestale" in done.stdout, "the other one goes on"
@@ -152,27 +151,38 @@ def test_the_alternatives_are_checked_and_done_once(azure):
     assert not azure.regenerated()
 
 
-@pytest.mark.parametrize("fault, state", [
-    ({"do": "error", "status": 403, "code": "AuthorizationFailed"}, "waiting"), ({"do": "error", "status": 409, "code": "ScopeLocked"}, "waiting"),
-    ({"do": "error", "status": 404, "code": "ResourceNotFound"}, "waiting"), ({"do": "throttle"}, "waiting"), ({"do": "error", "status": 500}, "unknown"),
-    ({"do": "drop"}, "unknown"), ({"do": "garbage"}, "waiting"),
-])
-def test_a_regeneration_that_fails_is_told_and_not_repeated_blindly(azure, fault, state):
-    azure.plan("--storage-account", "stbothstale", "--storage-account", "stonestale")
+def test_a_regeneration_that_fails_is_told_and_not_repeated_blindly(azure):
+    """One run of many accounts, each of which meets one fault; none stops another."""
+    faults = {
+        "stbothstale": ({"do": "error", "status": 403, "code": "AuthorizationFailed"}, "waiting"),
+        "stonestale": ({"do": "error", "status": 409, "code": "ScopeLocked"}, "waiting"),
+        "stnulltimes": ({"do": "error", "status": 404, "code": "ResourceNotFound"}, "waiting"),
+        "stonenull": ({"do": "throttle"}, "waiting"),
+        "stfailed": ({"do": "error", "status": 500}, "unknown"),
+        "stunfinished": ({"do": "drop"}, "unknown"),
+        # the answer is lost, the creation time shows what happened
+        "stnoise": ({"do": "garbage"}, "waiting"),
+        "stpolicy365": (None, "waiting"),
+    }
+    azure.plan(*[word for name in faults for word in ("--storage-account", name)])
     azure.rotate("apply", "plan.yaml", "--yes")
     run = azure.run_id()
-    azure.fake.control(faults=[{"when": {"path": "stbothstale/regenerateKey"}, "times": 1, **fault}])
-    done = azure.rotate("resume", run, "--yes", "--moved", "stbothstale", "--moved", "stonestale", "--report", "report.json")
+    azure.fake.control(faults=[{"when": {"path": f"/{name}/regenerateKey"}, "times": 1, **fault} for name, (fault, _) in faults.items() if fault])
+    moved = [word for name in faults for word in ("--moved", name)]
+    done = azure.rotate("resume", run, "--yes", "--parallel", "16", "--report", "report.json", *moved)
     items = {i["owner"]: i for i in json.loads((azure.folder / "report.json").read_text())["items"]}
-    assert items["stbothstale"]["state"] == state, items
-    assert items["stonestale"]["state"] == "waiting" and items["stonestale"]["error"] is None, "the other one goes on"
-    took_effect = fault["do"] == "garbage"
-    assert done.returncode == (0 if took_effect else 2) and (took_effect or items["stbothstale"]["error"])
-    before = azure.account("stbothstale")
-    again = azure.rotate("resume", run, "--yes")
-    calls = len([c for c in azure.fake.calls("arm") if "stbothstale/regeneratekey" in c["path"].lower()])
-    assert calls == (1 if took_effect or state == "unknown" else 2), again.stdout
-    assert azure.account("stbothstale")["keys"]["key2"] == before["keys"]["key2"], "key2 is in use"
+    assert done.returncode == 2
+    untouched = {"stnoise", "stpolicy365"}
+    for name, (_, state) in faults.items():
+        assert items[name]["state"] == state and (items[name]["error"] is None) == (name in untouched), items[name]
+    before = {name: azure.account(name) for name in faults}
+    again = azure.rotate("resume", run, "--yes", "--parallel", "16")
+    for name, (fault, state) in faults.items():
+        calls = [c for c in azure.fake.calls("arm") if f"/{name}/regeneratekey" in c["path"].lower()]
+        certain = state == "waiting" and name not in untouched
+        assert len(calls) == (2 if certain else 1), f"{name}: {again.stdout}"
+        assert azure.account(name)["keys"]["key2"] == before[name]["keys"]["key2"], "key2 is in use"
+        assert {json.loads(c["body"])["keyName"] for c in calls} == {"key1"}
     azure.none_of([CANARY], done.stdout, done.stderr, again.stdout, again.stderr)
 
 

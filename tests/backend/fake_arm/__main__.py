@@ -5,7 +5,8 @@
 Prints one JSON line when it serves: {"ready": "http://127.0.0.1:P", "port": P, "tls": "https://localhost:Q", "tls_port": Q, "pid": …,
 "tenant", "client_id", "client_secret", "federated_token", "identity_header", "storage_suffix", "vault_suffix"}; ends on SIGTERM. Stateful:
 regenerateKey changes keyCreationTime and writes both events, PATCH changes an account's key settings, the vault keeps versions. `--estate` is a name of azure_estate.py or a JSON file of its form. Tests steer it by
-`POST /_control` (see switches.py), count by `GET /_calls` and `GET /_stats`, and start anew by `POST /_reset`.
+`POST /_control` (see switches.py), count by `GET /_calls` and `GET /_stats`, and start anew by `POST /_reset`; `GET /_account/NAME` and `GET /_vault/NAME`
+tell what is true, `POST /_account/NAME` changes an account's properties behind everybody's back.
 """
 import argparse
 import asyncio

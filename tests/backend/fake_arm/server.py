@@ -50,12 +50,14 @@ class Fake:
 
     async def handle(self, request):
         raw = request.rel_url
-        if raw.path in ("/_control", "/_calls", "/_reset", "/_stats"):
+        if raw.path in ("/_control", "/_calls", "/_reset", "/_stats") or raw.path.startswith(("/_account/", "/_vault/")):
             return await self.control(request)
         call = Call(request.method, f"{request.scheme}://{request.host}", raw.raw_path, raw.raw_query_string, request.headers, await request.read(), request.host.lower())
         service = self.service(call)
         record = {"n": len(self.calls) + 1, "at": round(time.time(), 6), "method": call.method, "path": call.path, "query": dict(call.pairs), "raw_query": call.raw_query, "service": service,
                   "operation": call.operation(), "subscription": call.subscription, "user_agent": call.headers.get("User-Agent", ""), "status": None, "fault": None}
+        if call.path.lower().endswith("/regeneratekey"):
+            record["body"] = call.body.decode("utf-8", "replace")
         self.calls.append(record)
         key = call.subscription or service
         self.in_flight[key] += 1
@@ -215,6 +217,13 @@ class Fake:
             counted = [c for c in self.calls if c["service"] != "login"]
             return web.json_response({"calls": collections.Counter(c["operation"] for c in counted), "total": len(counted), "throttled": sum(c["status"] == 429 for c in counted),
                                       "tokens": sum(c["service"] == "login" and c["operation"].endswith("/token") and c["status"] == 200 for c in self.calls), "peak": self.peak})
+        if path.startswith("/_account/"):
+            account = self.store.accounts[path.rpartition("/")[2]]
+            if request.method == "POST":
+                account["properties"] |= await request.json()
+            return web.json_response({"properties": account["properties"], "keys": {k["keyName"]: k["value"] for k in self.storage.keys(account)["keys"]}})
+        if path.startswith("/_vault/"):
+            return web.json_response(self.vault.secrets[path.rpartition("/")[2]][-1])
         if request.method == "POST":
             try:
                 self.switches.set(await request.json())
