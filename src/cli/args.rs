@@ -268,6 +268,10 @@ pub(crate) enum RotateVerb {
         #[arg(long, value_name = "ACCOUNT[=KEY] | KEY")]
         moved: Vec<String>,
 
+        /// Write the list for the next step
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+
         #[command(flatten)]
         exclude: RotateExclude,
 
@@ -660,7 +664,8 @@ mod tests {
             "assay rotate delete d.yaml",
             "assay rotate status",
             "assay rotate status x -o json",
-            "assay rotate resume x --moved a --moved b",
+            "assay rotate apply p.yaml --steps create -y --exclude-tag team",
+            "assay rotate resume x --moved a --moved b=key1 --out c.yaml --exclude svc-*",
             "assay rotate undo AKIAIOSFODNN7EXAMPLE --yes",
             "assay doctor --config x.yaml",
             "assay completions zsh",

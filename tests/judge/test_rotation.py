@@ -1,11 +1,16 @@
 """Rotation of access keys from end to end against moto: what is planned, what is done, what is left alone, what can be taken back."""
 import collections
 import json
+import os
+import pty
+import signal
 import stat
+import subprocess
 import time
 
 import pytest
 import yaml
+from conftest import BIN
 from rotating import OPERATOR, Account, start_account
 
 
@@ -107,9 +112,12 @@ def test_each_step_alone_hands_its_list_to_the_next(account):
     assert early.returncode == 2 and "not_inactive" in early.stdout + early.stderr
     assert account.keys("alice") == keys, "an active key is not deleted"
     assert account.rotate("deactivate", "created.yaml", "--yes", "--out", "deactivated.yaml").returncode == 0
-    assert account.keys("alice")[first] == "Inactive"
+    assert account.keys("alice")[first] == "Inactive" and len(account.calls("UpdateAccessKey")) == 1, "what is said was done"
     assert account.rotate("delete", "deactivated.yaml", "--yes", "--out", "left.yaml").returncode == 0
     assert first not in account.keys("alice") and len(account.keys("alice")) == 1
+    done = account.rotate("resume", sorted(account.journals(), key=lambda p: p.stat().st_mtime_ns)[0].stem, "--yes", "--out", "again.yaml")
+    lists = [yaml.safe_load((account.folder / f"{name}.yaml").read_text()) for name in ("created", "again")]
+    assert done.returncode == 0 and lists[0]["access_keys"] == lists[1]["access_keys"] != [], "of a run that was cut off, the list can be had again"
     empty = account.rotate("deactivate", "left.yaml", "--yes")
     assert empty.returncode == 0 and "nothing to do" in empty.stderr
 
@@ -229,6 +237,34 @@ def test_nobody_to_ask_is_a_usage_error(account):
     done = account.rotate("apply", "plan.yaml", stdin="")
     assert done.returncode == 64 and "--yes" in done.stderr
     assert not account.calls("CreateAccessKey")
+
+
+@pytest.mark.parametrize("answer, goes", [("y", True), ("n", False), ("", False), ("yess", False)])
+def test_a_person_is_asked(account, answer, goes):
+    first = account.seed(old("alice"))["alice"][0]
+    account.plan()
+    outer, inner = pty.openpty()
+    process = subprocess.Popen([BIN, "rotate", "apply", "plan.yaml"], env=account.env, cwd=account.folder, stdin=inner, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    os.write(outer, f"{answer}\n".encode())
+    stdout, stderr = process.communicate(timeout=60)
+    os.close(outer), os.close(inner)
+    assert process.returncode == 0 and "1 of 1 will be worked on. Go on? [y/N]" in stderr, stderr
+    assert "create deliver verify deactivate delete" in stderr and "secretsmanager:assay/{user}" in stderr, "what will happen is shown before"
+    assert (first not in account.keys("alice")) == goes and bool(account.calls("CreateAccessKey")) == goes
+    assert goes or "nothing was changed" in stderr and not account.journals()
+
+
+def test_ctrl_c_at_the_question_is_no(account):
+    account.seed(old("alice"))
+    account.plan()
+    outer, inner = pty.openpty()
+    process = subprocess.Popen([BIN, "rotate", "apply", "plan.yaml"], env=account.env, cwd=account.folder, stdin=inner, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while "[y/N]" not in "".join(iter(lambda: process.stderr.read(1), "]")) + "]":
+        continue
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    os.close(outer), os.close(inner)
+    assert process.returncode == 130 and not account.calls("CreateAccessKey") and not account.journals()
 
 
 def test_a_journal_that_was_altered_is_not_gone_on_with(account):

@@ -1,7 +1,7 @@
 //! The storage accounts of a run, in work: in parallel, each by its machine; what stops one stops no other.
 
-use super::work::{reported, unfinished};
 use super::places::Parcel;
+use super::work::{reported, unfinished};
 use super::{ItemReport, Log, Runner};
 use crate::aws::machine::{Stop, of_sink, said};
 use crate::azure::Storage;

@@ -88,7 +88,8 @@ pub(super) async fn find(runner: &EngineRunner, args: &RotatePlanArgs) -> Result
     let answer = runner.run(&view.sql(owners, &args.account, &args.filter), &none).await.map_err(|e| {
         let statement = e.kind == SqlErrorKind::Statement && !args.filter.is_empty();
         let failed = failed(e);
-        let hint = failed.hint.clone().or_else(|| statement.then(|| format!("--where sees the columns of {table}; docs/rotation.md lists them")));
+        let hint =
+            failed.hint.clone().or_else(|| statement.then(|| format!("--where sees the columns of {table}; docs/rotation.md lists them")));
         failed.maybe_hint(hint)
     })?;
     let read = |row: &Vec<Value>| if args.storage { account_of(row).map(Either::Account) } else { key_of(row).map(Either::Key) };
@@ -196,6 +197,9 @@ mod tests {
         assert_eq!(one_of("user_name", &["o'neil".into(), "b".into()]).as_deref(), Some("user_name in ('o''neil', 'b')"));
         assert_eq!(one_of("user_name", &[]), None);
         let sql = ACCESS_KEYS.sql(&["a".into()], &[], &["x -- y".into()]);
-        assert!(sql.contains("where\n    u.name in ('a')\n)\nselect") && sql.contains("coalesce((\nx -- y\n)::bool, false) as chosen"), "{sql}");
+        assert!(
+            sql.contains("where\n    u.name in ('a')\n)\nselect") && sql.contains("coalesce((\nx -- y\n)::bool, false) as chosen"),
+            "{sql}"
+        );
     }
 }

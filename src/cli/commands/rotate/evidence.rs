@@ -26,8 +26,7 @@ const STORAGE: (&str, &str) = ("azure_storage_account", "name");
 /// The control that an action on a storage account is to satisfy.
 fn judge_of(action: &StorageAction) -> &'static Judge {
     const AGE: Judge = Judge { control: "azure_storage_account_key_age", tables: &[STORAGE_KEY], account: "subscription_id" };
-    const POLICY: Judge =
-        Judge { control: "azure_storage_account_key_expiration_policy", tables: &[STORAGE], account: "subscription_id" };
+    const POLICY: Judge = Judge { control: "azure_storage_account_key_expiration_policy", tables: &[STORAGE], account: "subscription_id" };
     const SHARED: Judge =
         Judge { control: "azure_storage_account_shared_key_access_disabled", tables: &[STORAGE, STORAGE_KEY], account: "subscription_id" };
     match action {

@@ -68,8 +68,10 @@ impl Going<'_> {
         run: &str,
         moved: &[String],
         exclusions: Exclusions,
+        out: Option<&Path>,
         options: &RotateGoing,
     ) -> Result<Exit, Failed> {
+        out.map_or(Ok(()), writable_place)?;
         let work = self.open(options, exclusions, usize::MAX).await?;
         let history = work.runner.store.read(run)?;
         showing::items_to(look(self.console, Format::Table), &Report::of(&history).items, &mut io::stderr())?;
@@ -78,6 +80,7 @@ impl Going<'_> {
         }
         let before = work.verdicts(&history.plan).await;
         let report = work.runner.resume(run, moved).await?;
+        written(out, &report.next, self.console)?;
         work.ended(&report, &history.plan, before, options.report.as_deref()).await
     }
 
@@ -98,7 +101,7 @@ impl Going<'_> {
     async fn open(&self, options: &RotateGoing, exclusions: Exclusions, max: usize) -> Result<Work, Failed> {
         let Going { global, console } = self;
         if global.demo || global.replay.is_some() || global.record.is_some() {
-            return Err(Failed::new(Exit::Usage, "a recording can be looked at, not changed").hint("`assay rotate plan` works with it"));
+            return Err(Failed::new(Exit::Usage, "a recording can be looked at, not changed").hint("leave --demo, --replay and --record out"));
         }
         if let Some(path) = &options.report {
             writable_place(path)?;

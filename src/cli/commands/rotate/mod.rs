@@ -38,7 +38,9 @@ pub(crate) async fn exec(global: &Global, console: Console, verb: &RotateVerb) -
             RotateVerb::Deactivate(args) => going.apply(args, &[Step::Deactivate]).await,
             RotateVerb::Delete(args) => going.apply(args, &[Step::Delete]).await,
             RotateVerb::Status { what, output } => status::exec(console, what.as_deref(), *output),
-            RotateVerb::Resume { run, moved, exclude, going: options } => going.resume(run, moved, exclusions(exclude), options).await,
+            RotateVerb::Resume { run, moved, out, exclude, going: options } => {
+                going.resume(run, moved, exclusions(exclude), out.as_deref(), options).await
+            }
             RotateVerb::Undo { what, going: options } => going.undo(what, options).await,
         }
     };
@@ -87,9 +89,9 @@ fn incomplete(console: Console, failures: &[ScopeFailure]) -> Option<Exit> {
 /// Journals and locks: `$ASSAY_STATE_DIR`, else the state folder of the XDG specification.
 fn store() -> Result<Store, Failed> {
     let named = std::env::var_os("ASSAY_STATE_DIR").filter(|v| !v.is_empty()).map(PathBuf::from);
-    let folder = named.or_else(dirs::state).ok_or_else(|| {
-        Failed::new(Exit::Io, "there is no folder for journals").hint("set HOME, XDG_STATE_HOME or ASSAY_STATE_DIR")
-    })?;
+    let folder = named
+        .or_else(dirs::state)
+        .ok_or_else(|| Failed::new(Exit::Io, "there is no folder for journals").hint("set HOME, XDG_STATE_HOME or ASSAY_STATE_DIR"))?;
     Ok(Store::new(folder))
 }
 

@@ -19,6 +19,11 @@ pub(super) async fn exec(global: &Global, console: Console, args: &RotatePlanArg
     if let Some(path) = &args.out {
         writable_place(path)?;
     }
+    let recorded = global.demo || global.replay.is_some();
+    if recorded && !args.storage {
+        let why = "a recording does not say which keys sign the calls: no access key can be planned from it";
+        return Err(Failed::new(Exit::Usage, why).hint("`assay rotate users` and `assay rotate plan --storage` work with it"));
+    }
     let session = Session::open(global, console).await?;
     let runner = EngineRunner::new(session.engine.clone());
     let found = candidates::find(&runner, args).await?;
@@ -36,7 +41,7 @@ pub(super) async fn exec(global: &Global, console: Console, args: &RotatePlanArg
         storage,
         exclusions: exclusions(&args.exclude),
         // What this machine has begun says nothing about a recording.
-        unfinished: if global.demo || global.replay.is_some() { BTreeMap::new() } else { store()?.unfinished()? },
+        unfinished: if recorded { BTreeMap::new() } else { store()?.unfinished()? },
     };
     let hands = CloudHands::new(session.cloud.clone());
     let plan = select::plan(found.keys, found.accounts, &wish, &hands, session.cloud.now()).await?;

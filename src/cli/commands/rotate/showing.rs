@@ -51,9 +51,8 @@ fn access_keys(look: Look, plan: &Plan) -> Result<(), Failed> {
 
 fn storage(look: Look, plan: &Plan) -> Result<(), Failed> {
     let when = |at: &Option<DateTime<Utc>>| at.map_or_else(|| "unknown".to_owned(), minute);
-    let row = |a: &StorageItem| {
-        vec![a.subscription_id.clone(), a.name.clone(), when(&a.key1_created), when(&a.key2_created), action(&a.action)]
-    };
+    let row =
+        |a: &StorageItem| vec![a.subscription_id.clone(), a.name.clone(), when(&a.key1_created), when(&a.key2_created), action(&a.action)];
     let rows: Vec<Vec<String>> = plan.storage_accounts.iter().map(row).collect();
     list::print(look, &["subscription_id", "storage_account", "key1_created", "key2_created", "action"], &rows)
 }
@@ -105,14 +104,7 @@ pub(super) fn items(look: Look, items: &[ItemReport]) -> Result<(), Failed> {
 /// The same, to where it is to go.
 pub(super) fn items_to(look: Look, items: &[ItemReport], out: &mut dyn Write) -> Result<(), Failed> {
     let row = |i: &ItemReport| {
-        vec![
-            i.account_id.clone(),
-            i.owner.clone(),
-            short(&i.item),
-            i.new_key.clone().unwrap_or_default(),
-            i.state.to_string(),
-            why(i),
-        ]
+        vec![i.account_id.clone(), i.owner.clone(), short(&i.item), i.new_key.clone().unwrap_or_default(), i.state.to_string(), why(i)]
     };
     let rows: Vec<Vec<String>> = items.iter().map(row).collect();
     list::write(look, &["account_id", "owner", "key", "new_key", "state", "next"], &rows, out)

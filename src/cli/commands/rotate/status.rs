@@ -22,7 +22,12 @@ fn one(console: Console, store: &Store, what: &str, format: Format) -> Result<Ex
     let run = store.run_of(what)?;
     let history = store.read(&run)?;
     showing::items(look(console, format), &Report::of(&history).items)?;
-    console.note(&format!("run {run}, started {}: {} lines in {}", showing::minute(history.started), history.entries.len(), store.path(&run).display()));
+    console.note(&format!(
+        "run {run}, started {}: {} lines in {}",
+        showing::minute(history.started),
+        history.entries.len(),
+        store.path(&run).display()
+    ));
     Ok(Exit::Ok)
 }
 
