@@ -178,6 +178,40 @@ async fn of_two_keys_the_unused_one_is_retired() {
     }
 }
 
+/// Which of two keys goes is known only when their uses are: then the guards are asked about that one.
+#[tokio::test]
+async fn the_key_that_is_retired_is_guarded_whichever_it_is() {
+    let now = World::new(&["x"]).now();
+    for (guard, goes) in [
+        (Guard::OwnKey, 0),
+        (Guard::OwnKey, 1),
+        (Guard::SesSmtp, 0),
+        (Guard::SesSmtp, 1),
+        (Guard::UnfinishedRun, 0),
+        (Guard::UnfinishedRun, 1),
+    ] {
+        let world = World::new(&["ada"]);
+        let ids = ["AKIAOLD0000000000001", "AKIAOLD0000000000002"];
+        world.change("ada", |u| {
+            let mut key = u.keys[0].clone();
+            key.live.id = ids[1].into();
+            u.keys.push(key);
+            let service = (guard == Guard::SesSmtp).then(|| "ses".to_owned());
+            u.keys[goes].used = Some(LastUse { at: now - TimeDelta::days(200), service, region: None });
+            u.keys[1 - goes].used = Some(LastUse { at: now - TimeDelta::days(1), service: None, region: None });
+        });
+        let mut wish = Wish { retire: true, sink: None, ..World::wish() };
+        match guard {
+            Guard::OwnKey => world.with(|w| w.own.push(ids[goes].into())),
+            Guard::UnfinishedRun => drop(wish.unfinished.insert(ids[goes].into(), "r1".into())),
+            _ => {}
+        }
+        let keys = world.candidates();
+        let plan = made(&world, keys, &wish).await;
+        assert_eq!((guards(&plan.left_alone), plan.access_keys.len()), (vec![("ada", guard)], 0), "{goes}");
+    }
+}
+
 #[tokio::test]
 async fn retiring_leaves_single_keys_and_double_doubts_alone() {
     let world = World::new(&["active", "both", "one"]);

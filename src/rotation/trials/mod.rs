@@ -10,6 +10,7 @@ mod storage;
 mod storage_crash;
 mod storage_guarded;
 pub(crate) mod storage_world;
+mod taking_back;
 mod tamper;
 pub(crate) mod world;
 pub(crate) mod world_hands;

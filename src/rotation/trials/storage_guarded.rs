@@ -4,7 +4,7 @@ use super::storage_world::{Account, wish, world};
 use super::world::{FAULTS, World};
 use crate::run::Runner;
 use crate::select::StorageWish;
-use crate::{Guard, Period, State, Step};
+use crate::{Event, Guard, Period, State, Step};
 use chrono::TimeDelta;
 use std::sync::Arc;
 
@@ -103,6 +103,30 @@ async fn a_policy_needs_both_ages() {
     let report = world.runner().apply(plan, &Step::ALL).await.unwrap();
     assert_eq!(report.items[0].refusal.as_ref().unwrap().guard, Guard::UnknownAge);
     assert!(writes(&world).is_empty());
+}
+
+/// Even a journal in which every word was given lets one command regenerate one key only.
+#[tokio::test]
+async fn words_given_in_advance_do_not_make_it_two_keys_at_once() {
+    let world = world(&["acct"]);
+    let plan = world.storage_plan(&wish(ROTATE, false)).await;
+    let report = world.runner().apply(plan, &Step::ALL).await.unwrap();
+    let (run, item) = (report.run.clone(), super::storage_world::id("acct"));
+    world.obey(&report.items[0]).unwrap();
+    let (_, mut journal) = world.store().open(&run).unwrap();
+    for event in [
+        Event::Moved { item: item.clone(), to: "key2".into() },
+        Event::Asked { item: item.clone(), to: "key1".into() },
+        Event::Moved { item, to: "key1".into() },
+    ] {
+        journal.append(world.now(), event).unwrap();
+    }
+    drop(journal);
+    world.time.pass(TimeDelta::days(30));
+    let report = world.runner().resume(&run, &[]).await.unwrap();
+    assert!(report.items[0].needs.as_ref().unwrap().contains("by a command of its own"), "{report:#?}");
+    assert_eq!(world.count("regenerateKey"), 1);
+    world.assert_sound("words in advance");
 }
 
 async fn done(world: &Arc<World>, storage: StorageWish) -> (String, State) {

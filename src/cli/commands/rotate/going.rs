@@ -101,7 +101,9 @@ impl Going<'_> {
     async fn open(&self, options: &RotateGoing, exclusions: Exclusions, max: usize) -> Result<Work, Failed> {
         let Going { global, console } = self;
         if global.demo || global.replay.is_some() || global.record.is_some() {
-            return Err(Failed::new(Exit::Usage, "a recording can be looked at, not changed").hint("leave --demo, --replay and --record out"));
+            return Err(
+                Failed::new(Exit::Usage, "a recording can be looked at, not changed").hint("leave --demo, --replay and --record out")
+            );
         }
         if let Some(path) = &options.report {
             writable_place(path)?;
