@@ -1,7 +1,11 @@
 //! Arrow values as PostgreSQL prints them, and as JSON. Knows types; knows no format.
 
+mod json;
+
+pub(crate) use json::{json, write_object};
+
 use assay_tables::EXTENSION;
-use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, NaiveTime, Timelike, Utc};
+use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, Timelike, Utc};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, GenericListArray, OffsetSizeTrait};
 use datafusion::arrow::datatypes::{
     DataType, Date32Type, Date64Type, Decimal128Type, Decimal256Type, DurationMicrosecondType, DurationMillisecondType,
@@ -10,7 +14,6 @@ use datafusion::arrow::datatypes::{
     Time64MicrosecondType, Time64NanosecondType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
     TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
-use serde_json::{Map, Value};
 use std::fmt::Write;
 
 /// PostgreSQL's short name of a column's type (`int8`, `timestamptz`, `jsonb`, `text[]`), as Steampipe's JSON output has it.
@@ -102,11 +105,15 @@ pub(crate) fn text(array: &dyn Array, row: usize, out: &mut String) {
                 if zone.is_some() {
                     out.push_str("+00");
                 }
+                era(at.date(), out);
             }
             None => out.push_str("(out of range)"),
         },
         DataType::Date32 | DataType::Date64 => match date(array, row) {
-            Some(day) => date_text(day, out),
+            Some(day) => {
+                date_text(day, out);
+                era(day, out);
+            }
             None => out.push_str("(out of range)"),
         },
         DataType::Time32(_) | DataType::Time64(_) => {
@@ -135,49 +142,6 @@ pub(crate) fn text(array: &dyn Array, row: usize, out: &mut String) {
                 out.push_str(&shown);
             }
         }
-    }
-}
-
-/// A value as JSON: jsonb as itself, numbers as numbers, times as RFC 3339, everything else as its text.
-pub(crate) fn json(field: &Field, array: &dyn Array, row: usize) -> Value {
-    if array.is_null(row) {
-        return Value::Null;
-    }
-    if is_json(field) {
-        let text = text_of(array, row);
-        return serde_json::from_str(&text).unwrap_or(Value::String(text));
-    }
-    match array.data_type() {
-        DataType::Null => Value::Null,
-        DataType::Boolean => Value::Bool(array.as_boolean().value(row)),
-        DataType::UInt64 => Value::from(array.as_primitive::<UInt64Type>().value(row)),
-        kind if kind.is_integer() => text_of(array, row).parse::<i64>().map_or(Value::Null, Value::from),
-        kind if kind.is_numeric() || *kind == DataType::LargeUtf8 => {
-            let text = text_of(array, row);
-            match serde_json::from_str(&text) {
-                Ok(number @ Value::Number(_)) => number,
-                _ => Value::String(text),
-            }
-        }
-        DataType::Timestamp(_, zone) => match timestamp(array, row) {
-            Some(at) => Value::String(rfc3339(at, zone.is_some())),
-            None => Value::String(text_of(array, row)),
-        },
-        DataType::List(item) => list_json(item, &list_values(array.as_list::<i32>(), row)),
-        DataType::LargeList(item) => list_json(item, &list_values(array.as_list::<i64>(), row)),
-        DataType::FixedSizeList(item, _) => list_json(item, &array.as_fixed_size_list().value(row)),
-        DataType::Struct(fields) => {
-            let columns = array.as_struct();
-            Value::Object(
-                fields.iter().zip(columns.columns()).map(|(f, c)| (f.name().clone(), json(f, c.as_ref(), row))).collect::<Map<_, _>>(),
-            )
-        }
-        DataType::Dictionary(_, inner) => {
-            let dictionary = array.as_any_dictionary();
-            let field = Field::new("", inner.as_ref().clone(), true).with_metadata(field.metadata().clone());
-            dictionary.normalized_keys().get(row).map_or(Value::Null, |key| json(&field, dictionary.values().as_ref(), *key))
-        }
-        _ => Value::String(text_of(array, row)),
     }
 }
 
@@ -256,7 +220,15 @@ fn time(array: &dyn Array, row: usize) -> Option<NaiveTime> {
 }
 
 fn date_text(day: NaiveDate, out: &mut String) {
-    let _ = write!(out, "{}", day.format("%Y-%m-%d"));
+    let year = if day.year() > 0 { day.year() } else { 1 - day.year() };
+    let _ = write!(out, "{year:04}-{:02}-{:02}", day.month(), day.day());
+}
+
+/// Years before the first one are counted backwards.
+fn era(day: NaiveDate, out: &mut String) {
+    if day.year() <= 0 {
+        out.push_str(" BC");
+    }
 }
 
 /// `10:00:00`, with the microseconds that are not zero.
@@ -273,8 +245,7 @@ fn fraction(micros: u64, out: &mut String) {
 }
 
 fn rfc3339(at: NaiveDateTime, zoned: bool) -> String {
-    let mut out = String::new();
-    date_text(at.date(), &mut out);
+    let mut out = at.format("%Y-%m-%d").to_string();
     out.push('T');
     time_text(at.time(), &mut out);
     if zoned {
@@ -371,10 +342,6 @@ fn inner_text(array: &dyn Array, row: usize) -> String {
     }
 }
 
-fn list_json(item: &Field, values: &ArrayRef) -> Value {
-    Value::Array((0..values.len()).map(|row| json(item, values.as_ref(), row)).collect())
-}
-
 /// `(a,,"with space")`.
 fn record_text(array: &dyn Array, row: usize, out: &mut String) {
     out.push('(');
@@ -416,6 +383,7 @@ mod tests {
         TimestampSecondArray,
     };
     use datafusion::arrow::datatypes::IntervalMonthDayNano;
+    use serde_json::Value;
     use serde_json::json;
     use std::sync::Arc;
 

@@ -4,7 +4,6 @@ use super::{Sink, Summary, distinct_names};
 use crate::values;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
-use serde_json::{Map, Value};
 use std::io::{self, Write};
 
 /// Writes an object a row.
@@ -19,10 +18,12 @@ impl Jsonl {
 }
 
 /// A row as an object, in column order.
-pub(super) fn object(names: &[String], batch: &RecordBatch, row: usize) -> Value {
+pub(super) fn object(names: &[String], batch: &RecordBatch, row: usize) -> String {
     let schema = batch.schema();
     let members = names.iter().zip(schema.fields().iter().zip(batch.columns()));
-    Value::Object(members.map(|(n, (f, c))| (n.clone(), values::json(f, c.as_ref(), row))).collect::<Map<_, _>>())
+    let mut out = String::new();
+    values::write_object(members.map(|(name, (field, column))| (name.as_str(), field.as_ref(), column)), row, &mut out);
+    out
 }
 
 impl Sink for Jsonl {

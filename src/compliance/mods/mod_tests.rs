@@ -159,6 +159,7 @@ fn refused(files: &[(&str, &str)], yaml: &[(&str, &str)]) -> ContentError {
     }
 }
 
+const A_CONTROL: (&str, &str) = ("a.sp", "control \"c\" {\n  sql = \"select 1\"\n}\n");
 const MOD: (&str, &str) = ("mod.pp", "mod \"m\" {\n}\n");
 
 #[test]
@@ -294,6 +295,12 @@ fn a_mod_describes_itself() {
     assert_eq!((about.name.as_str(), about.title.as_str(), about.controls), ("cloud_checks", "Cloud Checks", 3));
     assert_eq!(about.requires[0].source, "example.com/mods/base-mod-base_checks");
     assert_eq!(about.requires[0].version, "^1.0");
+}
+
+#[test]
+fn of_two_descriptions_the_newer_counts() {
+    let files = [("mod.pp", "mod \"m\" {\n  title = \"new\"\n}\n"), ("mod.sp", "mod \"m\" {\n  title = \"old\"\n}\n"), A_CONTROL];
+    control(&load(&files, &[]).unwrap(), "m.control.c");
 }
 
 #[test]

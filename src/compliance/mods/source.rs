@@ -201,6 +201,8 @@ fn walk(folder: &Path, is_root: bool, out: &mut Vec<PathBuf>) -> Result<(), Load
         }
         if entry.file_type().map_err(io)?.is_dir() {
             walk(&entry.path(), false, out)?;
+        } else if is_root && name == "mod.sp" && folder.join("mod.pp").is_file() {
+            // The same mod, described for the program before.
         } else if name.ends_with(".pp") || name.ends_with(".sp") {
             out.push(entry.path());
         }

@@ -1,11 +1,12 @@
-//! `count(t.*)`: how many rows of `t` there are, which an outer join leaves out.
+//! `count(t)`, `count(t.*)`: how many rows of `t` there are, without those that an outer join makes up.
 //!
-//! An expression planner sees no columns, so the argument is a mark first, and the finished plan gets the test. A row without any value
-//! counts as none; PostgreSQL can tell it from the missing row of a join.
+//! An expression planner sees no columns, so the argument is a mark first, and the finished plan gets the test. After an outer join, a row
+//! without any value counts as none; PostgreSQL can tell it from the missing row of a join.
 
 use super::operators::call;
+use super::whole_rows;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, Result, ScalarValue};
+use datafusion::common::{Result, ScalarValue, TableReference};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::planner::RawAggregateExpr;
 use datafusion::logical_expr::{Aggregate, Case, Expr, LogicalPlan, LogicalPlanBuilder, lit};
@@ -56,8 +57,12 @@ fn of_aggregate(expr: Expr, input: &LogicalPlan) -> Result<Expr> {
     let name = expr.schema_name().to_string();
     let made = expr.transform_up(|part| {
         let Some(relation) = marked(&part) else { return Ok(Transformed::no(part)) };
-        let columns = input.schema().iter().filter(|(qualifier, _)| qualifier.is_some_and(|qualifier| qualifier.to_string() == relation));
-        let any = columns.map(|column| Expr::Column(Column::from(column)).is_not_null()).reduce(Expr::or);
+        let columns = whole_rows::columns(&TableReference::bare(relation), input.schema());
+        let is_row = columns.iter().all(|column| column.name != relation);
+        if is_row && !columns.is_empty() && !whole_rows::may_be_missing(input) {
+            return Ok(Transformed::yes(lit(1i64)));
+        }
+        let any = columns.into_iter().map(|column| Expr::Column(column).is_not_null()).reduce(Expr::or);
         let when = (Box::new(any.unwrap_or_else(|| lit(false))), Box::new(lit(1i64)));
         Ok(Transformed::yes(Expr::Case(Case::new(None, vec![when], None))))
     })?;

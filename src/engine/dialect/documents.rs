@@ -23,8 +23,7 @@ use std::sync::Arc;
 pub(super) fn rewrite(plan: LogicalPlan) -> Result<LogicalPlan> {
     let done = plan.transform_up_with_subqueries(|node| {
         let schema = merge_schema(&node.inputs());
-        let outer =
-            whole_rows::uses(&node)? && node.exists(|node| Ok(matches!(node, LogicalPlan::Join(join) if join.join_type.is_outer())))?;
+        let outer = whole_rows::uses(&node)? && whole_rows::may_be_missing(&node);
         let names = NamePreserver::new(&node);
         let node = node.map_expressions(|expr| {
             let name = names.save(&expr);
@@ -42,15 +41,6 @@ pub(super) fn rewrite(plan: LogicalPlan) -> Result<LogicalPlan> {
             LogicalPlan::Distinct(Distinct::All(input)) if columns(&input).iter().any(|column| is_jsonb(column, input.schema())) => {
                 let columns = columns(&input);
                 grouped(Aggregate::try_new(input, columns, Vec::new())?)?
-            }
-            LogicalPlan::Distinct(Distinct::On(mut on)) => {
-                // They must stay the first expressions of ORDER BY.
-                let key = |expr: Expr| if is_jsonb(&expr, on.input.schema()) { call("jsonb_sort_key", vec![expr]) } else { Ok(expr) };
-                on.on_expr = on.on_expr.into_iter().map(key).collect::<Result<_>>()?;
-                for by in on.sort_expr.iter_mut().flatten() {
-                    by.expr = key(by.expr.clone())?;
-                }
-                LogicalPlan::Distinct(Distinct::On(on))
             }
             LogicalPlan::Join(mut join) => {
                 for (left, right) in &mut join.on {
@@ -194,6 +184,9 @@ fn expr(expr: Expr, schema: &DFSchema, outer: bool) -> Result<Transformed<Expr>>
             Expr::Case(case)
         }
         Expr::ScalarFunction(taking) if whole_rows::has_row(&taking.args) => {
+            if let Some(test) = whole_rows::tested(taking.func.name(), &taking.args, schema) {
+                return Ok(Transformed::yes(test));
+            }
             let args = whole_rows::expand(taking.func.name(), taking.args, schema, outer)?;
             Expr::ScalarFunction(ScalarFunction { func: taking.func, args })
         }
@@ -250,7 +243,7 @@ fn expr(expr: Expr, schema: &DFSchema, outer: bool) -> Result<Transformed<Expr>>
 }
 
 /// Functions that make documents of any values.
-const MAKING: [&str; 8] = [
+const MAKING: [&str; 10] = [
     "array_to_json",
     "json_build_array",
     "json_build_object",
@@ -259,18 +252,29 @@ const MAKING: [&str; 8] = [
     "to_json",
     "to_jsonb",
     "json_item",
+    "json_pair",
+    "jsonb_pair",
 ];
+
+/// Columns, and expressions that give one of their arguments.
+fn loses_tag(arg: &Expr) -> bool {
+    match arg {
+        Expr::Column(_) | Expr::Case(_) => true,
+        Expr::ScalarFunction(call) => matches!(call.func.name(), "coalesce" | "nullif" | "greatest" | "least"),
+        _ => false,
+    }
+}
 
 /// Lists of documents have lost their items' type: they become documents first.
 fn documents_of(making: ScalarFunction, schema: &DFSchema) -> Result<Transformed<Expr>> {
     let is_list = |arg: &Expr| matches!(of_expr(arg, schema), PgType::List(item) if matches!(*item, PgType::Json | PgType::Jsonb));
-    let is_column = |arg: &Expr| matches!(arg, Expr::Column(_)) && matches!(of_expr(arg, schema), PgType::Json | PgType::Jsonb);
+    let is_column = |arg: &Expr| loses_tag(arg) && matches!(of_expr(arg, schema), PgType::Json | PgType::Jsonb);
     if !making.args.iter().any(|arg| is_list(arg) || is_column(arg)) {
         return Ok(Transformed::no(Expr::ScalarFunction(making)));
     }
     let joined =
         if making.func.name().starts_with("jsonb") || making.func.name() == "to_jsonb" { "jsonb_array_of" } else { "json_list_of" };
-    // The optimizer may lose the tag of a column that comes from a list.
+    // The optimizer may lose the tag of a column that comes from a list, and of what is one of several.
     let tag = |arg: &Expr| if of_expr(arg, schema) == PgType::Json { "json_tag" } else { "jsonb_tag" };
     let args = making.args.into_iter().map(|arg| match arg {
         arg if is_list(&arg) => call(joined, vec![arg]),

@@ -134,6 +134,25 @@ impl VisitorMut for Merged {
     }
 }
 
+/// Does an expression of a select list hold a set-returning function?
+pub(super) fn gives_rows(expr: &Expr) -> bool {
+    match expr {
+        Expr::Function(function) => {
+            let name = last_name(&function.name).unwrap_or_default();
+            let args = match &function.args {
+                FunctionArguments::List(list) => list.args.as_slice(),
+                _ => &[],
+            };
+            name == "unnest"
+                || srf::named(&name).is_some_and(|srf| !srf.single && srf.lists.len() == 1)
+                || args.iter().any(|arg| matches!(arg, FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)) if gives_rows(arg)))
+        }
+        Expr::BinaryOp { left, right, .. } => gives_rows(left) || gives_rows(right),
+        Expr::Nested(inner) | Expr::Cast { expr: inner, .. } | Expr::UnaryOp { expr: inner, .. } => gives_rows(inner),
+        _ => false,
+    }
+}
+
 /// Set-returning functions of a select list become `unnest` of their lists.
 pub(super) fn unnest_in(expr: &mut Expr) {
     match expr {

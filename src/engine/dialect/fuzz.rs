@@ -2,8 +2,10 @@
 //!
 //!     cargo test -p assay-engine fuzz                                  a thousand statements, at most 20 seconds, always the same
 //!     ASSAY_FUZZ_SECONDS=600 cargo test -p assay-engine fuzz           longer, and others; the seed is printed
+//!     ASSAY_FUZZ_SEED=7 ASSAY_FUZZ_SECONDS=600 …                       the same ones again
 //!
-//! A statement that overflows the stack ends the process: it stands in the file named at the beginning.
+//! A statement that overflows the stack ends the process: it stands in `assay-fuzz-PID.sql` of the folder for temporary files. The last one that
+//! is wrong stays there, too.
 
 use super::depth::{Deep, deep};
 use super::{oracle, plan, split};
@@ -491,8 +493,12 @@ fn fuzz(seed: u64, time: Duration) {
         statements.0.send(sql.clone()).unwrap();
         match tried.1.recv_timeout(HANG) {
             Ok(Ok(())) => {}
-            Ok(Err(panic)) => wrong.push(format!("panic {panic:?}: {}", shortened(&sql))),
+            Ok(Err(panic)) => {
+                std::fs::write(note.with_extension("wrong.sql"), &sql).unwrap();
+                wrong.push(format!("panic {panic:?}: {}", shortened(&sql)));
+            }
             Err(_) => {
+                std::fs::write(note.with_extension("wrong.sql"), &sql).unwrap();
                 wrong.push(format!("no end after {HANG:?}: {}", shortened(&sql)));
                 break;
             }
@@ -530,7 +536,8 @@ fn shortened(sql: &str) -> String {
 fn fuzzed_statements_end_without_a_panic() {
     match std::env::var("ASSAY_FUZZ_SECONDS").ok().and_then(|seconds| seconds.parse().ok()) {
         Some(seconds) => {
-            let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+            let given = std::env::var("ASSAY_FUZZ_SEED").ok().and_then(|seed| seed.parse().ok());
+            let seed = given.unwrap_or_else(|| std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs());
             fuzz(seed, Duration::from_secs(seconds));
         }
         None => fuzz(1, Duration::from_secs(20)),

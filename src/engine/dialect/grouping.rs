@@ -3,7 +3,8 @@
 use super::ast::{binary, call, literal};
 use super::{names::normal, rows};
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, Function, GroupByExpr, NamedWindowDefinition, NamedWindowExpr, Select, Value, WindowSpec, WindowType,
+    BinaryOperator, Expr, Function, GroupByExpr, Ident, NamedWindowDefinition, NamedWindowExpr, Select, SelectItem, UnaryOperator, Value,
+    WindowSpec, WindowType,
 };
 
 /// Rewrites one SELECT, before its expressions are visited.
@@ -12,6 +13,14 @@ pub(super) fn rewrite(select: &mut Select) {
         rows::filters(condition);
     }
     let GroupByExpr::Expressions(groups, _) = &mut select.group_by else { return };
+    for group in groups.iter_mut() {
+        if let Expr::Identifier(alias) = group
+            && let Some(at) = select.projection.iter().position(|item| is_number(item, alias))
+        {
+            // A number in the name's place would be a position.
+            *group = literal(Value::Number((at + 1).to_string(), false));
+        }
+    }
     let empty = !groups.is_empty() && groups.iter().all(|group| matches!(group, Expr::Tuple(fields) if fields.is_empty()));
     if empty {
         groups.clear();
@@ -25,6 +34,18 @@ pub(super) fn rewrite(select: &mut Select) {
             None => always,
         });
     }
+}
+
+/// Is an item of the select list a number of this name?
+fn is_number(item: &SelectItem, name: &Ident) -> bool {
+    fn number(expr: &Expr) -> bool {
+        match expr {
+            Expr::Nested(inner) | Expr::UnaryOp { op: UnaryOperator::Minus | UnaryOperator::Plus, expr: inner } => number(inner),
+            Expr::Value(value) => matches!(value.value, Value::Number(..)),
+            _ => false,
+        }
+    }
+    matches!(item, SelectItem::ExprWithAlias { expr, alias } if normal(alias) == normal(name) && number(expr))
 }
 
 /// `over (w …)`: what the window of that name says, and what is added to it.

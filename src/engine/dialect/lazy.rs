@@ -13,7 +13,7 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::logical_expr::{ColumnarValue, Operator};
-use datafusion::physical_expr::expressions::{BinaryExpr, CaseExpr, CastExpr, InListExpr, LikeExpr};
+use datafusion::physical_expr::expressions::{BinaryExpr, CaseExpr, CastExpr, InListExpr, LikeExpr, Literal};
 use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr, split_conjunction};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
@@ -166,7 +166,7 @@ fn can_fail(expr: &Arc<dyn PhysicalExpr>) -> bool {
     let mut found = false;
     let seen = expr.apply(|part| {
         let fails = if let Some(call) = part.downcast_ref::<ScalarFunctionExpr>() {
-            !SAFE.contains(&call.name()) && !PREFIXES.iter().any(|prefix| call.name().starts_with(prefix))
+            !divides_safely(call) && !SAFE.contains(&call.name()) && !PREFIXES.iter().any(|prefix| call.name().starts_with(prefix))
         } else if let Some(binary) = part.downcast_ref::<BinaryExpr>() {
             use Operator::{Divide, Minus, Modulo, Multiply, Plus};
             matches!(binary.op(), Divide | Modulo | Multiply | Plus | Minus)
@@ -179,6 +179,16 @@ fn can_fail(expr: &Arc<dyn PhysicalExpr>) -> bool {
     found || seen.is_err()
 }
 
+/// `x / 7`, `x % 7`: neither by zero, nor out of range as by -1.
+fn divides_safely(call: &ScalarFunctionExpr) -> bool {
+    let ("checked /" | "checked %", [_, by]) = (call.name(), call.args()) else { return false };
+    let Some(by) = by.downcast_ref::<Literal>().filter(|by| by.value().data_type().is_integer()) else { return false };
+    by.value().cast_to(&DataType::Int64).is_ok_and(|by| matches!(by, ScalarValue::Int64(Some(by)) if by != 0 && by != -1))
+}
+
+/// The cost of a subquery that runs once for each row.
+const SUBQUERY: usize = 1_000;
+
 /// How many operators and functions a condition calls, about as PostgreSQL counts them; each is two.
 fn cost(expr: &Arc<dyn PhysicalExpr>) -> usize {
     let mut cost = 0;
@@ -186,7 +196,7 @@ fn cost(expr: &Arc<dyn PhysicalExpr>) -> usize {
     let _ = expr.apply(|part| {
         cost += if let Some(call) = part.downcast_ref::<ScalarFunctionExpr>() {
             match call.name() {
-                name if row_subquery::is_name(name) => 1_000,
+                name if row_subquery::is_name(name) => SUBQUERY,
                 // A cast from or to text reads and writes.
                 name if name.starts_with("cast_") => 4,
                 _ => 2,
@@ -303,7 +313,14 @@ impl PhysicalExpr for Lazily {
         let right = match open.true_count() {
             0 => return Ok(ColumnarValue::Array(Arc::new(left.clone()))),
             all if all == batch.num_rows() => self.right.evaluate(batch)?.into_array(all)?,
-            _ => self.of_open(batch, &open)?,
+            some => {
+                // Where most rows are open, all of them at once are cheaper; if one of the decided ones fails, it has to be without them.
+                let at_once = 2 * some > batch.num_rows() && cost(&self.right) < SUBQUERY;
+                match at_once.then(|| self.right.evaluate(batch)?.into_array(batch.num_rows())) {
+                    Some(Ok(right)) => right,
+                    _ => self.of_open(batch, &open)?,
+                }
+            }
         };
         let both = if self.is_and() { and_kleene(left, right.as_boolean())? } else { or_kleene(left, right.as_boolean())? };
         Ok(ColumnarValue::Array(Arc::new(both)))

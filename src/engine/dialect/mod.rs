@@ -11,6 +11,7 @@ mod counted_rows;
 mod ctes;
 mod dependent;
 pub(crate) mod depth;
+mod distinct_on;
 mod documents;
 mod filters_first;
 mod from;
@@ -34,6 +35,8 @@ mod row_subquery;
 mod rows;
 mod secrets;
 mod set_ops;
+mod siblings;
+mod sorted;
 mod srf;
 mod subquery;
 mod tokens;
@@ -78,8 +81,10 @@ pub(crate) fn builder(mut builder: SessionStateBuilder) -> SessionStateBuilder {
     builder
         .with_type_planner(Arc::new(types::Types))
         .with_optimizer_rules(null_keys::rules())
+        .with_physical_optimizer_rules(sorted::rules())
         .with_physical_optimizer_rule(Arc::new(filters_first::FiltersFirst))
         .with_physical_optimizer_rule(Arc::new(lazy::LazyLogic))
+        .with_physical_optimizer_rule(Arc::new(names::Shown))
 }
 
 /// Registers what needs the finished context (relation planner, functions).
@@ -112,7 +117,7 @@ pub(crate) fn functions(state: &SessionState) -> Vec<String> {
             "timestamp_",
             "timestamptz_",
         ];
-        const NAMES: [&str; 30] = [
+        const NAMES: [&str; 32] = [
             "array_or_empty",
             "date_add_days",
             "date_diff_days",
@@ -142,6 +147,8 @@ pub(crate) fn functions(state: &SessionState) -> Vec<String> {
             "jsonb_path_exists_opr",
             "jsonb_path_match_opr",
             "jsonb_tag",
+            "row_is_not_null",
+            "row_is_null",
             "whole_row",
         ];
         PREFIXES.iter().any(|prefix| name.starts_with(prefix))
@@ -203,7 +210,7 @@ pub(crate) async fn plan(state: &SessionState, sql: &str, args: &[Arg]) -> Resul
         state.statement_to_plan(statement).await
     };
     let plan = plan.map_err(|error| of_planning(error, state))?;
-    let plan = numerics::rewrite(unions::typed(plan)?)?;
+    let plan = numerics::rewrite(distinct_on::rewrite(unions::typed(plan)?)?)?;
     let plan = relation::retag(counted_rows::resolve(plan)?)?;
     let plan = subquery::rewrite(documents::rewrite(plan)?, state)?;
     Ok(names::restore(plan)?)

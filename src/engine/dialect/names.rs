@@ -5,13 +5,18 @@
 
 use super::ast::last_name;
 use super::casts;
+use super::from::gives_rows;
 use datafusion::arrow::datatypes::Field;
-use datafusion::common::{Column, Result, TableReference};
-use datafusion::logical_expr::expr::Alias;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::{Column, Result};
 use datafusion::logical_expr::{Distinct as LogicalDistinct, Expr as LogicalExpr, LogicalPlan, LogicalPlanBuilder, Projection};
+use datafusion::physical_expr::expressions::Column as PhysicalColumn;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
 use datafusion::sql::sqlparser::ast::{
-    Distinct, Expr, FunctionArguments, GroupByExpr, Ident, OrderByExpr, Query, Select, SelectItem, SetExpr, TrimWhereField, Value, Visit,
-    Visitor,
+    BinaryOperator, Distinct, Expr, FunctionArguments, GroupByExpr, Ident, OrderByExpr, Query, Select, SelectItem, SetExpr, TrimWhereField,
+    Value, Visit, Visitor,
 };
 use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
@@ -65,9 +70,14 @@ fn name_of(item: &SelectItem) -> Option<(String, bool)> {
     })
 }
 
-/// True for a select list with `*`, whose columns nobody knows yet: the names of all other items could be among them.
+/// True for a select list with `*`, whose columns nobody knows yet: the names of all other items could be among them. And for one with
+/// functions that give rows, beside which DataFusion takes a name for a column of the input.
 fn beside_wildcard(select: &Select) -> bool {
-    let wildcard = |item: &SelectItem| matches!(item, SelectItem::QualifiedWildcard(..) | SelectItem::Wildcard(_));
+    let wildcard = |item: &SelectItem| match item {
+        SelectItem::QualifiedWildcard(..) | SelectItem::Wildcard(_) => true,
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => gives_rows(expr),
+        SelectItem::ExprWithAliases { .. } => false,
+    };
     // GROUP BY could mean an item by its name, or a column of the input.
     let grouped = !matches!(&select.group_by, GroupByExpr::Expressions(by, _) if by.is_empty());
     !grouped && select.projection.len() > 1 && select.projection.iter().any(wildcard)
@@ -179,7 +189,8 @@ fn column_name(expr: &Expr) -> Option<String> {
         Expr::TypedString(typed) => Some(casts::column_name(&typed.data_type)),
         Expr::Interval(_) => Some("interval".into()),
         Expr::Case { else_result, .. } => else_result.as_deref().and_then(strong_name).or_else(|| Some("case".into())),
-        Expr::Exists { .. } => Some("exists".into()),
+        Expr::Exists { negated: false, .. } => Some("exists".into()),
+        Expr::BinaryOp { op: BinaryOperator::Overlaps, .. } => Some("overlaps".into()),
         Expr::Subquery(query) => first_column(query),
         Expr::Array(_) => Some("array".into()),
         Expr::Extract { .. } => Some("extract".into()),
@@ -209,6 +220,8 @@ fn strong_name(expr: &Expr) -> Option<String> {
         Expr::Nested(inner) => strong_name(inner),
         Expr::Cast { expr, .. } => strong_name(expr),
         Expr::Case { else_result, .. } => else_result.as_deref().and_then(strong_name),
+        // It is planned when it is asked for its name: even that it has none is a name.
+        Expr::Subquery(query) => Some(first_column(query).unwrap_or_else(|| "?column?".into())),
         Expr::TypedString(_) | Expr::Interval(_) | Expr::Value(_) => None,
         other => column_name(other),
     }
@@ -226,7 +239,8 @@ fn first_column(query: &Query) -> Option<String> {
     }
 }
 
-/// Takes the marks off the output columns. Columns of the same name differ by a qualifier, which the output does not show.
+/// Gives the output columns their names. Of several of one name all but the first keep a mark, for the optimizer to tell them apart, until the
+/// plan is made ([`Shown`]).
 pub(super) fn restore(plan: LogicalPlan) -> Result<LogicalPlan> {
     if matches!(plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_)) {
         return Ok(plan);
@@ -235,17 +249,46 @@ pub(super) fn restore(plan: LogicalPlan) -> Result<LogicalPlan> {
     if names.iter().eq(plan.schema().fields().iter().map(|field| field.name())) {
         return Ok(plan);
     }
+    let mut used = BTreeSet::new();
     let columns: Vec<LogicalExpr> = plan
         .schema()
         .iter()
         .zip(names)
         .enumerate()
         .map(|(at, ((qualifier, field), name))| {
-            let column = LogicalExpr::Column(Column::from((qualifier, field)));
-            LogicalExpr::Alias(Alias::new(column, Some(TableReference::bare(format!("column{}", at + 1))), name))
+            let unique = if used.contains(&name) { format!("{name}{MARK}{at}") } else { name.clone() };
+            used.insert(name);
+            LogicalExpr::Column(Column::from((qualifier, field))).alias(unique)
         })
         .collect();
     LogicalPlanBuilder::from(plan).project(columns)?.build()
+}
+
+/// Takes the marks off the output columns of a finished plan.
+#[derive(Debug)]
+pub(super) struct Shown;
+
+impl PhysicalOptimizerRule for Shown {
+    fn name(&self) -> &str {
+        "shown"
+    }
+
+    // It changes names.
+    fn schema_check(&self) -> bool {
+        false
+    }
+
+    fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
+        let schema = plan.schema();
+        if !schema.fields().iter().any(|field| field.name().contains(MARK)) {
+            return Ok(plan);
+        }
+        let columns = schema.fields().iter().enumerate().map(|(at, field)| ProjectionExpr {
+            expr: Arc::new(PhysicalColumn::new(field.name(), at)),
+            alias: base(field.name()).to_string(),
+        });
+        Ok(Arc::new(ProjectionExec::try_new(columns.collect::<Vec<_>>(), plan)?))
+    }
 }
 
 /// The columns of a subquery under the names by which the query around may call them; several of one name it may not call at all.

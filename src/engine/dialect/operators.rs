@@ -290,6 +290,13 @@ fn compare(expr: &RawBinaryExpr, types: &(PgType, PgType)) -> Result<Option<Expr
             binary(key(left, &types.0)?, op, key(right, &types.1)?)
         }
         (PgType::Unknown, PgType::Unknown) => return Ok(None),
+        (PgType::List(item), PgType::List(_) | PgType::Unknown) | (PgType::Unknown, PgType::List(item))
+            if !equality || matches!(item.as_ref(), PgType::Numeric | PgType::Jsonb) =>
+        {
+            let key = |list: Expr| if **item == PgType::Jsonb { call("jsonb_sort_keys", vec![list]) } else { Ok(list) };
+            let sides = vec![key(typed_list(left, types, 0)?)?, key(typed_list(right, types, 1)?)?];
+            binary(call("array compare", sides)?, op, lit(0i64))
+        }
         (PgType::Unknown, ty) if ty.target().is_some() => binary(typed(left, ty)?, op, right),
         (ty, PgType::Unknown) if ty.target().is_some() => binary(left, op, typed(right, ty)?),
         (PgType::Text, other) | (other, PgType::Text)

@@ -5,9 +5,9 @@ use super::types::{PgType, of_expr};
 use assay_tables::EXTENSION;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, Result};
-use datafusion::logical_expr::expr::FieldMetadata;
-use datafusion::logical_expr::logical_plan::{Aggregate, Distinct, Window};
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, SortExpr};
+use datafusion::logical_expr::expr::{FieldMetadata, WindowFunctionParams};
+use datafusion::logical_expr::logical_plan::{Aggregate, Window};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, SortExpr, WindowFrame, WindowFrameBound, WindowFrameUnits, when};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -15,16 +15,9 @@ use std::sync::Arc;
 pub(super) fn rewrite(node: LogicalPlan) -> Result<LogicalPlan> {
     match node {
         LogicalPlan::Sort(mut sort) => {
-            keys(&mut sort.expr, sort.input.schema())?;
+            let schema = Arc::clone(sort.input.schema());
+            keys(&mut sort.expr, &schema)?;
             Ok(LogicalPlan::Sort(sort))
-        }
-        LogicalPlan::Distinct(Distinct::On(mut on)) => {
-            if let Some(by) = &mut on.sort_expr {
-                let input = Arc::clone(on.input.schema());
-                // The first ones are those of ON, which must stay the same expressions.
-                keys(&mut by[on.on_expr.len()..], &input)?;
-            }
-            Ok(LogicalPlan::Distinct(Distinct::On(on)))
         }
         LogicalPlan::Window(window) => {
             let schema = Arc::clone(window.input.schema());
@@ -34,7 +27,8 @@ pub(super) fn rewrite(node: LogicalPlan) -> Result<LogicalPlan> {
                 let name = expr.schema_name().to_string();
                 let done = expr.transform_up(|expr| {
                     let Expr::WindowFunction(mut call) = expr else { return Ok(Transformed::no(expr)) };
-                    let changed = keys(&mut call.params.order_by, &schema)?;
+                    let mut changed = plain(&mut call.params);
+                    changed |= keys(&mut call.params.order_by, &schema)?;
                     let call = Expr::WindowFunction(call);
                     Ok(if changed { Transformed::yes(call) } else { Transformed::no(call) })
                 })?;
@@ -48,23 +42,99 @@ pub(super) fn rewrite(node: LogicalPlan) -> Result<LogicalPlan> {
                 Window { window_expr: exprs, input: window.input, schema: window.schema }
             }))
         }
-        LogicalPlan::Aggregate(aggregate) => addresses(aggregate),
+        LogicalPlan::Aggregate(aggregate) => addresses(in_order(aggregate)?),
         other => Ok(other),
     }
 }
 
-fn keys(by: &mut [SortExpr], schema: &DFSchema) -> Result<bool> {
+/// A window without the constants among its keys, which DataFusion loses sight of; true if there were any.
+fn plain(window: &mut WindowFunctionParams) -> bool {
+    let varies = |expr: &Expr| {
+        let reads = |expr: &Expr| match expr {
+            Expr::Column(_) | Expr::OuterReferenceColumn(..) | Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_) => true,
+            expr => expr.is_volatile_node(),
+        };
+        expr.exists(|expr| Ok(reads(expr))).unwrap_or(true)
+    };
+    let moves = |bound: &WindowFrameBound| match bound {
+        WindowFrameBound::Preceding(rows) | WindowFrameBound::Following(rows) => !rows.is_null(),
+        WindowFrameBound::CurrentRow => false,
+    };
+    let frame = &window.window_frame;
+    let by_rows = frame.units == WindowFrameUnits::Rows;
+    if !by_rows && (moves(&frame.start_bound) || moves(&frame.end_bound)) {
+        return false;
+    }
+    let before = window.partition_by.len() + window.order_by.len();
+    let ordered = !window.order_by.is_empty();
+    window.partition_by.retain(varies);
+    window.order_by.retain(|by| varies(&by.expr));
+    if ordered && window.order_by.is_empty() && !by_rows {
+        // All rows are peers.
+        window.window_frame = WindowFrame::new(None);
+    }
+    window.partition_by.len() + window.order_by.len() < before
+}
+
+fn keys(by: &mut Vec<SortExpr>, schema: &DFSchema) -> Result<bool> {
     let mut changed = false;
-    for by in by {
-        let key = match of_expr(&by.expr, schema) {
+    let mut keys = Vec::with_capacity(by.len());
+    for mut by in std::mem::take(by) {
+        let ty = of_expr(&by.expr, schema);
+        let key = match &ty {
             PgType::Jsonb => "jsonb_sort_key",
             ty if ty.is_address() => "inet key",
-            _ => continue,
+            PgType::List(item) => {
+                // The NULLs in an array are its greatest items, wherever the array that is NULL is to be.
+                if by.nulls_first == by.asc {
+                    keys.push(by.expr.clone().is_null().sort(!by.nulls_first, false));
+                    by.nulls_first = !by.asc;
+                    changed = true;
+                }
+                match item.as_ref() {
+                    PgType::Jsonb => "jsonb_sort_keys",
+                    PgType::Numeric => "array keys",
+                    _ => "",
+                }
+            }
+            _ => "",
         };
-        by.expr = call(key, vec![by.expr.clone()])?;
-        changed = true;
+        if !key.is_empty() {
+            by.expr = call(key, vec![by.expr])?;
+            changed = true;
+        }
+        keys.push(by);
     }
+    *by = keys;
     Ok(changed)
+}
+
+/// Aggregates with an ORDER BY of their own. That of DISTINCT must stay their argument.
+fn in_order(mut aggregate: Aggregate) -> Result<Aggregate> {
+    let schema = Arc::clone(aggregate.input.schema());
+    let mut any = false;
+    for value in &mut aggregate.aggr_expr {
+        let name = value.schema_name().to_string();
+        let done = value.clone().transform_up(|expr| match expr {
+            Expr::AggregateFunction(mut call) if !call.params.distinct => {
+                let mut changed = keys(&mut call.params.order_by, &schema)?;
+                if let Some(filter) = &call.params.filter {
+                    // DataFusion sorts before it filters: keys of rows that are left out are not computed.
+                    for by in call.params.order_by.iter_mut().filter(|by| !matches!(by.expr, Expr::Column(_) | Expr::Literal(..))) {
+                        by.expr = when(filter.as_ref().clone(), by.expr.clone()).end()?;
+                        changed = true;
+                    }
+                }
+                Ok(Transformed::new_transformed(Expr::AggregateFunction(call), changed))
+            }
+            other => Ok(Transformed::no(other)),
+        })?;
+        if done.transformed {
+            *value = done.data.unalias().alias(name);
+            any = true;
+        }
+    }
+    if any { Aggregate::try_new(aggregate.input, aggregate.group_expr, aggregate.aggr_expr) } else { Ok(aggregate) }
 }
 
 /// `min` and `max` of addresses: of their sort keys, which can be read back.

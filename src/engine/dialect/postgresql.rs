@@ -44,6 +44,41 @@ fn array_of_query(parser: &mut Parser<'_>, name: Ident) -> Result<Expr, ParserEr
     }))
 }
 
+/// `((select …), …)`: the parser would take the first parenthesis for that of a query.
+fn lists_queries(parser: &Parser<'_>, at: usize) -> bool {
+    if parser.peek_nth_token_ref(at).token != Token::LParen || parser.peek_nth_token_ref(at + 1).token != Token::LParen {
+        return false;
+    }
+    let (mut depth, mut end) = (0usize, at + 1);
+    loop {
+        match &parser.peek_nth_token_ref(end).token {
+            Token::LParen => depth += 1,
+            Token::RParen => depth = depth.saturating_sub(1),
+            Token::EOF => return false,
+            _ => {}
+        }
+        if depth == 0 {
+            break;
+        }
+        end += 1;
+    }
+    match &parser.peek_nth_token_ref(end + 1).token {
+        Token::RParen | Token::EOF => false,
+        Token::Word(word) => !matches!(
+            word.keyword,
+            Keyword::UNION | Keyword::EXCEPT | Keyword::INTERSECT | Keyword::ORDER | Keyword::LIMIT | Keyword::OFFSET | Keyword::FETCH
+        ),
+        _ => true,
+    }
+}
+
+/// `in (…`, of which the parenthesis is read.
+fn in_list(parser: &mut Parser<'_>, expr: &Expr, negated: bool) -> Result<Expr, ParserError> {
+    let list = parser.parse_comma_separated(Parser::parse_expr)?;
+    parser.expect_token(&Token::RParen)?;
+    Ok(Expr::InList { expr: Box::new(expr.clone()), list, negated })
+}
+
 /// What reads an expression of which the first word is read.
 type Reader = fn(&mut Parser<'_>, Ident) -> Result<Expr, ParserError>;
 
@@ -85,10 +120,26 @@ impl Dialect for PostgreSql {
                 parser.parse_substring()
             },
             Keyword::ARRAY if opens => array_of_query,
+            Keyword::OVERLAY if opens => |parser: &mut Parser<'_>, _| parser.parse_overlay_expr(),
+            // Functions like any other.
+            Keyword::CONVERT | Keyword::TRY_CAST | Keyword::SAFE_CAST if opens => {
+                |parser: &mut Parser<'_>, name| parser.parse_function(ObjectName::from(vec![name]))
+            }
             _ => return None,
         };
         parser.advance_token();
         Some(special(parser, name.to_ident(begins)))
+    }
+
+    fn parse_infix(&self, parser: &mut Parser<'_>, expr: &Expr, _: u8) -> Option<Result<Expr, ParserError>> {
+        let word = |parser: &Parser<'_>, at: usize, keyword: Keyword| matches!(&parser.peek_nth_token_ref(at).token, Token::Word(word) if word.keyword == keyword);
+        let negated = word(parser, 0, Keyword::NOT);
+        let at = usize::from(negated);
+        if !word(parser, at, Keyword::IN) || !lists_queries(parser, at + 1) {
+            return None;
+        }
+        (0..at + 2).for_each(|_| parser.advance_token());
+        Some(in_list(parser, expr, negated))
     }
 
     fn identifier_quote_style(&self, identifier: &str) -> Option<char> {
@@ -108,7 +159,8 @@ impl Dialect for PostgreSql {
     }
 
     fn is_reserved_for_identifier(&self, kw: Keyword) -> bool {
-        OWN.is_reserved_for_identifier(kw)
+        // As names they would open a second way to read what is unfinished, at every level.
+        matches!(kw, Keyword::CASE | Keyword::NOT) || OWN.is_reserved_for_identifier(kw)
     }
 
     fn is_custom_operator_part(&self, ch: char) -> bool {
@@ -183,6 +235,10 @@ mod tests {
             ("extract(day from ", ")"),
             ("trim(", ")"),
             ("substring(", ")"),
+            ("case when true then ", " end"),
+            ("not ", ""),
+            ("overlay(", " placing 'a' from 1)"),
+            ("convert(", ", 'a', 'b')"),
         ] {
             let sql = format!("select {}1 2 from from{}", open.repeat(40), close.repeat(40));
             super::super::depth::deep(|| statement(&sql).map(drop).unwrap_err());

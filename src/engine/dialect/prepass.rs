@@ -8,7 +8,7 @@ use super::from::{fold, is_wildcard, name_merged, name_values, nested, unnest_in
 use super::quantified::sliced;
 use super::relation::sideways;
 use super::tokens::{distinct, is_symmetric, symmetric};
-use super::{casts, grouping, names, quantified, query, rows};
+use super::{casts, grouping, names, quantified, query, rows, siblings};
 use crate::EngineError;
 use crate::functions::cast::Target;
 use chrono::{DateTime, Utc};
@@ -53,6 +53,16 @@ struct Prepass {
     values: Vec<BTreeMap<String, Ident>>,
 }
 
+/// Does an expression hold a subquery or, in a subquery, a column, which may be one of the query around?
+fn looks_around(expr: &Expr, inner: bool) -> bool {
+    datafusion::sql::sqlparser::ast::visit_expressions(expr, |expr| match expr {
+        Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => ControlFlow::Break(()),
+        Expr::Identifier(_) | Expr::CompoundIdentifier(_) if inner => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    })
+    .is_break()
+}
+
 fn unsupported(message: String) -> EngineError {
     EngineError::Sql { message, hint: None, at: None }
 }
@@ -92,6 +102,7 @@ impl VisitorMut for Prepass {
             item.joins.iter_mut().for_each(|join| self.wrap(&mut join.relation));
         }
         if select.from.iter().any(sideways) {
+            siblings::order(select);
             fold(select);
         }
         ControlFlow::Continue(())
@@ -167,11 +178,19 @@ impl Prepass {
             Expr::BinaryOp { left, op: BinaryOperator::And, right } => symmetric(left, right),
             Expr::BinaryOp { left, op: BinaryOperator::Custom(op), right } if distinct(op).is_some() => {
                 let (left, right) = (left.clone(), right.clone());
-                Some(if distinct(op) == Some(true) { Expr::IsDistinctFrom(left, right) } else { Expr::IsNotDistinctFrom(left, right) })
+                let differ = distinct(op) == Some(true);
+                Some(
+                    rows::distinct(&left, &right, differ)
+                        .unwrap_or_else(|| if differ { Expr::IsDistinctFrom(left, right) } else { Expr::IsNotDistinctFrom(left, right) }),
+                )
             }
+            Expr::IsDistinctFrom(left, right) => rows::distinct(left, right, true),
+            Expr::IsNotDistinctFrom(left, right) => rows::distinct(left, right, false),
             Expr::Between { expr: inner, negated, low, high } => {
-                let low = binary(inner.as_ref().clone(), BinaryOperator::GtEq, low.as_ref().clone());
-                let high = binary(inner.as_ref().clone(), BinaryOperator::LtEq, high.as_ref().clone());
+                let compared = |op: BinaryOperator, bound: &Expr| {
+                    rows::compared(inner, &op, bound).unwrap_or_else(|| binary(inner.as_ref().clone(), op, bound.clone()))
+                };
+                let (low, high) = (compared(BinaryOperator::GtEq, low), compared(BinaryOperator::LtEq, high));
                 Some(negate(Expr::Nested(Box::new(binary(low, BinaryOperator::And, high))), *negated))
             }
             Expr::AnyOp { left, compare_op, right, .. } => Some(quantified_of(left, compare_op, right, false)?),
@@ -220,7 +239,8 @@ impl Prepass {
             Expr::IsNull(inner) => rows::of_nulls(inner, true),
             Expr::IsNotNull(inner) => rows::of_nulls(inner, false),
             Expr::InList { expr: inner, list, negated } => {
-                rows::values_of(list).map(|query| Expr::InSubquery { expr: inner.clone(), subquery: Box::new(query), negated: *negated })
+                let within = |query| Expr::InSubquery { expr: inner.clone(), subquery: Box::new(query), negated: *negated };
+                rows::values_of(list).map(within).or_else(|| rows::among(inner, list).map(|found| negate(found, *negated)))
             }
             Expr::Nested(inner) => rows::values_of(std::slice::from_ref(inner)).map(|query| Expr::Subquery(Box::new(query))),
             Expr::Value(value) => match &value.value {
@@ -230,6 +250,10 @@ impl Prepass {
                 _ => None,
             },
             Expr::Identifier(ident) => self.value_of(ident),
+            // DataFusion plans the items of `array[…]` as if nothing were around: no outer columns, no WITH.
+            Expr::Array(array) if !array.elem.is_empty() && array.elem.iter().any(|item| looks_around(item, self.values.len() > 1)) => {
+                Some(call("make_array", array.elem.clone()))
+            }
             Expr::Function(function) => self.function(function)?,
             _ => None,
         })
@@ -262,6 +286,7 @@ impl Prepass {
 
     fn function(&self, function: &mut Function) -> Result<Option<Expr>, EngineError> {
         let Some(name) = last_name(&function.name) else { return Ok(None) };
+        drop_positions(function);
         if name == "array"
             && let FunctionArguments::Subquery(query) = &function.args
         {
@@ -308,7 +333,8 @@ impl Prepass {
             "variance" | "var_samp" => renamed(function, "var"),
             "ceiling" => renamed(function, "ceil"),
             "text" => positional(&function.args).filter(|args| args.len() == 1).map(|args| call(&Target::Text.function(false), args)),
-            "string_agg" if is_distinct(function) && function.over.is_none() => {
+            // An order of its own for each: those of DataFusion must agree.
+            "string_agg" if (is_distinct(function) || !order_of(function).is_empty()) && function.over.is_none() => {
                 let Some([value, separator]) = positional(&function.args).and_then(|args| <[Expr; 2]>::try_from(args).ok()) else {
                     return Ok(None);
                 };
@@ -468,12 +494,27 @@ fn clear_order(function: &mut Function) {
     }
 }
 
+fn is_number(expr: &Expr) -> bool {
+    matches!(expr, Expr::Value(value) if matches!(value.value, Value::Number(..)))
+}
+
+/// A number in an aggregate's ORDER BY is a value, no position.
+fn drop_positions(function: &mut Function) {
+    let FunctionArguments::List(list) = &mut function.args else { return };
+    for clause in &mut list.clauses {
+        if let FunctionArgumentClause::OrderBy(by) = clause {
+            by.retain(|by| !is_number(&by.expr));
+        }
+    }
+    list.clauses.retain(|clause| !matches!(clause, FunctionArgumentClause::OrderBy(by) if by.is_empty()));
+}
+
 /// PostgreSQL sorts to find what is distinct, and aggregates in that order.
 fn sort_distinct(function: &mut Function) {
     if !is_distinct(function) || !order_of(function).is_empty() || function.over.is_some() {
         return;
     }
-    let Some(first) = positional(&function.args).and_then(|args| args.into_iter().next()) else { return };
+    let Some(first) = positional(&function.args).and_then(|args| args.into_iter().next()).filter(|first| !is_number(first)) else { return };
     if let FunctionArguments::List(list) = &mut function.args {
         let by = OrderByExpr { expr: first, options: OrderByOptions { asc: None, nulls_first: None }, with_fill: None };
         list.clauses.push(FunctionArgumentClause::OrderBy(vec![by]));

@@ -4,8 +4,8 @@ use super::ast::{binary, call, literal, negate, text};
 use super::postgresql::PostgreSql;
 use crate::functions::arrays::{Op, quantified_name};
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, BinaryOperator, Expr, Function, FunctionArgumentClause, FunctionArguments, LimitClause, OrderByExpr, OrderByKind, Query,
-    Select, SelectItem, SetExpr, Statement, Subscript, TableFactor, Value, ValueWithSpan,
+    AccessExpr, BinaryOperator, Expr, Function, FunctionArgumentClause, FunctionArguments, Ident, LimitClause, OrderByExpr, OrderByKind,
+    Query, Select, SelectItem, SetExpr, Statement, Subscript, TableFactor, Value, ValueWithSpan,
 };
 use datafusion::sql::sqlparser::parser::Parser;
 
@@ -101,7 +101,8 @@ fn elements(expr: &Expr) -> Option<Vec<Expr>> {
     }
 }
 
-fn chain(items: impl Iterator<Item = Expr>, all: bool) -> Option<Expr> {
+/// All of them joined by AND, or by OR.
+pub(super) fn chain(items: impl Iterator<Item = Expr>, all: bool) -> Option<Expr> {
     let op = if all { BinaryOperator::And } else { BinaryOperator::Or };
     let mut row: Vec<Expr> = items.collect();
     // Two by two: a tree that is not deeper than it must be.
@@ -178,7 +179,7 @@ fn argument_of(expr: &Expr, name: &str) -> Option<Expr> {
     }
 }
 
-/// The order of the query moves into the aggregate, which alone keeps it.
+/// The order of the query moves into the aggregate, which alone keeps it: `select array_agg(__v order by __k0) from (select x __v, y __k0 from …)`.
 fn ordered(query: &Query) -> Option<Query> {
     let mut query = query.clone();
     let limited =
@@ -186,13 +187,12 @@ fn ordered(query: &Query) -> Option<Query> {
     if limited || query.fetch.is_some() {
         return None;
     }
-    let order: Vec<OrderByExpr> = match query.order_by.take()?.kind {
+    let mut order: Vec<OrderByExpr> = match query.order_by.take()?.kind {
         OrderByKind::Expressions(order) => order,
         OrderByKind::All(_) => return None,
     };
     let select = select_of(&mut query)?;
-    let grouped = !matches!(&select.group_by, datafusion::sql::sqlparser::ast::GroupByExpr::Expressions(by, _) if by.is_empty());
-    if select.distinct.is_some() || grouped || select.having.is_some() {
+    if select.distinct.is_some() {
         return None;
     }
     let (value, alias) = match select.projection.as_slice() {
@@ -200,23 +200,32 @@ fn ordered(query: &Query) -> Option<Query> {
         [SelectItem::ExprWithAlias { expr, alias }] => (expr.clone(), Some(alias.clone())),
         _ => return None,
     };
-    let order = order.into_iter().map(|mut by| {
+    let named = |expr: Expr, name: &str| SelectItem::ExprWithAlias { expr, alias: Ident::new(name) };
+    select.projection = vec![named(value, "__v")];
+    for (at, by) in order.iter_mut().enumerate() {
         let own = match &by.expr {
             Expr::Value(value) => matches!(&value.value, Value::Number(position, _) if position == "1"),
             Expr::Identifier(ident) => alias.as_ref().is_some_and(|alias| alias.value == ident.value),
             _ => false,
         };
-        if own {
-            by.expr = value.clone();
+        let name = if own { "__v".to_owned() } else { format!("__k{at}") };
+        let key = std::mem::replace(&mut by.expr, Expr::Identifier(Ident::new(&name)));
+        if !own {
+            select.projection.push(named(key, &name));
         }
-        by
-    });
-    let mut function: Function = super::ast::function("array_agg", vec![value.clone()]);
-    if let FunctionArguments::List(list) = &mut function.args {
-        list.clauses.push(FunctionArgumentClause::OrderBy(order.collect()));
     }
-    select.projection = vec![SelectItem::UnnamedExpr(Expr::Function(function))];
-    Some(query)
+    let mut outer = template("select array_agg(__v) from (select 1) as __q")?;
+    let select = select_of(&mut outer)?;
+    if let [SelectItem::UnnamedExpr(Expr::Function(Function { args: FunctionArguments::List(list), .. }))] =
+        select.projection.as_mut_slice()
+    {
+        list.clauses.push(FunctionArgumentClause::OrderBy(order));
+    }
+    match &mut select.from.first_mut()?.relation {
+        TableFactor::Derived { subquery, .. } => **subquery = query,
+        _ => return None,
+    }
+    Some(outer)
 }
 
 /// `a[l:u]`, whose bounds may be missing.

@@ -3,9 +3,10 @@
 use super::ast::{last_name, literal, string_of};
 use super::names;
 use datafusion::sql::sqlparser::ast::{
-    ArrayElemTypeDef, CastKind, DataType, ExactNumberInfo, Expr, Fetch, LimitClause, OrderByKind, Query, Select, SelectItem, SetExpr,
-    TimezoneInfo, UnaryOperator, Value, Values,
+    ArrayElemTypeDef, CastKind, DataType, ExactNumberInfo, Expr, Fetch, FunctionArguments, LimitClause, OrderByKind, Query, Select,
+    SelectItem, SetExpr, TimezoneInfo, UnaryOperator, Value, Values, VisitMut, VisitorMut,
 };
+use std::ops::ControlFlow;
 
 /// Rewrites one query, before its parts are visited.
 pub(super) fn rewrite(query: &mut Query) {
@@ -15,6 +16,7 @@ pub(super) fn rewrite(query: &mut Query) {
     }
     body(&mut query.body);
     fetch(query);
+    unify(query);
     if let (SetExpr::Select(select), Some(order)) = (query.body.as_mut(), &mut query.order_by)
         && let OrderByKind::Expressions(order) = &mut order.kind
     {
@@ -24,6 +26,53 @@ pub(super) fn rewrite(query: &mut Query) {
             }
         }
         names::order(select, order);
+    }
+}
+
+/// The same subquery written twice: DataFusion tells them apart by their places, and does not find it in GROUP BY or DISTINCT ON.
+fn unify(query: &mut Query) {
+    let SetExpr::Select(select) = query.body.as_mut() else { return };
+    let mut same = Same::default();
+    // It never breaks.
+    let _ = select.projection.visit(&mut same);
+    let _ = select.distinct.visit(&mut same);
+    let _ = select.group_by.visit(&mut same);
+    let _ = select.having.visit(&mut same);
+    let _ = query.order_by.visit(&mut same);
+}
+
+#[derive(Default)]
+struct Same {
+    seen: Vec<Expr>,
+    depth: usize,
+}
+
+impl VisitorMut for Same {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        let subquery = match &*expr {
+            Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => true,
+            Expr::Function(function) => matches!(function.args, FunctionArguments::Subquery(_)),
+            _ => false,
+        };
+        if subquery && self.depth == 0 {
+            match self.seen.iter().find(|seen| *seen == &*expr) {
+                Some(seen) => *expr = seen.clone(),
+                None => self.seen.push(expr.clone()),
+            }
+        }
+        ControlFlow::Continue(())
     }
 }
 

@@ -12,13 +12,15 @@ use crate::functions;
 use crate::functions::cast::Target;
 use assay_tables::EXTENSION;
 use datafusion::arrow::datatypes::DataType;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{
     Column, DFSchema, DataFusionError, NullHandling, Result, ScalarValue, TableReference, UnnestOptions, not_impl_err, plan_err,
 };
+use datafusion::functions::core::expr_fn::greatest;
 use datafusion::functions_nested::expr_fn::{cardinality, gen_series};
 use datafusion::logical_expr::expr::{FieldMetadata, ScalarFunction};
 use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
-use datafusion::logical_expr::{Distinct, Expr, JoinType, LogicalPlan, LogicalPlanBuilder, Subquery, lit};
+use datafusion::logical_expr::{Distinct, Expr, JoinType, LogicalPlan, LogicalPlanBuilder, Subquery, cast, lit};
 use datafusion::sql::sqlparser::ast::{self, JoinConstraint, JoinOperator, TableAliasColumnDef, TableFactor, TableWithJoins, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -152,7 +154,8 @@ fn join_srf(
         _ => {}
     }
     // Over columns to its left it is a LATERAL subquery, whose conditions are looked at for each row to the left.
-    let sideways = given.0.iter().any(|list| list.any_column_refs());
+    let asks = |list: &Expr| list.exists(|expr| Ok(matches!(expr, Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_))));
+    let sideways = given.0.iter().any(|list| list.any_column_refs() || asks(list).unwrap_or(true));
     let (exprs, tags) = given;
     let exprs = exprs.into_iter().map(|expr| outer_references(expr, &schema, &DFSchema::empty())).collect::<Result<Vec<_>>>()?;
     let mut right = unnest(LogicalPlanBuilder::empty(true).build()?, call, (exprs, tags), NullHandling::Drop, cx)?;
@@ -187,13 +190,26 @@ fn relation(relation: TableFactor, left: &DFSchema, cx: &mut dyn RelationPlanner
         return Err(DataFusionError::Internal("EXISTS is planned as something else".into()));
     };
     let mut plan = settled(Arc::unwrap_or_clone(exists.subquery.subquery))?;
-    let sideways = !plan.all_out_ref_exprs().is_empty();
+    let sideways = looks_out(&plan)?;
     if let Some(alias) = alias {
         let table = cx.normalize_ident(alias.name.clone());
         plan = renamed(plan, &table, alias.columns, cx)?;
         plan = LogicalPlanBuilder::from(plan).alias(cx.normalize_ident(alias.name))?.build()?;
     }
     Ok(if sideways { lateral(plan) } else { plan })
+}
+
+/// Does a plan refer to columns outside, or do its subqueries? Those of the latter may be columns of the plan itself.
+fn looks_out(plan: &LogicalPlan) -> Result<bool> {
+    let mut found = false;
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            found |= expr.contains_outer();
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+        Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    })?;
+    Ok(found)
 }
 
 fn join_plans(
@@ -239,8 +255,9 @@ fn unnest(
     if call.ordinality {
         let mut second = keep.clone();
         second.extend(unnested.iter().cloned().map(Expr::Column));
-        let count = datafusion::logical_expr::cast(cardinality(Expr::Column(Column::new_unqualified(temporary(0)))), DataType::Int64);
-        second.push(gen_series(lit(1i64), count, lit(1i64)).alias(temporary(width)));
+        // The longest list has a row for each of its items.
+        let counts = unnested.iter().map(|list| cast(cardinality(Expr::Column(list.clone())), DataType::Int64));
+        second.push(gen_series(lit(1i64), greatest(counts.collect()), lit(1i64)).alias(temporary(width)));
         builder = builder.project(second)?;
         unnested.push(Column::new_unqualified(temporary(width)));
     }

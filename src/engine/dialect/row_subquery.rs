@@ -10,6 +10,7 @@ use datafusion::common::{Column, DFSchema, DataFusionError, Result, ScalarValue}
 use datafusion::execution::TaskContext;
 use datafusion::execution::context::SessionState;
 use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, LogicalPlan, LogicalPlanBuilder, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     Subquery, TypeSignature, Volatility,
@@ -35,8 +36,10 @@ pub(super) enum Kind {
 pub(super) fn function(id: usize, kind: Kind, subquery: &Subquery, schema: &DFSchema, state: &SessionState) -> Result<Expr> {
     let mut outer: Vec<(FieldRef, Column)> = Vec::new();
     let plan = subquery.subquery.as_ref().clone().transform_up_with_subqueries(|node| {
+        let names = NamePreserver::new(&node);
         node.map_expressions(|expr| {
-            expr.transform_up(|expr| match expr {
+            let name = names.save(&expr);
+            let bound = expr.transform_up(|expr| match expr {
                 Expr::OuterReferenceColumn(field, column) => {
                     let index = outer.iter().position(|(_, known)| *known == column).unwrap_or_else(|| {
                         outer.push((Arc::clone(&field), column.clone()));
@@ -45,7 +48,8 @@ pub(super) fn function(id: usize, kind: Kind, subquery: &Subquery, schema: &DFSc
                     Ok(Transformed::yes(Expr::ScalarFunction(ScalarFunction { func: cell(id, index, field), args: Vec::new() })))
                 }
                 other => Ok(Transformed::no(other)),
-            })
+            })?;
+            Ok(if bound.transformed { bound.update_data(|expr| name.restore(expr)) } else { bound })
         })
     });
     let plan = plan?.data.recompute_schema()?;
@@ -60,6 +64,11 @@ pub(super) fn function(id: usize, kind: Kind, subquery: &Subquery, schema: &DFSc
     let mut state = state.clone();
     state.config_mut().options_mut().execution.target_partitions = 1;
     let physical = drive(state.create_physical_plan(&plan))??;
+    // Types that meet in an expression agree only there.
+    let field = match (kind, physical.schema().fields().first()) {
+        (Kind::Scalar, Some(column)) => field.with_data_type(column.data_type().clone()),
+        _ => field,
+    };
     // A column of a query further out stays an outer reference, for that query to resolve.
     let args = outer
         .into_iter()

@@ -1,11 +1,13 @@
 //! Rows as values: `(a, b) in (select …)`, `row(a, b) = (select …)`, and VALUES as an expression.
 
-use super::ast::{binary, last_name, literal, positional};
-use super::quantified::{select_of, template};
+use super::ast::{binary, call, last_name, literal, negate, positional};
+use super::quantified::{chain, select_of, template};
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CaseWhen, Expr, Ident, Parens, Query, SelectItem, SetExpr, TableAliasColumnDef, TableFactor, Value, Values,
+    visit_expressions,
 };
+use std::ops::ControlFlow;
 
 /// The fields of a row written out.
 pub(super) fn fields(expr: &Expr) -> Option<Vec<Expr>> {
@@ -50,8 +52,11 @@ pub(super) fn filters(expr: &mut Expr) {
     }
 }
 
-/// `row(a, b) = (query)`: the comparison moves into the query, which gives one row or none.
+/// A comparison of rows: of two written out, or of one and a query. The latter moves into the query, which gives one row or none.
 pub(super) fn compared(left: &Expr, op: &BinaryOperator, right: &Expr) -> Option<Expr> {
+    if let (Some(left), Some(right)) = (fields(left), fields(right)) {
+        return members(&left, op, &right);
+    }
     let negated = match op {
         BinaryOperator::Eq => false,
         BinaryOperator::NotEq => true,
@@ -63,8 +68,100 @@ pub(super) fn compared(left: &Expr, op: &BinaryOperator, right: &Expr) -> Option
     };
     let mut outer = over(&fields, query)?;
     let select = select_of(&mut outer)?;
-    select.projection = vec![SelectItem::UnnamedExpr(super::ast::negate(equality(&fields)?, negated))];
+    select.projection = vec![SelectItem::UnnamedExpr(negate(equality(&fields)?, negated))];
     Some(Expr::Subquery(Box::new(outer)))
+}
+
+/// Member by member: `(a, b) = (c, d)` is `a = c and b = d`, `(a, b) < (c, d)` is `a < c or a = c and b < d`, also where some are NULL.
+fn members(left: &[Expr], op: &BinaryOperator, right: &[Expr]) -> Option<Expr> {
+    use BinaryOperator::{And, Eq, Gt, GtEq, Lt, LtEq, NotEq, Or};
+    if left.len() != right.len() {
+        return None;
+    }
+    let one = |at: usize, op: BinaryOperator| {
+        let (left, right) = (nested(left[at].clone()), nested(right[at].clone()));
+        match (fields(&left), fields(&right)) {
+            (Some(left), Some(right)) => records(&left, &op, &right),
+            _ => Some(compared(&left, &op, &right).unwrap_or_else(|| binary(left, op, right))),
+        }
+    };
+    let strict = match op {
+        Eq => return chain((0..left.len()).map(|at| one(at, Eq)).collect::<Option<Vec<_>>>()?.into_iter(), true),
+        NotEq => return chain((0..left.len()).map(|at| one(at, NotEq)).collect::<Option<Vec<_>>>()?.into_iter(), false),
+        Lt | LtEq => Lt,
+        Gt | GtEq => Gt,
+        _ => return None,
+    };
+    let mut all = one(left.len().checked_sub(1)?, op.clone())?;
+    for at in (0..left.len() - 1).rev() {
+        let same = binary(one(at, Eq)?, And, nested(all));
+        all = binary(one(at, strict.clone())?, Or, nested(same));
+    }
+    Some(nested(all))
+}
+
+/// Rows within rows are values: NULLs in them are equal, and greater than anything else.
+fn records(left: &[Expr], op: &BinaryOperator, right: &[Expr]) -> Option<Expr> {
+    use BinaryOperator::{And, Eq, Gt, GtEq, Lt, LtEq, NotEq, Or};
+    let rows = |row: &[Expr]| Expr::Tuple(row.to_vec());
+    match op {
+        Eq | NotEq => return distinct(&rows(left), &rows(right), *op == NotEq),
+        Gt => return records(right, &Lt, left),
+        LtEq => return Some(negate(records(right, &Lt, left)?, true)),
+        GtEq => return Some(negate(records(left, &Lt, right)?, true)),
+        Lt if left.len() == right.len() => {}
+        _ => return None,
+    }
+    let less = |at: usize| match (fields(&left[at]), fields(&right[at])) {
+        (Some(left), Some(right)) => records(&left, &Lt, &right),
+        _ => {
+            let (left, right) = (Box::new(nested(left[at].clone())), Box::new(nested(right[at].clone())));
+            let first = nested(binary(left.as_ref().clone(), Lt, right.as_ref().clone()));
+            Some(call("coalesce", vec![first, nested(binary(Expr::IsNotNull(left), And, Expr::IsNull(right)))]))
+        }
+    };
+    let mut all = less(left.len().checked_sub(1)?)?;
+    for at in (0..left.len() - 1).rev() {
+        let same = distinct(&rows(&left[at..=at]), &rows(&right[at..=at]), false)?;
+        all = binary(less(at)?, Or, nested(binary(same, And, nested(all))));
+    }
+    Some(nested(all))
+}
+
+/// How many expressions `(a, b) in ((c, d), …)` may become.
+const WIDEST: usize = 1_000_000;
+
+/// `(a, b) in ((c, d), …)`.
+pub(super) fn among(row: &Expr, list: &[Expr]) -> Option<Expr> {
+    let mut parts = 0usize;
+    let _ = visit_expressions(row, |_| {
+        parts += 1;
+        ControlFlow::<()>::Continue(())
+    });
+    // The row is there once for each of the others; one in another would be there very often.
+    let row = fields(row).filter(|_| parts.saturating_mul(list.len()) <= WIDEST)?;
+    let equal = list.iter().map(|other| members(&row, &BinaryOperator::Eq, &fields(other)?)).collect::<Option<Vec<_>>>()?;
+    chain(equal.into_iter(), false)
+}
+
+/// `(a, b) is [not] distinct from (c, d)`.
+pub(super) fn distinct(left: &Expr, right: &Expr, distinct: bool) -> Option<Expr> {
+    let (left, right) = (fields(left)?, fields(right)?);
+    if left.len() != right.len() {
+        return None;
+    }
+    let one = |(left, right): (Expr, Expr)| {
+        let (left, right) = (nested(left), nested(right));
+        self::distinct(&left, &right, distinct).unwrap_or_else(|| {
+            let (left, right) = (Box::new(left), Box::new(right));
+            if distinct { Expr::IsDistinctFrom(left, right) } else { Expr::IsNotDistinctFrom(left, right) }
+        })
+    };
+    chain(left.into_iter().zip(right).map(one), !distinct)
+}
+
+fn nested(expr: Expr) -> Expr {
+    Expr::Nested(Box::new(expr))
 }
 
 fn subquery(expr: &Expr) -> Option<&Query> {

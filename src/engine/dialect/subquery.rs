@@ -11,12 +11,12 @@ use crate::functions::arrays::{Op, quantified};
 use assay_tables::EXTENSION;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, DFSchema, Result, not_impl_err};
+use datafusion::common::{Column, DFSchema, Result, not_impl_err, plan_err};
 use datafusion::execution::context::SessionState;
 use datafusion::functions_aggregate::expr_fn::{array_agg, count};
 use datafusion::logical_expr::expr::FieldMetadata;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::logical_plan::{Filter, Join, Limit};
+use datafusion::logical_expr::logical_plan::{Filter, Join, Limit, Projection};
 use datafusion::logical_expr::utils::{conjunction, split_conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
     BinaryExpr, Expr, ExprFunctionExt, FetchType, JoinType, LogicalPlan, LogicalPlanBuilder, Operator, SkipType, Subquery, lit, not,
@@ -27,7 +27,37 @@ use std::sync::Arc;
 /// Rewrites the subqueries of a plan.
 pub(super) fn rewrite(plan: LogicalPlan, state: &SessionState) -> Result<LogicalPlan> {
     let mut rewriter = Rewriter { state, count: 0 };
-    rewriter.plan(plan)
+    rewriter.plan(plan.transform_up_with_subqueries(named)?.data)
+}
+
+/// Outer columns that are the result of a subquery as they are: the plans above find them by the reference's name, also when it is gone.
+fn named(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    if let LogicalPlan::Aggregate(aggregate) = &plan
+        && aggregate.aggr_expr.iter().any(of_outside)
+    {
+        return plan_err!("an aggregate of outer columns alone is one of the query around, which is not supported");
+    }
+    let LogicalPlan::Projection(Projection { expr, input, schema, .. }) = plan else { return Ok(Transformed::no(plan)) };
+    let bare = expr.iter().any(|expr| matches!(expr, Expr::OuterReferenceColumn(..)));
+    let exprs = expr.into_iter().map(|expr| match expr {
+        Expr::OuterReferenceColumn(..) => {
+            let name = expr.schema_name().to_string();
+            expr.alias(name)
+        }
+        other => other,
+    });
+    let projection = LogicalPlan::Projection(Projection::try_new_with_schema(exprs.collect(), input, schema)?);
+    Ok(if bare { Transformed::yes(projection) } else { Transformed::no(projection) })
+}
+
+/// Does an expression hold an aggregate of outer columns, and of none of its own query?
+fn of_outside(expr: &Expr) -> bool {
+    let own = |expr: &Expr| matches!(expr, Expr::Column(_)) || has_subquery(expr);
+    let outside = |expr: &Expr| {
+        let is_aggregate = matches!(expr, Expr::AggregateFunction(_));
+        Ok(is_aggregate && expr.contains_outer() && !expr.exists(|part| Ok(own(part)))?)
+    };
+    expr.exists(outside).unwrap_or(false)
 }
 
 struct Rewriter<'a> {
@@ -59,8 +89,8 @@ impl Rewriter<'_> {
         match ordering::rewrite(plan)? {
             // Whose columns it refers to, the join above or the query around knows.
             LogicalPlan::Subquery(subquery) => Ok(Arc::unwrap_or_clone(subquery.subquery)),
-            LogicalPlan::Join(join) if lateral => self.lateral(join),
             LogicalPlan::Join(join) if set_ops::is_all(&join) => set_ops::counted(join, &mut self.count),
+            LogicalPlan::Join(join) if lateral && !dependent::references(&join.right, join.left.schema()).is_empty() => self.lateral(join),
             LogicalPlan::Filter(filter) if has_subquery(&filter.predicate) => self.filter(filter),
             LogicalPlan::Join(join) if join.filter.as_ref().is_some_and(has_subquery) => self.condition(join),
             plan => self.expressions(plan),
@@ -80,10 +110,6 @@ impl Rewriter<'_> {
 
     /// A join whose right side refers to the left one.
     fn lateral(&mut self, join: Join) -> Result<LogicalPlan> {
-        if dependent::references(&join.right, join.left.schema()).is_empty() {
-            let plan = LogicalPlan::Join(join);
-            return self.expressions(plan);
-        }
         let keys = join.on.into_iter().map(|(left, right)| left.eq(right));
         let condition = keys.chain(join.filter).reduce(Expr::and);
         let (left, right) = (Arc::unwrap_or_clone(join.left), Arc::unwrap_or_clone(join.right));
@@ -191,10 +217,8 @@ impl Rewriter<'_> {
                 if row_local(&subquery) {
                     return Ok(Transformed::yes(self.function(Kind::Scalar, &subquery, schema)?));
                 }
-                // DataFusion takes a column that is never NULL at its word, even where there is no row.
-                let nullable = subquery.subquery.schema().field(0).is_nullable();
-                let plain = subquery.outer_ref_columns.is_empty() && place != Place::Other && nullable;
-                let subquery = if plain { subquery } else { single(subquery)? };
+                let plain = subquery.outer_ref_columns.is_empty() && place != Place::Other;
+                let subquery = if plain { perhaps(subquery)? } else { single(subquery)? };
                 Ok(Transformed::yes(self.value(subquery, schema, place, values)))
             }
             Expr::InSubquery(mut within) => {
@@ -205,7 +229,9 @@ impl Rewriter<'_> {
                 }
                 let local = row_local(&within.subquery);
                 let correlated = !within.subquery.outer_ref_columns.is_empty();
-                if place == Place::Filter && !local && semi_join(&within.subquery, schema) && !(correlated && within.negated) {
+                // DataFusion's anti join knows the NULLs of a column, not those of what turns out to be a constant.
+                let plain = !within.negated || !correlated && reads(&within.expr);
+                if place == Place::Filter && !local && plain && semi_join(&within.subquery, schema) {
                     return Ok(Transformed::yes(Expr::InSubquery(within)));
                 }
                 let inner = Arc::unwrap_or_clone(within.subquery.subquery);
@@ -265,6 +291,16 @@ fn sink(filter: Filter) -> Result<LogicalPlan> {
     }
 }
 
+/// True for an expression that no optimizer makes a constant.
+fn reads(expr: &Expr) -> bool {
+    let chooses = |expr: &Expr| match expr {
+        Expr::Case(_) => true,
+        Expr::ScalarFunction(call) => matches!(call.func.name(), "coalesce" | "nullif"),
+        _ => false,
+    };
+    expr.any_column_refs() && !expr.exists(|expr| Ok(chooses(expr))).unwrap_or(true)
+}
+
 /// True for a LIMIT that is known only when the statement runs.
 fn depends(limit: &Limit) -> bool {
     limit.skip.iter().chain(&limit.fetch).any(|expr| has_subquery(expr) || expr.contains_outer())
@@ -287,6 +323,17 @@ fn has_subquery(expr: &Expr) -> bool {
 /// True if a plan is, or reads from, a LATERAL subquery.
 fn is_lateral(plan: &LogicalPlan) -> bool {
     plan.exists(|node| Ok(matches!(node, LogicalPlan::Subquery(_)))).unwrap_or(false)
+}
+
+/// A scalar subquery whose column may be NULL, whatever it is: DataFusion takes one that never is at its word, even where there is no row.
+fn perhaps(subquery: Subquery) -> Result<Subquery> {
+    if aggregates(&subquery.subquery) {
+        return Ok(subquery);
+    }
+    let (qualifier, field) = subquery.subquery.schema().qualified_field(0);
+    let value =
+        call("perhaps null", vec![Expr::Column(Column::from((qualifier, field)))])?.alias_qualified(qualifier.cloned(), field.name());
+    Ok(subquery_of(LogicalPlanBuilder::from(subquery.subquery).project(vec![value])?.build()?))
 }
 
 /// A scalar subquery that may give many rows: an aggregate that refuses them.

@@ -53,6 +53,11 @@ pub(super) fn prepare(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, 
             Token::RParen if depth > 1 => {
                 frames.pop();
             }
+            // `t.* is null`: the row, which its relation's name alone means as well.
+            Token::Period if next == Some(&Token::Mul) && is_word(tokens.get(at + 2).map(|token| &token.token), &[Keyword::IS]) => {
+                skip = at + 2;
+                continue;
+            }
             Token::Word(word) if word.quote_style.is_none() => match word.keyword {
                 _ if commas.contains(&at) => {
                     out.push(place(Token::Comma));

@@ -1,8 +1,9 @@
-//! Whole rows as arguments: `to_jsonb(t)`, `json_agg(t.*)`.
+//! Whole rows: `to_jsonb(t)`, `json_agg(t.*)`, `count(t)`, `t is null`.
 //!
-//! In the AST the relation's name becomes `t.*`, and in the plan an object of the relation's columns. A column of that name comes first.
+//! In the AST the relation's name becomes `t.*`, and in the plan an object of the relation's columns or a test of them. A column of that
+//! name comes first.
 
-use super::ast::last_name;
+use super::ast::{self, last_name};
 use super::names::normal;
 use super::operators::call;
 use super::srf::Call;
@@ -19,7 +20,8 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 /// Functions that take a whole row.
-const TAKING: [&str; 11] = [
+const TAKING: [&str; 12] = [
+    "count",
     "json_agg",
     "json_build_array",
     "json_build_object",
@@ -33,7 +35,10 @@ const TAKING: [&str; 11] = [
     "to_jsonb",
 ];
 
-/// Finds the names of relations among the arguments of functions that take rows.
+/// What `t is null` and `t is not null` are until the columns are known: neither is the other's contrary.
+const TESTS: [&str; 2] = ["row_is_null", "row_is_not_null"];
+
+/// Finds the names of relations among the arguments of functions that take rows, and before IS NULL.
 pub(super) fn name(statement: &mut Statement) {
     // It never breaks.
     let _ = statement.visit(&mut Scopes(Vec::new()));
@@ -58,10 +63,26 @@ impl VisitorMut for Scopes {
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        let tested = match expr {
+            Expr::IsNull(inner) => Some((inner, TESTS[0])),
+            Expr::IsNotNull(inner) => Some((inner, TESTS[1])),
+            _ => None,
+        };
+        if let Some((inner, test)) = tested {
+            let Expr::Identifier(ident) = inner.as_ref() else { return ControlFlow::Continue(()) };
+            if !self.names(ident) {
+                return ControlFlow::Continue(());
+            }
+            let row = Expr::QualifiedWildcard(ObjectName::from(vec![ident.clone()]), AttachedToken::empty());
+            // Without the test of a truth it would be a column of the function's name.
+            *expr = Expr::IsTrue(Box::new(ast::call(test, vec![row])));
+            return ControlFlow::Continue(());
+        }
         if let Expr::Function(function) = expr
             && let FunctionArguments::List(list) = &mut function.args
             && last_name(&function.name).is_some_and(|name| TAKING.contains(&name.as_str()))
         {
+            let counts = last_name(&function.name).is_some_and(|name| name == "count");
             for arg in &mut list.args {
                 let FunctionArg::Unnamed(arg) = arg else { continue };
                 let row = match arg {
@@ -69,7 +90,11 @@ impl VisitorMut for Scopes {
                     FunctionArgExpr::Expr(Expr::Identifier(ident)) if self.names(ident) => ObjectName::from(vec![ident.clone()]),
                     _ => continue,
                 };
-                *arg = FunctionArgExpr::Expr(Expr::QualifiedWildcard(row, AttachedToken::empty()));
+                // A count shows nothing of the row.
+                *arg = match counts {
+                    true => FunctionArgExpr::QualifiedWildcard(row),
+                    false => FunctionArgExpr::Expr(Expr::QualifiedWildcard(row, AttachedToken::empty())),
+                };
             }
         }
         ControlFlow::Continue(())
@@ -101,6 +126,31 @@ fn relations(item: &TableWithJoins, names: &mut BTreeSet<String>) {
             TableFactor::Table { name, args: None, .. } => names.extend(last_name(name)),
             _ => {}
         }
+    }
+}
+
+/// `t is null`: every column is; `t is not null`: none is.
+#[expect(deprecated, reason = "DataFusion's planner makes this of a qualified wildcard in an argument")]
+pub(super) fn tested(function: &str, args: &[Planned], schema: &DFSchema) -> Option<Planned> {
+    let (true, [Planned::Wildcard { qualifier: Some(relation), .. }]) = (TESTS.contains(&function), args) else { return None };
+    let test = |column: Column| {
+        let column = Planned::Column(column);
+        if function == TESTS[0] { column.is_null() } else { column.is_not_null() }
+    };
+    let columns = columns(relation, schema);
+    Some(columns.into_iter().map(test).reduce(Planned::and).unwrap_or_else(|| lit(true)))
+}
+
+/// True if a row may be one that an outer join made up.
+pub(super) fn may_be_missing(plan: &LogicalPlan) -> bool {
+    plan.exists(|node| Ok(matches!(node, LogicalPlan::Join(join) if join.join_type.is_outer()))).unwrap_or(true)
+}
+
+/// The columns of a row; a column of the relation's name is meant itself.
+pub(super) fn columns(relation: &TableReference, schema: &DFSchema) -> Vec<Column> {
+    match schema.qualified_fields_with_unqualified_name(relation.table()).as_slice() {
+        [only] => vec![Column::from(*only)],
+        _ => schema.fields_indices_with_qualified(relation).into_iter().map(|at| Column::from(schema.qualified_field(at))).collect(),
     }
 }
 

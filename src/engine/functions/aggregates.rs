@@ -71,8 +71,13 @@ impl Aggregate {
         }
     }
 
-    fn averages_ints(&self, ty: Option<&DataType>, distinct: bool) -> bool {
-        self.kind == Kind::Avg && ty == Some(&DataType::Int64) && !distinct
+    /// Integers are added up in 128 bits, for their mean or their checked sum.
+    fn of_ints(&self, ty: Option<&DataType>, distinct: bool) -> Option<Ints> {
+        match self.kind {
+            Kind::Avg if ty == Some(&DataType::Int64) && !distinct => Some(Ints::Mean),
+            Kind::Sum if ty == Some(&DataType::Int64) && !distinct => Some(Ints::Sum),
+            _ => None,
+        }
     }
 }
 
@@ -115,8 +120,8 @@ impl AggregateUDFImpl for Aggregate {
     }
 
     fn accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
-        if self.averages_ints(given(&args), args.is_distinct) {
-            return Ok(Box::new(IntAverage::default()));
+        if let Some(what) = self.of_ints(given(&args), args.is_distinct) {
+            return Ok(Box::new(IntTotal { what, count: 0, sum: 0 }));
         }
         if self.exact(given(&args)) {
             return Ok(Box::new(Exact::new(self.kind, args.is_distinct)));
@@ -127,7 +132,7 @@ impl AggregateUDFImpl for Aggregate {
     fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
         let ty = args.input_fields.first().map(|field| field.data_type());
         let field = |name: &str, ty: DataType| -> FieldRef { Arc::new(Field::new(format_state_name(args.name, name), ty, true)) };
-        if self.averages_ints(ty, args.is_distinct) {
+        if self.of_ints(ty, args.is_distinct).is_some() {
             return Ok(vec![field("count", DataType::Int64), field("sum", DataType::Decimal128(38, 0))]);
         }
         if self.exact(ty) {
@@ -143,21 +148,21 @@ impl AggregateUDFImpl for Aggregate {
     }
 
     fn groups_accumulator_supported(&self, args: AccumulatorArgs<'_>) -> bool {
-        if self.exact(given(&args)) {
-            return self.averages_ints(given(&args), args.is_distinct);
+        if self.of_ints(given(&args), args.is_distinct).is_some() {
+            return true;
         }
-        self.inner.groups_accumulator_supported(args)
+        !self.exact(given(&args)) && self.inner.groups_accumulator_supported(args)
     }
 
     fn create_groups_accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn GroupsAccumulator>> {
-        if self.exact(given(&args)) {
-            return Ok(Box::new(IntAverages::default()));
+        match self.of_ints(given(&args), args.is_distinct) {
+            Some(what) => Ok(Box::new(IntTotals { what, counts: Vec::new(), sums: Vec::new() })),
+            None => self.inner.create_groups_accumulator(args),
         }
-        self.inner.create_groups_accumulator(args)
     }
 
     fn create_sliding_accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
-        if self.exact(given(&args)) {
+        if self.exact(given(&args)) || self.of_ints(given(&args), args.is_distinct).is_some() {
             return self.accumulator(args);
         }
         self.inner.create_sliding_accumulator(args)
@@ -401,14 +406,30 @@ fn short_average(sum: i128, count: i64) -> Option<String> {
     Some(out)
 }
 
-/// The mean of integers, of one group.
-#[derive(Debug, Default)]
-struct IntAverage {
+/// What the total of integers is for.
+#[derive(Debug, Clone, Copy)]
+enum Ints {
+    Mean,
+    Sum,
+}
+
+/// The sum of at least one integer.
+fn checked(sum: i128, count: i64) -> Result<Option<i64>> {
+    if count == 0 {
+        return Ok(None);
+    }
+    i64::try_from(sum).map(Some).map_err(|_| trouble("bigint out of range"))
+}
+
+/// The total of integers, of one group.
+#[derive(Debug)]
+struct IntTotal {
+    what: Ints,
     count: i64,
     sum: i128,
 }
 
-impl Accumulator for IntAverage {
+impl Accumulator for IntTotal {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
         for value in values.iter().flat_map(|values| values.as_primitive::<Int64Type>().iter().flatten()) {
             self.count += 1;
@@ -418,7 +439,10 @@ impl Accumulator for IntAverage {
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        Ok(ScalarValue::LargeUtf8(average(self.sum, self.count)?))
+        Ok(match self.what {
+            Ints::Mean => ScalarValue::LargeUtf8(average(self.sum, self.count)?),
+            Ints::Sum => ScalarValue::Int64(checked(self.sum, self.count)?),
+        })
     }
 
     fn size(&self) -> usize {
@@ -430,7 +454,7 @@ impl Accumulator for IntAverage {
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        let [counts, sums] = states else { return Err(DataFusionError::Internal("an average's state has two parts".into())) };
+        let [counts, sums] = states else { return Err(DataFusionError::Internal("a total's state has two parts".into())) };
         self.count += counts.as_primitive::<Int64Type>().iter().flatten().sum::<i64>();
         self.sum += sums.as_primitive::<Decimal128Type>().iter().flatten().sum::<i128>();
         Ok(())
@@ -449,14 +473,15 @@ impl Accumulator for IntAverage {
     }
 }
 
-/// The means of integers, of many groups.
-#[derive(Debug, Default)]
-struct IntAverages {
+/// The totals of integers, of many groups.
+#[derive(Debug)]
+struct IntTotals {
+    what: Ints,
     counts: Vec<i64>,
     sums: Vec<i128>,
 }
 
-impl IntAverages {
+impl IntTotals {
     fn add(&mut self, group: usize, count: i64, sum: i128) {
         self.counts[group] += count;
         self.sums[group] += sum;
@@ -472,10 +497,10 @@ fn passes(filter: Option<&BooleanArray>, at: usize) -> bool {
     filter.is_none_or(|filter| filter.is_valid(at) && filter.value(at))
 }
 
-impl GroupsAccumulator for IntAverages {
+impl GroupsAccumulator for IntTotals {
     fn update_batch(&mut self, values: &[ArrayRef], groups: &[usize], filter: Option<&BooleanArray>, total: usize) -> Result<()> {
         self.grow(total);
-        let [values] = values else { return Err(DataFusionError::Internal("an average needs one argument".into())) };
+        let [values] = values else { return Err(DataFusionError::Internal("a total needs one argument".into())) };
         let values = values.as_primitive::<Int64Type>();
         if filter.is_none() && values.null_count() == 0 {
             for (group, value) in groups.iter().zip(values.values()) {
@@ -493,6 +518,10 @@ impl GroupsAccumulator for IntAverages {
 
     fn evaluate(&mut self, emit: EmitTo) -> Result<ArrayRef> {
         let (counts, sums) = (emit.take_needed(&mut self.counts), emit.take_needed(&mut self.sums));
+        if let Ints::Sum = self.what {
+            let sums = counts.into_iter().zip(sums).map(|(count, sum)| checked(sum, count));
+            return Ok(Arc::new(sums.collect::<Result<Int64Array>>()?));
+        }
         let mut out = LargeStringBuilder::with_capacity(counts.len(), counts.len() * 20);
         for (count, sum) in counts.into_iter().zip(sums) {
             out.append_option(average(sum, count)?);
@@ -507,7 +536,7 @@ impl GroupsAccumulator for IntAverages {
 
     fn merge_batch(&mut self, states: &[ArrayRef], groups: &[usize], total: usize) -> Result<()> {
         self.grow(total);
-        let [counts, sums] = states else { return Err(DataFusionError::Internal("an average's state has two parts".into())) };
+        let [counts, sums] = states else { return Err(DataFusionError::Internal("a total's state has two parts".into())) };
         let (counts, sums) = (counts.as_primitive::<Int64Type>(), sums.as_primitive::<Decimal128Type>());
         for (at, group) in groups.iter().enumerate() {
             self.add(*group, counts.value(at), sums.value(at));
@@ -516,7 +545,7 @@ impl GroupsAccumulator for IntAverages {
     }
 
     fn convert_to_state(&self, values: &[ArrayRef], filter: Option<&BooleanArray>) -> Result<Vec<ArrayRef>> {
-        let [values] = values else { return Err(DataFusionError::Internal("an average needs one argument".into())) };
+        let [values] = values else { return Err(DataFusionError::Internal("a total needs one argument".into())) };
         let values = values.as_primitive::<Int64Type>();
         let taken = |at: usize| values.is_valid(at) && passes(filter, at);
         let counts: Int64Array = (0..values.len()).map(|at| Some(i64::from(taken(at)))).collect();

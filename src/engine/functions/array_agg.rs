@@ -8,6 +8,7 @@ use datafusion::functions_aggregate::array_agg::array_agg_udaf;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::AggregateOrderSensitivity;
 use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, GroupsAccumulator, ReversedUDAF, Signature};
+use datafusion::physical_expr::PhysicalSortExpr;
 use std::sync::Arc;
 
 /// The tag of an array whose items are jsonb.
@@ -46,6 +47,11 @@ impl AggregateUDFImpl for ArrayAgg {
     }
 
     fn accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
+        if let ([by], Some(arg), true) = (args.order_bys, args.exprs.first(), args.is_distinct) {
+            // The one order that DISTINCT has is its argument's, however differently the two were planned.
+            let by = [PhysicalSortExpr { expr: Arc::clone(arg), options: by.options }];
+            return self.inner.accumulator(AccumulatorArgs { order_bys: &by, ..args });
+        }
         self.inner.accumulator(args)
     }
 

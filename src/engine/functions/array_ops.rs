@@ -52,10 +52,12 @@ enum Op {
     Flat,
     Contains,
     Overlaps,
+    Compare,
+    Keys,
 }
 
 impl Op {
-    const ALL: [Op; 12] = [
+    const ALL: [Op; 14] = [
         Op::Get,
         Op::Slice,
         Op::Append,
@@ -68,6 +70,8 @@ impl Op {
         Op::Flat,
         Op::Contains,
         Op::Overlaps,
+        Op::Compare,
+        Op::Keys,
     ];
 
     fn name(self) -> &'static str {
@@ -84,13 +88,15 @@ impl Op {
             Op::Flat => "array flat",
             Op::Contains => "array @>",
             Op::Overlaps => "array &&",
+            Op::Compare => "array compare",
+            Op::Keys => "array keys",
         }
     }
 
     /// How many arguments it takes.
     fn arity(self) -> usize {
         match self {
-            Op::Flat => 1,
+            Op::Flat | Op::Keys => 1,
             Op::Slice | Op::Replace => 3,
             _ => 2,
         }
@@ -100,7 +106,7 @@ impl Op {
     fn is_list(self, k: usize) -> bool {
         match self {
             Op::Prepend => k == 1,
-            Op::Concat | Op::Contains | Op::Overlaps => true,
+            Op::Concat | Op::Contains | Op::Overlaps | Op::Compare => true,
             Op::Fill => false,
             _ => k == 0,
         }
@@ -188,6 +194,8 @@ impl ScalarUDFImpl for ListFunction {
         Ok(match self.op {
             Op::Get => item,
             Op::Contains | Op::Overlaps => DataType::Boolean,
+            Op::Compare => DataType::Int64,
+            Op::Keys => DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true))),
             Op::Flat => DataType::List(Arc::new(Field::new_list_field(base(&item).clone(), true))),
             _ => DataType::List(Arc::new(Field::new_list_field(item, true))),
         })
@@ -219,7 +227,9 @@ impl ScalarUDFImpl for ListFunction {
         }
         let result: ArrayRef = match self.op {
             Op::Get => get(&arrays)?,
-            Op::Contains | Op::Overlaps => Arc::new(compare(&arrays, self.op)?),
+            Op::Contains | Op::Overlaps => Arc::new(overlap(&arrays, self.op)?),
+            Op::Compare => Arc::new(compare(&arrays)?),
+            Op::Keys => keyed(&arrays[0])?,
             Op::Flat => flat(&arrays[0])?,
             op => rebuild(op, &arrays, rows, field)?,
         };
@@ -267,7 +277,7 @@ fn keys(items: &ArrayRef) -> Result<ArrayRef> {
 }
 
 /// A NULL item is equal to none, not even to another NULL.
-fn compare(arrays: &[ArrayRef], op: Op) -> Result<BooleanArray> {
+fn overlap(arrays: &[ArrayRef], op: Op) -> Result<BooleanArray> {
     let (a, b) = (arrays[0].as_list::<i32>(), arrays[1].as_list::<i32>());
     let order = make_comparator(&keys(a.values())?, &keys(b.values())?, SortOptions::default())?;
     let same = |i: usize, j: usize| !a.values().is_null(i) && !b.values().is_null(j) && order(i, j) == Ordering::Equal;
@@ -281,6 +291,21 @@ fn compare(arrays: &[ArrayRef], op: Op) -> Result<BooleanArray> {
             Some(if op == Op::Contains { (b0..b1).all(found) } else { (b0..b1).any(found) })
         })
         .collect())
+}
+
+/// The list with its items' keys for items.
+fn keyed(array: &ArrayRef) -> Result<ArrayRef> {
+    let list = array.as_list::<i32>();
+    let items = keys(list.values())?;
+    let field = Arc::new(Field::new_list_field(items.data_type().clone(), true));
+    Ok(Arc::new(ListArray::try_new(field, list.offsets().clone(), items, list.nulls().cloned())?))
+}
+
+/// -1, 0 or 1: item by item, a NULL item greater than any other and equal to a NULL one; then the shorter is less.
+fn compare(arrays: &[ArrayRef]) -> Result<Int64Array> {
+    let (a, b) = (keyed(&arrays[0])?, keyed(&arrays[1])?);
+    let order = make_comparator(&a, &b, SortOptions { descending: false, nulls_first: false })?;
+    Ok((0..a.len()).map(|row| (!a.is_null(row) && !b.is_null(row)).then(|| order(row, row) as i64)).collect())
 }
 
 /// All dimensions in one.

@@ -177,8 +177,7 @@ fn overlaps(row: Row<'_>) -> Result<Value<'_>> {
     let ((Some(from), to), (Some(other), other_to)) = (a, b) else { return Ok(Value::Null) };
     let (first, first_to, second) = if from <= other { (from, to, other) } else { (other, other_to, from) };
     if first == second {
-        let instant = to == Some(from) || other_to == Some(other);
-        return Ok(if instant || (to.is_some() && other_to.is_some()) { Value::Bool(true) } else { Value::Null });
+        return Ok(if to.is_some() && other_to.is_some() { Value::Bool(true) } else { Value::Null });
     }
     Ok(first_to.map_or(Value::Null, |end| Value::Bool(second < end)))
 }

@@ -16,12 +16,12 @@ const DAY: i64 = 86_400_000_000;
 /// Functions of this file; operators are planned onto them.
 pub(crate) const ALL: &[Def] = &[
     Def::new("interval_key", &[Kind::Any], Ret::Int, |row| Ok(Value::Int(key(arg(row, 0)?)))),
-    Def::new("interval_mul", &[Kind::Any, Kind::Float], Ret::Interval, |row| Ok(Value::Interval(scale(arg(row, 0)?, row.float(1))))),
+    Def::new("interval_mul", &[Kind::Any, Kind::Float], Ret::Interval, |row| Ok(Value::Interval(scale(arg(row, 0)?, row.float(1))?))),
     Def::new("interval_div", &[Kind::Any, Kind::Float], Ret::Interval, |row| {
-        if row.float(1) == 0.0 { fail("division by zero") } else { Ok(Value::Interval(scale(arg(row, 0)?, 1.0 / row.float(1)))) }
+        if row.float(1) == 0.0 { fail("division by zero") } else { Ok(Value::Interval(scale(arg(row, 0)?, 1.0 / row.float(1))?)) }
     }),
-    Def::new("interval_add", &[Kind::Any, Kind::Any], Ret::Interval, |row| Ok(Value::Interval(add(arg(row, 0)?, arg(row, 1)?, 1)))),
-    Def::new("interval_sub", &[Kind::Any, Kind::Any], Ret::Interval, |row| Ok(Value::Interval(add(arg(row, 0)?, arg(row, 1)?, -1)))),
+    Def::new("interval_add", &[Kind::Any, Kind::Any], Ret::Interval, |row| Ok(Value::Interval(add(arg(row, 0)?, arg(row, 1)?, 1)?))),
+    Def::new("interval_sub", &[Kind::Any, Kind::Any], Ret::Interval, |row| Ok(Value::Interval(add(arg(row, 0)?, arg(row, 1)?, -1)?))),
     Def::new("timestamp_diff", &[Kind::Any, Kind::Any], Ret::Interval, |row| {
         let micros = micros(row, 0)? - micros(row, 1)?;
         Ok(Value::Interval(IntervalMonthDayNano::new(0, (micros / DAY) as i32, micros % DAY * 1000)))
@@ -45,23 +45,39 @@ pub(crate) const ALL: &[Def] = &[
     Def::new("make_interval", &[Kind::Int, Kind::Int, Kind::Int, Kind::Int, Kind::Int, Kind::Int, Kind::Float], Ret::Interval, |row| {
         let int = |k: usize| if k < row.len() { row.int(k) } else { 0 };
         let seconds = if row.len() > 6 { row.float(6) } else { 0.0 };
-        let months = int(0) * 12 + int(1);
-        let days = int(2) * 7 + int(3);
-        let micros = (int(4) * 60 + int(5)) * 60_000_000 + (seconds * 1e6).round() as i64;
-        Ok(Value::Interval(IntervalMonthDayNano::new(months as i32, days as i32, micros * 1000)))
+        let sum = |a: i64, by: i64, b: i64| a.checked_mul(by).and_then(|a| a.checked_add(b));
+        let small = |value: Option<i64>| value.and_then(|value| i32::try_from(value).ok());
+        let nanos = sum(int(4), 60, int(5)).and_then(|minutes| sum(minutes, 60_000_000_000, (seconds * 1e6).round() as i64 * 1000));
+        match (small(sum(int(0), 12, int(1))), small(sum(int(2), 7, int(3))), nanos) {
+            (Some(months), Some(days), Some(nanos)) => Ok(Value::Interval(IntervalMonthDayNano::new(months, days, nanos))),
+            _ => fail("interval out of range"),
+        }
     })
     .required(0),
     Def::new("justify_days", &[Kind::Any], Ret::Interval, |row| {
         let i = arg(row, 0)?;
-        Ok(Value::Interval(IntervalMonthDayNano::new(i.months + i.days / 30, i.days % 30, i.nanoseconds)))
+        let (months, days) = one_sign((i64::from(i.months) + i64::from(i.days) / 30, i64::from(i.days) % 30), 30);
+        Ok(Value::Interval(IntervalMonthDayNano::new(months as i32, days as i32, i.nanoseconds)))
     }),
     Def::new("justify_interval", &[Kind::Any], Ret::Interval, |row| Ok(Value::Interval(justify(arg(row, 0)?)))),
     Def::new("justify_hours", &[Kind::Any], Ret::Interval, |row| {
         let i = arg(row, 0)?;
         let day = DAY * 1000;
-        Ok(Value::Interval(IntervalMonthDayNano::new(i.months, i.days + (i.nanoseconds / day) as i32, i.nanoseconds % day)))
+        let (days, nanos) = one_sign((i64::from(i.days) + i.nanoseconds / day, i.nanoseconds % day), day);
+        Ok(Value::Interval(IntervalMonthDayNano::new(i.months, days as i32, nanos)))
     }),
 ];
+
+/// A part and the smaller one, less than `whole`, with the sign of the first.
+fn one_sign((large, small): (i64, i64), whole: i64) -> (i64, i64) {
+    if large > 0 && small < 0 {
+        (large - 1, small + whole)
+    } else if large < 0 && small > 0 {
+        (large + 1, small - whole)
+    } else {
+        (large, small)
+    }
+}
 
 /// A time argument, in microseconds since midnight.
 fn clock_of(row: super::row::Row<'_>, k: usize) -> i64 {
@@ -109,8 +125,13 @@ fn key(i: IntervalMonthDayNano) -> i64 {
     (i64::from(i.months) * 30 + i64::from(i.days)) * DAY + i.nanoseconds / 1000
 }
 
-fn add(a: IntervalMonthDayNano, b: IntervalMonthDayNano, sign: i32) -> IntervalMonthDayNano {
-    IntervalMonthDayNano::new(a.months + sign * b.months, a.days + sign * b.days, a.nanoseconds + i64::from(sign) * b.nanoseconds)
+fn add(a: IntervalMonthDayNano, b: IntervalMonthDayNano, sign: i32) -> Result<IntervalMonthDayNano> {
+    let small = |a: i32, b: i32| sign.checked_mul(b).and_then(|b| a.checked_add(b));
+    let nanos = i64::from(sign).checked_mul(b.nanoseconds).and_then(|b| a.nanoseconds.checked_add(b));
+    match (small(a.months, b.months), small(a.days, b.days), nanos) {
+        (Some(months), Some(days), Some(nanos)) => Ok(IntervalMonthDayNano::new(months, days, nanos)),
+        _ => fail("interval out of range"),
+    }
 }
 
 /// Days and hours as months and days where they make some, all with one sign.
@@ -138,7 +159,7 @@ fn justify(i: IntervalMonthDayNano) -> IntervalMonthDayNano {
 }
 
 /// Fractions of months go to days, fractions of days to time, as in PostgreSQL.
-fn scale(i: IntervalMonthDayNano, by: f64) -> IntervalMonthDayNano {
+fn scale(i: IntervalMonthDayNano, by: f64) -> Result<IntervalMonthDayNano> {
     let months = f64::from(i.months) * by;
     let days = f64::from(i.days) * by;
     let round = |x: f64| (x * 1e6).round() / 1e6;
@@ -150,7 +171,11 @@ fn scale(i: IntervalMonthDayNano, by: f64) -> IntervalMonthDayNano {
         seconds %= 86_400.0;
     }
     let micros = (i.nanoseconds as f64 / 1000.0 * by + seconds * 1e6).round();
-    IntervalMonthDayNano::new(months.trunc() as i32, whole as i32, micros as i64 * 1000)
+    let small = |value: f64| (value.abs() <= f64::from(i32::MAX)).then_some(value as i32);
+    match (small(months.trunc()), small(whole), (micros as i64).checked_mul(1000)) {
+        (Some(months), Some(days), Some(nanos)) => Ok(IntervalMonthDayNano::new(months, days, nanos)),
+        _ => fail("interval out of range"),
+    }
 }
 
 fn shift(micros: i64, by: IntervalMonthDayNano, sign: i32) -> Result<Value<'static>> {

@@ -53,6 +53,8 @@ pub(crate) const ALL: &[Def] = &[
     }),
     // Stands for a row until the plan says what columns it has.
     Def::new("whole_row", &[Kind::Text], Ret::Int, |_| fail("a whole row is no value here")),
+    Def::new("row_is_null", &[Kind::Any], Ret::Bool, |_| fail("a whole row is no value here")),
+    Def::new("row_is_not_null", &[Kind::Any], Ret::Bool, |_| fail("a whole row is no value here")),
     // Gives a text that is canonical jsonb already its tag.
     Def::new("jsonb_tag", &[Kind::Text], Ret::Jsonb, |row| Ok(row.text(0).into())),
     Def::new("jsonb_strip_nulls", &[Kind::Jsonb], Ret::Jsonb, |row| Ok(strip_nulls(node(row.text(0))?).to_text().into())),

@@ -83,8 +83,18 @@ fn equal(a: &Node, b: &Node) -> bool {
     compare(a, b).is_eq()
 }
 
-/// jsonb's order: Object > Array > Boolean > Number > String > Null; an empty array comes before all.
+/// jsonb's order: Object > Array > Boolean > Number > String > Null; a document that is an empty array comes before all.
 pub(super) fn compare(a: &Node, b: &Node) -> Ordering {
+    match (a, b) {
+        (Node::Array(_), Node::Array(_)) => compare_members(a, b),
+        (Node::Array(x), _) if x.is_empty() => Ordering::Less,
+        (_, Node::Array(y)) if y.is_empty() => Ordering::Greater,
+        _ => compare_members(a, b),
+    }
+}
+
+/// The order within documents, where empty arrays are nothing special.
+fn compare_members(a: &Node, b: &Node) -> Ordering {
     fn rank(node: &Node) -> u8 {
         match node {
             Node::Null => 0,
@@ -99,13 +109,11 @@ pub(super) fn compare(a: &Node, b: &Node) -> Ordering {
         (Node::Array(x), Node::Array(y)) => x
             .len()
             .cmp(&y.len())
-            .then_with(|| x.iter().zip(y).map(|(a, b)| compare(a, b)).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)),
+            .then_with(|| x.iter().zip(y).map(|(a, b)| compare_members(a, b)).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)),
         (Node::Object(x), Node::Object(y)) => x.len().cmp(&y.len()).then_with(|| {
-            let pairs = x.iter().zip(y).map(|((ka, va), (kb, vb))| ka.as_bytes().cmp(kb.as_bytes()).then_with(|| compare(va, vb)));
+            let pairs = x.iter().zip(y).map(|((ka, va), (kb, vb))| ka.as_bytes().cmp(kb.as_bytes()).then_with(|| compare_members(va, vb)));
             pairs.into_iter().find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
         }),
-        (Node::Array(x), _) if x.is_empty() => Ordering::Less,
-        (_, Node::Array(y)) if y.is_empty() => Ordering::Greater,
         (Node::String(x), Node::String(y)) => x.as_bytes().cmp(y.as_bytes()),
         (Node::Number(x), Node::Number(y)) => compare_numbers(x, y),
         (Node::Bool(x), Node::Bool(y)) => x.cmp(y),
@@ -117,6 +125,12 @@ pub(super) fn compare(a: &Node, b: &Node) -> Ordering {
 fn sort_key(node: &Node, out: &mut String) {
     match node {
         Node::Array(items) if items.is_empty() => out.push('0'),
+        node => member_key(node, out),
+    }
+}
+
+fn member_key(node: &Node, out: &mut String) {
+    match node {
         Node::Null => out.push('1'),
         Node::String(text) => {
             out.push('2');
@@ -130,14 +144,14 @@ fn sort_key(node: &Node, out: &mut String) {
         Node::Bool(value) => out.push_str(if *value { "41" } else { "40" }),
         Node::Array(items) => {
             out.push_str(&format!("5{:010}", items.len()));
-            items.iter().for_each(|item| sort_key(item, out));
+            items.iter().for_each(|item| member_key(item, out));
         }
         Node::Object(members) => {
             out.push_str(&format!("6{:010}", members.len()));
             for (name, value) in members {
                 out.push_str(name);
                 out.push('\0');
-                sort_key(value, out);
+                member_key(value, out);
             }
         }
     }

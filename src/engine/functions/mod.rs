@@ -27,6 +27,7 @@ pub(crate) mod jsonpath;
 mod math;
 mod numbers;
 pub(crate) mod numeric;
+mod perhaps;
 mod regex;
 mod regex_more;
 pub(crate) mod row;
@@ -75,6 +76,7 @@ static FUNCTIONS: LazyLock<HashMap<String, Arc<ScalarUDF>>> = LazyLock::new(|| {
         .chain(cast::all())
         .chain(jsonb_walk::all())
         .chain(jsonb_make::all())
+        .chain([perhaps::udf()])
         .map(|udf| (udf.name().to_string(), Arc::new(udf)))
         .collect()
 });

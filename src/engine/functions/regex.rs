@@ -194,13 +194,21 @@ fn translate(pattern: &str, dot_all: bool) -> String {
                 if chars.peek() == Some(&':') {
                     out.pop();
                     out.pop();
-                    out.push('[');
+                    let mut name = String::from("[");
                     for c in chars.by_ref() {
-                        out.push(c);
+                        name.push(c);
                         if c == ']' {
                             break;
                         }
                     }
+                    // Letters are those of all scripts.
+                    out.push_str(match name.as_str() {
+                        "[:alpha:]" => "\\p{Alphabetic}",
+                        "[:alnum:]" => "\\p{Alphabetic}\\p{Nd}",
+                        "[:lower:]" => "\\p{Lowercase}",
+                        "[:upper:]" => "\\p{Uppercase}",
+                        name => name,
+                    });
                 }
             }
             '[' => {

@@ -228,21 +228,20 @@ fn of_interval(i: IntervalMonthDayNano, pattern: &str) -> String {
         match piece {
             Piece::Literal(text) => out.push_str(&text),
             Piece::Field { name, fill, ordinal, spelled } => {
-                let number = |value: i64, width: usize| {
-                    let width = if value < 0 { width + 1 } else { width };
-                    if fill { format!("{value:0width$}") } else { value.to_string() }
-                };
+                let plain = |value: i64, width: usize| if fill { format!("{value:0width$}") } else { value.to_string() };
+                // The sign has a place of its own, but not with days and below seconds.
+                let number = |value: i64, width: usize| plain(value, if value < 0 { width + 1 } else { width });
                 let text = match name {
                     "YYYY" => number((i.months / 12).into(), 4),
                     "MM" => number((i.months % 12).into(), 2),
-                    "DD" => number(i.days.into(), 2),
-                    "DDD" => number((i64::from(i.months) * 30) + i64::from(i.days), 3),
+                    "DD" => plain(i.days.into(), 2),
+                    "DDD" => plain((i64::from(i.months) * 30) + i64::from(i.days), 3),
                     "HH24" => number(hours, 2),
                     "HH" | "HH12" => number(if hours % 12 == 0 { 12 } else { hours % 12 }, 2),
                     "MI" => number(seconds / 60 % 60, 2),
                     "SS" => number(seconds % 60, 2),
-                    "MS" => number(micros % 1_000_000 / 1000, 3),
-                    "US" => number(micros % 1_000_000, 6),
+                    "MS" => plain(micros % 1_000_000 / 1000, 3),
+                    "US" => plain(micros % 1_000_000, 6),
                     "SSSS" | "SSSSS" => seconds.to_string(),
                     "AM" | "PM" | "A.M." | "P.M." => half((hours % 24).unsigned_abs() as u32, &spelled),
                     _ => String::new(),
@@ -258,12 +257,16 @@ fn of_interval(i: IntervalMonthDayNano, pattern: &str) -> String {
 /// Reads a text by a pattern: microseconds since 1970.
 fn read(text: &str, pattern: &str) -> Result<i64> {
     let invalid = |piece: &str, rest: &str| fail(format!("invalid value \"{rest}\" for \"{piece}\""));
-    let (mut year, mut month, mut day) = (1i32, 1u32, 1u32);
+    // The year that no one names is the one before the first.
+    let (mut year, mut month, mut day) = (0i32, 1u32, 1u32);
     let (mut hour, mut minute, mut second, mut micros, mut ordinal) = (0i64, 0i64, 0i64, 0i64, None);
     let mut afternoon: Option<bool> = None;
     let mut rest = text.trim_start();
     let all = pieces(pattern);
     for (n, piece) in all.iter().enumerate() {
+        if rest.is_empty() {
+            break;
+        }
         let (name, spelled) = match piece {
             Piece::Literal(text) => {
                 for wanted in text.chars() {
@@ -312,7 +315,14 @@ fn read(text: &str, pattern: &str) -> Result<i64> {
         rest = &rest[end..];
         match name {
             "YYYY" | "IYYY" => year = value as i32,
-            "YYY" | "YY" | "Y" => year = value as i32 + if value < 70 { 2000 } else { 1900 },
+            "YYY" | "YY" | "Y" => {
+                year = value as i32
+                    + match value {
+                        ..70 | 100..520 => 2000,
+                        70..100 => 1900,
+                        _ => 1000,
+                    };
+            }
             "MM" => month = value as u32,
             "DD" => day = value as u32,
             "DDD" => ordinal = Some(value),

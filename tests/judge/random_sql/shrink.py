@@ -23,6 +23,10 @@ def verdict(postgresql, assay, ordered=False):
     if postgresql.error is not None and assay.error is not None:
         return None
     if assay.error is not None:
+        if re.match(r'column "(\w+\(.*outer_ref|.*outer_ref.*ORDER BY)', assay.error):
+            return "refused: an aggregate of outer columns"
+        if "outer_ref(" in assay.error:
+            return "refused: an outer column"
         return "refused: " + re.sub(r"[\d\"'].*|line \d.*", "", assay.error)[:60]
     if postgresql.error is not None:
         # What PostgreSQL refuses before it runs (class 42) may mean something here; wrong data is refused by both.

@@ -1,0 +1,54 @@
+//! Sorts that a plan needs: where DataFusion took one away for an order that it later finds is not there, it comes back.
+//!
+//! Columns that are constant on one side of a join need no order there; above the join nobody knows that any more.
+
+use datafusion::common::Result;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::physical_expr::LexOrdering;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
+use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
+use datafusion::physical_plan::sorts::sort::SortExec;
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
+use std::sync::Arc;
+
+/// DataFusion's rules, with ours before the one that refuses plans.
+pub(super) fn rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let mut rules = PhysicalOptimizer::new().rules;
+    let at = rules.iter().position(|rule| rule.name() == "SanityCheckPlan").unwrap_or(rules.len());
+    rules.insert(at, Arc::new(Sorted));
+    rules
+}
+
+#[derive(Debug)]
+struct Sorted;
+
+impl PhysicalOptimizerRule for Sorted {
+    fn name(&self) -> &str {
+        "sorted"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+
+    fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(plan.transform_up(sorted)?.data)
+    }
+}
+
+fn sorted(node: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dyn ExecutionPlan>>> {
+    let mut children: Vec<Arc<dyn ExecutionPlan>> = node.children().into_iter().map(Arc::clone).collect();
+    let mut changed = false;
+    for (child, wanted) in children.iter_mut().zip(node.required_input_ordering()) {
+        let Some(wanted) = wanted.map(|wanted| wanted.into_single()) else { continue };
+        if child.equivalence_properties().ordering_satisfy_requirement(wanted.clone())? {
+            continue;
+        }
+        let whole = child.output_partitioning().partition_count() == 1;
+        *child = Arc::new(SortExec::new(LexOrdering::from(wanted), Arc::clone(child)).with_preserve_partitioning(!whole));
+        changed = true;
+    }
+    if changed { Ok(Transformed::yes(replace_children_if_necessary(node, children)?)) } else { Ok(Transformed::no(node)) }
+}
