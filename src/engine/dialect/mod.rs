@@ -207,7 +207,7 @@ pub(crate) async fn plan(state: &SessionState, sql: &str, args: &[Arg]) -> Resul
         state.statement_to_plan(statement).await
     };
     let plan = plan.map_err(|error| of_planning(error, state))?;
-    let plan = numerics::rewrite(distinct_on::rewrite(unions::typed(plan)?)?)?;
+    let plan = numerics::rewrite(distinct_on::rewrite(relation::retag_all(unions::typed(plan)?)?)?)?;
     let plan = relation::retag(counted_rows::resolve(plan)?)?;
     let plan = subquery::rewrite(documents::rewrite(plan)?, state)?;
     Ok(names::restore(plan)?)
