@@ -26,6 +26,7 @@ mod numerics;
 mod operators;
 mod ordering;
 mod parse;
+mod partitions;
 mod postgresql;
 mod prepass;
 mod quantified;

@@ -4,6 +4,7 @@
 //!
 //! Columns that are constant on one side of a join need no order there; above the join nobody knows that any more.
 
+use super::partitions;
 use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
@@ -71,6 +72,9 @@ impl PhysicalOptimizerRule for Sorted {
 }
 
 fn sorted(node: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dyn ExecutionPlan>>> {
+    if let Some(window) = partitions::ordered(&node)? {
+        return Ok(Transformed::yes(window));
+    }
     let mut children: Vec<Arc<dyn ExecutionPlan>> = node.children().into_iter().map(Arc::clone).collect();
     let mut changed = false;
     for (child, wanted) in children.iter_mut().zip(node.required_input_ordering()) {
