@@ -22,7 +22,8 @@ pub(super) fn ordered(node: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn Ex
         (_, Some(window)) if window.input_order_mode == InputOrderMode::Sorted => window.window_expr(),
         _ => return Ok(None),
     };
-    let (Some(window), [input]) = (windows.first(), node.children()[..]) else { return Ok(None) };
+    let children = node.children();
+    let (Some(window), [input]) = (windows.first(), children.as_slice()) else { return Ok(None) };
     let keys = window.partition_by();
     if get_ordered_partition_by_indices(keys, input)?.len() == keys.len() {
         return Ok(None);

@@ -74,9 +74,9 @@ pub(crate) fn root(x: &Decimal, scale: usize) -> Result<Decimal, Refusal> {
     let (half, unit) = (Decimal::of_units(5, scale + 1), Decimal::of_units(1, scale));
     let (low, high) = (near.sub(&half)?, near.add(&half)?);
     if !low.is_negative() && low.mul(&low)?.compare(x).is_gt() {
-        return near.sub(&unit);
+        return Ok(near.sub(&unit)?);
     }
-    if high.mul(&high)?.compare(x).is_le() { near.add(&unit) } else { Ok(near) }
+    if high.mul(&high)?.compare(x).is_le() { Ok(near.add(&unit)?) } else { Ok(near) }
 }
 
 fn power_of_ten(exponent: i64) -> Result<Decimal, Refusal> {
