@@ -82,7 +82,6 @@ pub(crate) fn builder(mut builder: SessionStateBuilder) -> SessionStateBuilder {
         .with_type_planner(Arc::new(types::Types))
         .with_optimizer_rules(null_keys::rules())
         .with_physical_optimizer_rules(sorted::rules())
-        .with_physical_optimizer_rule(Arc::new(lazy::LazyLogic))
         .with_physical_optimizer_rule(Arc::new(names::Shown))
 }
 

@@ -5,6 +5,7 @@
 //! Columns that are constant on one side of a join need no order there; above the join nobody knows that any more.
 
 use super::filters_first::FiltersFirst;
+use super::lazy::LazyLogic;
 use super::partitions;
 use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
@@ -25,8 +26,8 @@ pub(super) fn rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
         *rule = Arc::new(ByName { rule: Arc::clone(rule) });
     }
     let at = rules.iter().position(|rule| rule.name() == "SanityCheckPlan").unwrap_or(rules.len());
-    // Where filters stand decides what is known about the rows above them.
-    rules.splice(at..at, [Arc::new(FiltersFirst) as Arc<dyn PhysicalOptimizerRule + Send + Sync>, Arc::new(Sorted)]);
+    // What filters say, and where they stand, decides what is known about the rows above them.
+    rules.splice(at..at, [Arc::new(FiltersFirst) as Arc<dyn PhysicalOptimizerRule + Send + Sync>, Arc::new(LazyLogic), Arc::new(Sorted)]);
     rules
 }
 
