@@ -178,10 +178,11 @@ impl Prepass {
             Expr::BinaryOp { left, op: BinaryOperator::Custom(op), right } if distinct(op).is_some() => {
                 let (left, right) = (left.clone(), right.clone());
                 let differ = distinct(op) == Some(true);
-                Some(
-                    rows::distinct(&left, &right, differ)
-                        .unwrap_or_else(|| if differ { Expr::IsDistinctFrom(left, right) } else { Expr::IsNotDistinctFrom(left, right) }),
-                )
+                Some(rows::distinct(&left, &right, differ).unwrap_or(if differ {
+                    Expr::IsDistinctFrom(left, right)
+                } else {
+                    Expr::IsNotDistinctFrom(left, right)
+                }))
             }
             Expr::IsDistinctFrom(left, right) => rows::distinct(left, right, true),
             Expr::IsNotDistinctFrom(left, right) => rows::distinct(left, right, false),
