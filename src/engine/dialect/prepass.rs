@@ -329,7 +329,6 @@ impl Prepass {
             "localtime" | "current_time" => {
                 self.now.map(|now| call(&Target::Time.function(false), vec![text(now.format("%H:%M:%S%.6f").to_string())]))
             }
-            // DataFusion's are unsigned.
             "cardinality" | "array_position" => Some(call(&Target::Int8.function(false), vec![Expr::Function(function.clone())])),
             "stddev_samp" => renamed(function, "stddev"),
             "variance" | "var_samp" => renamed(function, "var"),
