@@ -12,7 +12,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("engine", &["cloud", "tables"]),
     ("compliance", &[]),
     ("report", &["compliance"]),
-    ("cli", &["cloud", "tables", "engine", "compliance", "report"]),
+    ("rotation", &["cloud"]),
+    ("cli", &["cloud", "tables", "engine", "compliance", "report", "rotation"]),
 ];
 
 /// Room → crates that must not be in its dependency tree (a trailing `*` is a prefix).
@@ -21,6 +22,7 @@ const NEVER: &[(&str, &[&str])] = &[
     ("tables", &["tokio", "reqwest", "datafusion*"]),
     ("compliance", &["arrow*", "datafusion*", "reqwest"]),
     ("report", &["datafusion*", "reqwest"]),
+    ("rotation", &["arrow*", "datafusion*"]),
 ];
 
 struct Graph {
@@ -155,4 +157,54 @@ fn the_engine_names_no_service() {
         }
     }
     assert!(checked > 5, "the engine's sources were not found");
+}
+
+/// Crates whose calls change something in a cloud. They are `rotation`'s alone.
+const WRITING_CRATES: &[&str] = &["aws-sdk-iam", "aws-sdk-secretsmanager", "aws-sdk-sts"];
+
+#[test]
+fn only_rotation_depends_on_what_writes() {
+    let graph = Graph::load();
+    let rooms: Vec<&String> = graph.names.values().filter(|n| n.starts_with("assay")).collect();
+    assert!(rooms.len() > 5, "{rooms:?}");
+    for room in rooms {
+        let writing: Vec<&str> = graph.direct(room).into_iter().filter(|used| used.starts_with("aws-sdk-")).collect();
+        match room.as_str() {
+            "assay-rotation" => assert_eq!(writing, WRITING_CRATES, "a larger SDK crate costs minutes of every build"),
+            _ => assert!(writing.is_empty(), "{room} depends on {writing:?}, which only rotation may"),
+        }
+    }
+}
+
+/// Words by which sources get at the way out for writes.
+const WRITER: &[&str] = &["::writer", ".writer(&", "ArmWrite", "WriteFailure", "aws_sdk_"];
+
+#[test]
+fn only_rotation_takes_the_way_out_for_writes() {
+    // Where the way out is made.
+    let made =
+        ["src/cloud/writer", "src/cloud/azure/writes.rs", "src/cloud/azure/client.rs", "src/cloud/aws/failure.rs", "src/cloud/own_keys.rs"];
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut queue = vec![root.join("src")];
+    let (mut checked, mut found) = (0, 0);
+    while let Some(dir) = queue.pop() {
+        for entry in std::fs::read_dir(&dir).expect("the sources are readable") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                queue.push(path);
+                continue;
+            }
+            if path.extension().is_none_or(|e| e != "rs") {
+                continue;
+            }
+            checked += 1;
+            let name = path.strip_prefix(root).expect("a source of ours").to_string_lossy().into_owned();
+            let text = std::fs::read_to_string(&path).expect("a source file");
+            let uses = text.lines().filter(|l| !l.trim_start().starts_with("//")).find(|l| WRITER.iter().any(|w| l.contains(w)));
+            found += usize::from(uses.is_some());
+            let may = name.starts_with("src/rotation/") || made.iter().any(|m| name.starts_with(m));
+            assert!(may || uses.is_none(), "{name} takes the way out for writes: {}", uses.unwrap_or_default());
+        }
+    }
+    assert!(checked > 100 && found > 5, "the sources were not found: {checked}, {found}");
 }

@@ -1,5 +1,9 @@
 //! The command line: what can be typed. Decides nothing; the commands do.
 
+mod rotate;
+
+pub(crate) use rotate::{RotateExclude, RotateGoing, RotatePlanArgs, RotateStepArgs, RotateVerb};
+
 use crate::output::Format;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
@@ -130,6 +134,16 @@ pub(crate) enum Command {
     Mod {
         #[command(subcommand)]
         verb: ModVerb,
+    },
+
+    /// Rotate access keys of IAM users and keys of Azure storage accounts: plan, apply, resume, undo
+    #[command(after_help = "Examples:\n  \
+        assay rotate plan --older-than 90d --out plan.yaml\n  \
+        assay rotate apply plan.yaml --sink 'secretsmanager:assay/{user}'\n  \
+        assay rotate status")]
+    Rotate {
+        #[command(subcommand)]
+        verb: RotateVerb,
     },
 
     /// Check configuration, credentials and access of every connection
@@ -426,6 +440,19 @@ mod tests {
             "assay mod list -o json",
             "assay mod update",
             "assay mod uninstall x",
+            "assay rotate users",
+            "assay rotate plan --older-than 60d --where status='Active' --user a --user b --out p.yaml",
+            "assay rotate plan --threshold-age 30d --retire --exclude svc-* --exclude-path /x/ --exclude-tag a=b",
+            "assay rotate plan --storage --expiration-policy 90d",
+            "assay rotate apply p.yaml --steps create,deliver,verify --yes --sink file:/x --max 5 --parallel 2 --report r.json",
+            "assay rotate create p.yaml --sink file:/x --out c.yaml -y",
+            "assay rotate deactivate c.yaml",
+            "assay rotate delete d.yaml",
+            "assay rotate status",
+            "assay rotate status x -o json",
+            "assay rotate apply p.yaml --steps create -y --exclude-tag team",
+            "assay rotate resume x --moved a --moved b=key1 --out c.yaml --exclude svc-*",
+            "assay rotate undo AKIAIOSFODNN7EXAMPLE --yes",
             "assay doctor --config x.yaml",
             "assay completions zsh",
         ] {
@@ -454,6 +481,16 @@ mod tests {
             "assay completions cmd",
             "assay mod",
             "assay mod uninstall",
+            "assay rotate",
+            "assay rotate plan --older-than 90",
+            "assay rotate plan --storage --user a",
+            "assay rotate plan --disable-shared-key",
+            "assay rotate plan --storage --disable-shared-key --expiration-policy 90d",
+            "assay rotate apply",
+            "assay rotate apply p.yaml --steps reset",
+            "assay rotate apply p.yaml --parallel 0",
+            "assay rotate delete",
+            "assay rotate resume",
             "assay query --header maybe x",
         ] {
             assert!(parse(line).is_err(), "{line} was accepted");

@@ -3,6 +3,7 @@
 use assay_cloud::{BundleError, CloudError, ErrorKind};
 use assay_compliance::{ContentError, LoadError, SelectError};
 use assay_engine::EngineError;
+use assay_rotation::RotationError;
 use assay_tables::SpecError;
 use datafusion::error::DataFusionError;
 use std::io;
@@ -185,6 +186,19 @@ impl From<SpecError> for Failed {
     fn from(error: SpecError) -> Failed {
         let hint = error.hint.clone();
         Failed::new(Exit::Content, SpecError { hint: None, ..error }.to_string()).maybe_hint(hint)
+    }
+}
+
+impl From<RotationError> for Failed {
+    fn from(error: RotationError) -> Failed {
+        let message = error.to_string();
+        match error {
+            RotationError::Content { .. } => Failed::new(Exit::Content, message),
+            RotationError::Refused { .. } => Failed::new(Exit::Incomplete, message),
+            RotationError::Io { .. } => Failed::new(Exit::Io, message),
+            RotationError::Cloud(error) => error.into(),
+            RotationError::Internal { .. } => Failed::internal(&message),
+        }
     }
 }
 

@@ -82,6 +82,7 @@ fn dispatch(cli: Cli, console: Console) -> Result<Exit, Failed> {
         Some(Command::List(args)) => block_on(commands::list::exec(global, console, &args)),
         Some(Command::Show(args)) => commands::show::exec(global, console, &args),
         Some(Command::Mod { verb }) => commands::mods::exec(console, &verb),
+        Some(Command::Rotate { verb }) => block_on(commands::rotate::exec(global, console, &verb)),
         Some(Command::Doctor) => block_on(commands::doctor::exec(global, console)),
         Some(Command::Completions { shell }) => commands::completions::exec(shell),
     }

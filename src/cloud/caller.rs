@@ -46,6 +46,16 @@ fn too_long(wait: Duration) -> CloudError {
     CloudError::new(ErrorKind::Throttled, "TooManyRequests", message)
 }
 
+/// The error with the names of the call it is of.
+fn label(mut e: CloudError, who: OnBehalf<'_>, region: &str, service: &str, operation: &str) -> CloudError {
+    e.service = service.to_owned();
+    e.operation = operation.to_owned();
+    // Azure's scopes have no region.
+    e.region = if azure::is_api(service) { String::new() } else { region.to_owned() };
+    e.account = who.login.identity.get().map_or_else(|| who.connection.to_owned(), |i| i.account_id.to_string());
+    e
+}
+
 /// Makes calls for everybody in the room.
 #[derive(Debug)]
 pub(crate) struct Caller {
@@ -115,14 +125,7 @@ impl Caller {
         input: Value,
         tally: &Tally,
     ) -> Outcome {
-        let labelled = |mut e: CloudError| {
-            e.service = service.to_owned();
-            e.operation = operation.to_owned();
-            // Azure's scopes have no region.
-            e.region = if azure::is_api(service) { String::new() } else { region.to_string() };
-            e.account = who.login.identity.get().map_or_else(|| who.connection.to_owned(), |i| i.account_id.to_string());
-            e
-        };
+        let labelled = |e| label(e, who, region, service, operation);
         if let Some(refused) = &who.login.refused {
             return Err(labelled(refused.clone()));
         }
@@ -148,6 +151,26 @@ impl Caller {
             outcome.unwrap_or_else(|| Err(died()))
         };
         outcome.map_err(labelled)
+    }
+
+    /// One call that is certainly made, after it was asked for: no cache, and no call that somebody else has under way.
+    pub(crate) async fn call_alone(
+        &self,
+        who: OnBehalf<'_>,
+        region: &Arc<str>,
+        service: &str,
+        operation: &str,
+        input: Value,
+        tally: &Tally,
+    ) -> Outcome {
+        let labelled = |e| label(e, who, region, service, operation);
+        if let Some(refused) = &who.login.refused {
+            return Err(labelled(refused.clone()));
+        }
+        let canonical = canonical_input(&input).into();
+        let (service, operation) = (service.into(), operation.into());
+        let request = Request { login: who.login.clone(), region: region.clone(), service, operation, input, canonical };
+        self.send(&request, tally).await.map(Arc::new).map_err(labelled)
     }
 
     /// The call itself, in a task of its own.

@@ -51,7 +51,16 @@ pub struct Options {
 
 /// All clouds of this process. Cheap to clone.
 #[derive(Clone)]
-pub struct Cloud(Arc<Inner>);
+pub struct Cloud(Arc<Inner>, Sharing);
+
+/// Whether the calls of a handle may have their answers from somewhere else than a call of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sharing {
+    /// From the cache, or from the same call already under way.
+    Shared,
+    /// Every call is made, after it was asked for.
+    Own,
+}
 
 struct Inner {
     caller: Arc<Caller>,
@@ -178,14 +187,8 @@ impl Cloud {
             };
             behind.insert(connection.name, found);
         }
-        Ok(Cloud(Arc::new(Inner {
-            caller,
-            connections: registry.connections,
-            default: registry.default,
-            behind,
-            stopped_at,
-            replayed: false,
-        })))
+        let inner = Inner { caller, connections: registry.connections, default: registry.default, behind, stopped_at, replayed: false };
+        Ok(Cloud(Arc::new(inner), Sharing::Shared))
     }
 
     fn replay(bundle: Arc<Bundle>, options: &Options) -> Result<Cloud, CloudError> {
@@ -246,7 +249,8 @@ impl Cloud {
         }
         connections.sort_by(|a, b| a.name.cmp(&b.name));
         let default = header.default.iter().map(|d| d.as_str().into()).collect();
-        Ok(Cloud(Arc::new(Inner { caller, connections, default, behind, stopped_at: Some(bundle.recorded_at), replayed: true })))
+        let inner = Inner { caller, connections, default, behind, stopped_at: Some(bundle.recorded_at), replayed: true };
+        Ok(Cloud(Arc::new(inner), Sharing::Shared))
     }
 
     /// Every configured connection, aggregates included, by name.
@@ -348,7 +352,17 @@ impl Cloud {
     /// The failed call, after the official retries.
     pub async fn call(&self, scope: &Scope, op: &ReadOp, input: Value, tally: &Tally) -> Result<Arc<Value>, CloudError> {
         let who = OnBehalf { login: &scope.account.login, connection: &scope.account.connection };
-        self.0.caller.call(who, &scope.region, op.service(), op.operation(), input, tally).await
+        match self.1 {
+            Sharing::Shared => self.0.caller.call(who, &scope.region, op.service(), op.operation(), input, tally).await,
+            Sharing::Own => self.0.caller.call_alone(who, &scope.region, op.service(), op.operation(), input, tally).await,
+        }
+    }
+
+    /// A handle whose calls are all made, after they were asked for: neither from the cache, whatever its time to live, nor shared with
+    /// the same call that somebody else has under way. For whoever must see what a write has just changed. Nothing it is answered is kept.
+    #[must_use]
+    pub fn fresh(&self) -> Cloud {
+        Cloud(self.0.clone(), Sharing::Own)
     }
 
     /// All pages of a call, in order, asked one by one as the stream is polled. Operations without a paginator give one page.

@@ -74,6 +74,8 @@ pub struct EndpointsConfig {
     pub graph: Option<String>,
     /// What the hosts of storage accounts end in, such as `core.windows.net`.
     pub storage: Option<String>,
+    /// What the hosts of key vaults end in, such as `vault.azure.net`: where rotated keys may be stored.
+    pub vault: Option<String>,
     /// Whom tokens for the Resource Manager are for; default: its own address.
     pub audience: Option<String>,
 }
@@ -226,7 +228,7 @@ impl Account {
         if let Some(names) = self.wanted.names() {
             return Ok(names);
         }
-        let (login, caller, connection, region) = (self.login.clone(), self.caller.clone(), self.connection.clone(), self.region());
+        let (login, caller, connection, region) = (self.login.clone(), self.caller.clone(), self.connection.clone(), self.own_region());
         let enabled = self.login.enabled_regions.find(|| async move { ask_regions(&login, &caller, &connection, &region).await }).await?;
         let matching: Arc<[Arc<str>]> = enabled.iter().filter(|r| self.wanted.matches(r)).cloned().collect();
         if matching.is_empty() {
@@ -247,6 +249,11 @@ impl Account {
         Arc::from(home.map_or("us-east-1", |(_, _, region)| region))
     }
 
+    /// The region that the configuration names for calls that could go anywhere; of Azure `global`.
+    pub fn own_region(&self) -> Arc<str> {
+        self.login.region.clone()
+    }
+
     /// Where the credentials come from, for people: the source, the end of the access key id, how long they are valid. Gets the
     /// credentials, which may ask STS or the instance metadata; shows no secret.
     ///
@@ -256,13 +263,13 @@ impl Account {
         self.login.describe_source().await.map_err(|e| CloudError { account: self.name(), ..e })
     }
 
-    /// Also in a replay, which has no credentials.
-    fn is_azure(&self) -> bool {
+    /// Is it a subscription or a tenant? Also known in a replay, which has no credentials.
+    pub fn is_azure(&self) -> bool {
         *self.login.region == *azure::GLOBAL
     }
 
     /// The same account once more.
-    fn duplicate(&self) -> Account {
+    pub(crate) fn duplicate(&self) -> Account {
         Account {
             connection: self.connection.clone(),
             key: self.key.clone(),
@@ -270,11 +277,6 @@ impl Account {
             wanted: self.wanted.clone(),
             caller: self.caller.clone(),
         }
-    }
-
-    /// Where calls that every region answers are sent: the configured region.
-    fn region(&self) -> Arc<str> {
-        self.login.region.clone()
     }
 
     /// The account's id where it is known, else the connection's name.

@@ -236,6 +236,26 @@ impl Login {
         }
     }
 
+    /// The credentials themselves; may ask STS or the instance metadata.
+    pub(crate) async fn credentials(&self) -> Result<Credentials, CloudError> {
+        let (generation, config) = self.sdk_config().await?;
+        let no = |m: String| CloudError::new(ErrorKind::Credentials, "NoCredentials", m);
+        let provider = config.credentials_provider().ok_or_else(|| no("no credentials provider".into()))?;
+        tokio::time::timeout(CREDENTIALS_TIMEOUT, provider.provide_credentials())
+            .await
+            .map_err(|_| no(format!("no credentials within {} s", CREDENTIALS_TIMEOUT.as_secs())))?
+            .map_err(|e| {
+                // A provider may tell its reason only once.
+                self.renew(generation);
+                no(self.explain(&one_line(&e)))
+            })
+    }
+
+    /// Where they come from.
+    pub(crate) fn source(&self) -> &Source {
+        &self.source
+    }
+
     /// Which source gives the credentials and until when; resolves them, so it may ask STS or the instance metadata. Shows no secret.
     pub(crate) async fn describe_source(&self) -> Result<String, CloudError> {
         match &self.source {
@@ -243,17 +263,7 @@ impl Login {
             Source::Azure(principal) => return principal.describe().await,
             _ => {}
         }
-        let (generation, config) = self.sdk_config().await?;
-        let no = |m: String| CloudError::new(ErrorKind::Credentials, "NoCredentials", m);
-        let provider = config.credentials_provider().ok_or_else(|| no("no credentials provider".into()))?;
-        let credentials = tokio::time::timeout(CREDENTIALS_TIMEOUT, provider.provide_credentials())
-            .await
-            .map_err(|_| no(format!("no credentials within {} s", CREDENTIALS_TIMEOUT.as_secs())))?
-            .map_err(|e| {
-                // A provider may tell its reason only once.
-                self.renew(generation);
-                no(self.explain(&one_line(&e)))
-            })?;
+        let credentials = self.credentials().await?;
         let mut text = match &self.source {
             Source::Profile { name, .. } => format!("profile {name}: {}", source_name(&credentials)),
             Source::Role { arn, base, .. } => format!("role {arn}, assumed by the credentials of {}", base.key),

@@ -162,6 +162,8 @@ pub(crate) fn environment(resource_manager: &str) -> Environment {
         resource_manager: url(resource_manager),
         graph: url("https://graph.example"),
         storage_suffix: "core.example".into(),
+        vault_suffix: Some("vault.example".into()),
+        vault_scope: "v".into(),
         arm_scope: "a".into(),
         graph_scope: "g".into(),
         storage_scope: "s".into(),

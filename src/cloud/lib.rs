@@ -26,6 +26,7 @@ mod key;
 mod limiter;
 mod limits;
 mod organization;
+mod own_keys;
 mod pages;
 mod read_op;
 mod recorder;
@@ -33,6 +34,7 @@ mod redact;
 mod registry;
 mod tally;
 mod transport;
+pub mod writer;
 
 pub use bundle::{Bundle, BundleError};
 pub use cloud::{Cloud, Mode, Options};

@@ -49,7 +49,7 @@ def stamp(when):
     return when.strftime("%Y-%m-%dT%H:%M:%S+00:00") if when else "N/A"
 
 
-def patch_paging(page):
+def patch_paging(page, most):
     for name, key in PAGED.items():
         original = getattr(iam_responses.IamResponse, name)
 
@@ -59,7 +59,7 @@ def patch_paging(page):
             items = list(body[key])
             marker = self._get_param("Marker") or "0"
             start = int(marker) if str(marker).isdigit() else 0
-            size = int(self._get_param("MaxItems") or page)
+            size = min(int(self._get_param("MaxItems") or page), most)
             out = dict(body)
             out[key] = items[start:start + size]
             out["IsTruncated"] = start + size < len(items)
@@ -166,14 +166,14 @@ def analyzer(account, region, name="organization", status="ACTIVE"):
         {"arn": arn, "name": name, "type": "ACCOUNT", "status": status, "createdAt": created, "tags": {}})
 
 
-def start(page=100, port=0):
+def start(page=100, port=0, most=1000):
     """Starts the server; gives (server, url). Stop it with `server.stop()`."""
     import logging
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     patch_managed_policies()
     patch_tags_of_devices()
     patch_certificates()
-    patch_paging(page)
+    patch_paging(page, most)
     patch_root()
     original = threaded_moto_server.make_server
     threaded_moto_server.make_server = lambda host, port, app, threaded, **k: original(host, port, fakes(app), threaded, **k)

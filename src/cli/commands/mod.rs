@@ -5,5 +5,6 @@ pub(crate) mod doctor;
 pub(crate) mod list;
 pub(crate) mod mods;
 pub(crate) mod query;
+pub(crate) mod rotate;
 pub(crate) mod run;
 pub(crate) mod show;

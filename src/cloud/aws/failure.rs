@@ -5,12 +5,14 @@ use super::client::Failure;
 use super::response::{Unreadable, is_html};
 use super::service::{Operation, Service};
 use super::xml;
+use crate::writer::WriteFailure;
 use crate::{CloudError, ErrorKind};
 use aws_credential_types::provider::error::CredentialsError;
 use aws_runtime::retries::classifiers::THROTTLING_ERRORS;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_runtime_api::client::result::{DispatchFailure, SdkError};
 use aws_smithy_runtime_api::http::Response;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_smithy_types::retry::ErrorKind as RetryKind;
 use aws_types::request_id::RequestId;
 use serde_json::Value;
@@ -225,21 +227,7 @@ pub(super) fn of_call(e: SdkError<Failure, HttpResponse>) -> CloudError {
         SdkError::ServiceError(e) => e.into_err().into_error(),
         _ if no_credentials => new(ErrorKind::Credentials, "NoCredentials"),
         SdkError::TimeoutError(_) => new(ErrorKind::Transient, "TimeOut"),
-        SdkError::DispatchFailure(e) if e.is_timeout() => new(ErrorKind::Transient, "TimeOut"),
-        SdkError::DispatchFailure(e) => {
-            let causes = e.as_connector_error().into_iter().flat_map(|c| chain(c));
-            let broken = causes.filter_map(|c| c.downcast_ref::<io::Error>()).any(|e| {
-                use io::ErrorKind as Io;
-                matches!(e.kind(), Io::ConnectionReset | Io::ConnectionAborted | Io::BrokenPipe | Io::UnexpectedEof | Io::TimedOut)
-            });
-            if broken || e.as_other().is_some() || whole.contains("connection closed before message completed") {
-                new(ErrorKind::Transient, "ConnectionBroken")
-            } else if e.is_user() {
-                new(ErrorKind::Invalid, "InvalidRequest")
-            } else {
-                new(ErrorKind::Unreachable, "Unreachable")
-            }
-        }
+        SdkError::DispatchFailure(e) => of_dispatch(&e, whole),
         SdkError::ResponseError(e) => {
             let mut error = new(ErrorKind::Transient, "ConnectionBroken");
             error.status = Some(e.raw().status().as_u16());
@@ -248,6 +236,83 @@ pub(super) fn of_call(e: SdkError<Failure, HttpResponse>) -> CloudError {
         }
         _ => new(ErrorKind::Invalid, "InvalidRequest"),
     }
+}
+
+/// The typed error of a request that was not answered; `whole` is what all causes say.
+fn of_dispatch(e: &DispatchFailure, whole: String) -> CloudError {
+    if e.is_timeout() {
+        return CloudError::new(ErrorKind::Transient, "TimeOut", whole);
+    }
+    let causes = e.as_connector_error().into_iter().flat_map(|c| chain(c));
+    let broken = causes.filter_map(|c| c.downcast_ref::<io::Error>()).any(|e| {
+        use io::ErrorKind as Io;
+        matches!(e.kind(), Io::ConnectionReset | Io::ConnectionAborted | Io::BrokenPipe | Io::UnexpectedEof | Io::TimedOut)
+    });
+    if broken || e.as_other().is_some() || whole.contains("connection closed before message completed") {
+        CloudError::new(ErrorKind::Transient, "ConnectionBroken", whole)
+    } else if e.is_user() {
+        CloudError::new(ErrorKind::Invalid, "InvalidRequest", whole)
+    } else {
+        CloudError::new(ErrorKind::Unreachable, "Unreachable", whole)
+    }
+}
+
+/// What the HTTP client calls an error while there is no connection yet: name resolution, TCP, proxy, TLS, or their time-out.
+const CONNECTING: &str = "client error (Connect)";
+
+/// The typed error of a write by one of the typed clients, and whether it can have had an effect: none if nothing was sent, or if the
+/// service said no. What an answer holds is not repeated: it may be a secret.
+pub(crate) fn write_failure<E>(e: SdkError<E, HttpResponse>) -> WriteFailure
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    let whole = causes(&e);
+    let no_credentials = chain(&e).any(|c| c.is::<CredentialsError>());
+    let connecting = chain(&e).any(|c| c.to_string() == CONNECTING);
+    let new = |kind, code: &str, message: String| CloudError::new(kind, code, message);
+    let (error, without_effect) = match e {
+        SdkError::ServiceError(e) => of_typed(e.err(), e.raw()),
+        SdkError::ResponseError(e) => {
+            let error = new(ErrorKind::Transient, "ConnectionBroken", "the answer broke off, or cannot be read".to_owned());
+            (with_response(error, e.raw()), false)
+        }
+        _ if no_credentials => (new(ErrorKind::Credentials, "NoCredentials", whole), true),
+        SdkError::ConstructionFailure(_) => (new(ErrorKind::Invalid, "InvalidRequest", whole), true),
+        SdkError::DispatchFailure(e) => {
+            let error = of_dispatch(&e, whole);
+            let unsent = connecting || error.kind == ErrorKind::Invalid;
+            (error, unsent)
+        }
+        // A time limit of ours, while nobody knows how far the call had come.
+        _ => (new(ErrorKind::Transient, "TimeOut", whole), false),
+    };
+    WriteFailure { error, without_effect }
+}
+
+/// The error that a service answered with.
+fn of_typed(e: &impl ProvideErrorMetadata, response: &HttpResponse) -> (CloudError, bool) {
+    let status = response.status().as_u16();
+    let error = match e.code() {
+        Some(code) => CloudError::new(kind(code, status), code, e.message().unwrap_or_default().replace('\n', " ")),
+        None if response.status().is_success() => {
+            CloudError::new(ErrorKind::BadAnswer, "UnexpectedAnswer", "the answer cannot be read, though it says that it was done")
+        }
+        None => {
+            let kind = match status {
+                429 => ErrorKind::Throttled,
+                500.. => ErrorKind::Transient,
+                _ => ErrorKind::BadAnswer,
+            };
+            CloudError::new(kind, status.to_string(), format!("{}; the answer is not the service's own", status_text(status)))
+        }
+    };
+    let refused = (400..500).contains(&status) && status != 408 && error.kind != ErrorKind::Transient;
+    (with_response(error, response), refused)
+}
+
+fn with_response(error: CloudError, response: &HttpResponse) -> CloudError {
+    let request_id = response.headers().request_id().map(str::to_owned);
+    CloudError { status: Some(response.status().as_u16()), request_id, ..error }
 }
 
 #[cfg(test)]

@@ -21,4 +21,5 @@ mod shape;
 mod suites;
 mod xml;
 
+pub(crate) use failure::write_failure;
 pub(crate) use service::Service;

@@ -30,14 +30,25 @@ const LEFT_OF_PROVIDER: &str = "x-ms-ratelimit-remaining-resource";
 
 /// The answer's JSON, or the error that it stands for.
 pub(super) fn read(status: u16, headers: &HeaderMap, body: &[u8]) -> Result<Value, CloudError> {
-    let answer = match status {
-        200..=299 => success(status, body),
-        _ => Err(failure(status, headers, body)),
+    // Lists of every API are in `value`; taking anything else for one would look like an empty list.
+    let checked = |answer: Value| match answer.get("value") {
+        Some(Value::String(_) | Value::Number(_) | Value::Bool(_)) => Err(Unreadable::Breaks("its `value` is no list".to_owned())),
+        _ => Ok(answer),
     };
-    answer.map_err(|e| CloudError { status: Some(status), request_id: request_id(headers).or(e.request_id.clone()), ..e })
+    read_as(status, headers, body, checked)
 }
 
-fn success(status: u16, body: &[u8]) -> Result<Value, CloudError> {
+/// [`read`] for answers whose `value` is one: a secret of a vault.
+pub(super) fn read_single(status: u16, headers: &HeaderMap, body: &[u8]) -> Result<Value, CloudError> {
+    read_as(status, headers, body, Ok)
+}
+
+fn read_as(
+    status: u16,
+    headers: &HeaderMap,
+    body: &[u8],
+    checked: impl FnOnce(Value) -> Result<Value, Unreadable>,
+) -> Result<Value, CloudError> {
     let bad = |why: Unreadable| {
         let code = match why {
             Unreadable::Html => "HtmlAnswer",
@@ -46,15 +57,12 @@ fn success(status: u16, body: &[u8]) -> Result<Value, CloudError> {
         };
         CloudError::new(ErrorKind::BadAnswer, code, why.to_string())
     };
-    if status == 204 {
-        return Ok(Value::Object(Map::new()));
-    }
-    let answer = document(body).map_err(bad)?;
-    // Lists of every API are in `value`; taking anything else for one would look like an empty list.
-    match answer.get("value") {
-        Some(Value::String(_) | Value::Number(_) | Value::Bool(_)) => Err(bad(Unreadable::Breaks("its `value` is no list".to_owned()))),
-        _ => Ok(answer),
-    }
+    let answer = match status {
+        204 => Ok(Value::Object(Map::new())),
+        200..=299 => document(body).and_then(checked).map_err(bad),
+        _ => Err(failure(status, headers, body)),
+    };
+    answer.map_err(|e| CloudError { status: Some(status), request_id: request_id(headers).or(e.request_id.clone()), ..e })
 }
 
 /// A body as JSON, whatever it is written in.

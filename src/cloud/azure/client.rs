@@ -1,10 +1,14 @@
 //! One attempt of one call over HTTP. Whether there is another one is for the caller to say: it knows who else waits for the same bucket.
+//! A write has this one attempt and no other.
 
 use super::principal::Principal;
-use super::{answer, request};
+use super::request::Prepared;
+use super::tokens::Token;
+use super::{answer, request, writes};
 use crate::aws::client::Attempts;
 use crate::limits::invalid;
 use crate::transport::Request;
+use crate::writer::{ArmWrite, WriteFailure};
 use crate::{CloudError, ErrorKind};
 use chrono::Utc;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
@@ -47,15 +51,7 @@ pub(crate) async fn send(principal: &Principal, call: &Request, attempts: &mut A
     let parts = principal.parts()?;
     let prepared = request::prepare(&parts.environment, &call.service, &call.operation, &call.input)?;
     let token = parts.tokens.token(prepared.audience).await?;
-    let http = parts.http.as_ref().map_err(Clone::clone)?;
-    let mut out = http.request(prepared.method, prepared.url).header(AUTHORIZATION, token.header);
-    out = match &prepared.version {
-        Some(version) => out.header("x-ms-version", version).header(ACCEPT, "application/xml"),
-        None => out.header(ACCEPT, "application/json"),
-    };
-    if let Some(body) = prepared.body {
-        out = out.header(CONTENT_TYPE, "application/json").body(body);
-    }
+    let out = filled(parts.http.as_ref().map_err(Clone::clone)?, prepared, token);
     attempts.total = 1;
     let response = out.send().await.map_err(of_transport)?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
@@ -64,6 +60,40 @@ pub(crate) async fn send(principal: &Principal, call: &Request, attempts: &mut A
     let result = body.and_then(|body| answer::read(status, &headers, &body));
     attempts.throttled = u32::from(matches!(&result, Err(e) if e.kind == ErrorKind::Throttled));
     result
+}
+
+fn filled(http: &reqwest::Client, prepared: Prepared, token: Token) -> reqwest::RequestBuilder {
+    let mut out = http.request(prepared.method, prepared.url).header(AUTHORIZATION, token.header);
+    out = match &prepared.version {
+        Some(version) => out.header("x-ms-version", version).header(ACCEPT, "application/xml"),
+        None => out.header(ACCEPT, "application/json"),
+    };
+    match prepared.body {
+        Some(body) => out.header(CONTENT_TYPE, "application/json").body(body),
+        None => out,
+    }
+}
+
+/// Makes the one attempt of a write, and judges whether a failure can have had an effect: none if nothing was sent, or if the service
+/// said no; nobody knows if the answer did not come, is broken, or says that the server failed.
+pub(crate) async fn write(principal: &Principal, write: &ArmWrite<'_>, subscription: &str) -> Result<serde_json::Value, WriteFailure> {
+    let unsent = |error| WriteFailure { error, without_effect: true };
+    let parts = principal.parts().map_err(unsent)?;
+    let prepared = writes::prepare(&parts.environment, subscription, write).map_err(unsent)?;
+    let token = parts.tokens.token(prepared.audience).await.map_err(unsent)?;
+    let generation = principal.generation();
+    let http = parts.http.as_ref().map_err(|e| unsent(e.clone()))?;
+    let response = filled(http, prepared, token).send().await.map_err(|e| {
+        let without_effect = e.is_connect() || e.is_builder();
+        WriteFailure { error: of_transport(e), without_effect }
+    })?;
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    if status == 401 {
+        principal.renew(generation);
+    }
+    let body = response.bytes().await.map_err(|e| CloudError { status: Some(status), ..of_transport(e) });
+    let without_effect = (300..500).contains(&status) && status != 408;
+    body.and_then(|body| answer::read_single(status, &headers, &body)).map_err(|error| WriteFailure { error, without_effect })
 }
 
 /// How long to wait before the next attempt; `None` if there is none. `made`: attempts so far.

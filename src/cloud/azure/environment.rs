@@ -15,6 +15,7 @@ struct Known {
     resource_manager: &'static str,
     graph: &'static str,
     storage: &'static str,
+    vault: &'static str,
 }
 
 const KNOWN: [Known; 3] = [
@@ -25,6 +26,7 @@ const KNOWN: [Known; 3] = [
         resource_manager: "https://management.azure.com",
         graph: "https://graph.microsoft.com",
         storage: "core.windows.net",
+        vault: "vault.azure.net",
     },
     Known {
         name: "AzureUSGovernmentCloud",
@@ -33,6 +35,7 @@ const KNOWN: [Known; 3] = [
         resource_manager: "https://management.usgovcloudapi.net",
         graph: "https://graph.microsoft.us",
         storage: "core.usgovcloudapi.net",
+        vault: "vault.usgovcloudapi.net",
     },
     Known {
         name: "AzureChinaCloud",
@@ -41,6 +44,7 @@ const KNOWN: [Known; 3] = [
         resource_manager: "https://management.chinacloudapi.cn",
         graph: "https://microsoftgraph.chinacloudapi.cn",
         storage: "core.chinacloudapi.cn",
+        vault: "vault.azure.cn",
     },
 ];
 
@@ -60,10 +64,13 @@ pub(crate) struct Environment {
     pub(crate) graph: Url,
     /// Hosts of the storage data plane end in a dot and this: `core.windows.net`. With a port, or a bare host, for emulators.
     pub(crate) storage_suffix: String,
-    /// Scopes that tokens are asked for: Resource Manager, Graph, storage.
+    /// Hosts of key vaults end in a dot and this, `vault.azure.net`, or are it, as an emulator's. A cloud of one's own may have none.
+    pub(crate) vault_suffix: Option<String>,
+    /// Scopes that tokens are asked for: Resource Manager, Graph, storage, key vaults.
     pub(crate) arm_scope: String,
     pub(crate) graph_scope: String,
     pub(crate) storage_scope: String,
+    pub(crate) vault_scope: String,
 }
 
 impl Environment {
@@ -86,6 +93,7 @@ impl Environment {
         let resource_manager = given("resource_manager", own.and_then(|e| e.resource_manager.as_ref()), "AZURE_RESOURCE_MANAGER_ENDPOINT");
         let graph = given("graph", own.and_then(|e| e.graph.as_ref()), "AZURE_GRAPH_ENDPOINT");
         let storage = given("storage", own.and_then(|e| e.storage.as_ref()), "AZURE_STORAGE_SUFFIX");
+        let vault = given("vault", own.and_then(|e| e.vault.as_ref()), "AZURE_KEYVAULT_SUFFIX");
 
         let (place, named) = match &config.environment {
             Some(name) => (format!("`{at}.environment`"), Some(name.as_str())),
@@ -122,11 +130,19 @@ impl Environment {
             Some(audience) => scope(&format!("`{at}.endpoints.audience`"), audience)?,
             None => default_scope(&arm),
         };
+        let vault_suffix = match &vault {
+            Some((place, value)) => Some(suffix(place, value, "vault.azure.net")?),
+            None => known.map(|k| k.vault.to_owned()),
+        };
+        // The vaults of a known cloud want its own audience, wherever they answer.
+        let audience = known.map(|k| k.vault).or(vault_suffix.as_deref()).unwrap_or_default();
         Ok(Environment {
+            vault_scope: format!("https://{audience}/.default"),
+            vault_suffix,
             name: known.map_or_else(|| named.unwrap_or_default().to_owned(), |k| k.name.to_owned()),
             authority: endpoint(&authority, |k| k.authority)?,
             storage_suffix: match &storage {
-                Some((place, value)) => suffix(place, value)?,
+                Some((place, value)) => suffix(place, value, "core.windows.net")?,
                 None => preset(|k| k.storage),
             },
             arm_scope,
@@ -178,19 +194,19 @@ fn endpoint(place: &str, value: &str) -> Result<Url, CloudError> {
     Ok(url)
 }
 
-/// The end of storage hosts. Tokens go to every host below it, so it must not be as short as a top-level domain.
-fn suffix(place: &str, value: &str) -> Result<String, CloudError> {
+/// The end of hosts such as `example`. Tokens go to every host below it, so it must not be as short as a top-level domain.
+fn suffix(place: &str, value: &str, example: &str) -> Result<String, CloudError> {
     let fail = |why: &str| Err(invalid(format!("{place}: `{}` {why}", value.escape_debug())));
     let text = value.trim().trim_start_matches('.').to_ascii_lowercase();
     if text.contains("://") {
-        return fail("is no end of a host name, such as core.windows.net: it has no scheme");
+        return fail(&format!("is no end of a host name, such as {example}: it has no scheme"));
     }
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) => (host, Some(port)),
         None => (text.as_str(), None),
     };
     if host.is_empty() || !host.split('.').all(|l| !l.is_empty() && l.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')) {
-        return fail("is no end of a host name, such as core.windows.net; with a port for an emulator");
+        return fail(&format!("is no end of a host name, such as {example}; with a port for an emulator"));
     }
     if port.is_some_and(|p| p.parse::<u16>().is_err()) {
         return fail("has no valid port");
@@ -258,6 +274,13 @@ mod tests {
                     assert_eq!(e.arm_scope, format!("{arm}.default"));
                     assert_eq!(e.graph_scope, format!("{graph}.default"));
                     assert_eq!(e.storage_scope, "https://storage.azure.com/.default");
+                    let vault = e.vault_suffix.unwrap();
+                    let by_cloud = match name {
+                        "AzurePublicCloud" => "vault.azure.net",
+                        "AzureChinaCloud" => "vault.azure.cn",
+                        _ => "vault.usgovcloudapi.net",
+                    };
+                    assert_eq!((vault.as_str(), e.vault_scope), (by_cloud, format!("https://{by_cloud}/.default")));
                 }
             }
         }
@@ -272,12 +295,14 @@ mod tests {
             ("AZURE_AUTHORITY_HOST", "login.example.net"),
             ("AZURE_GRAPH_ENDPOINT", "http://[::1]:2/"),
             ("AZURE_STORAGE_SUFFIX", ".Storage.Example:9"),
+            ("AZURE_KEYVAULT_SUFFIX", "127.0.0.1:8"),
         ];
         let e = read(json!({}), variables).unwrap();
         assert_eq!(e.name, "AzureChinaCloud");
         assert_eq!((e.resource_manager.as_str(), e.arm_scope.as_str()), ("http://127.0.0.1:1/", "http://127.0.0.1:1/.default"));
         assert_eq!((e.authority.as_str(), e.graph.as_str()), ("https://login.example.net/", "http://[::1]:2/"));
         assert_eq!(e.storage_suffix, "storage.example:9");
+        assert_eq!((e.vault_suffix.as_deref(), e.vault_scope.as_str()), (Some("127.0.0.1:8"), "https://vault.azure.cn/.default"));
 
         let e = read(json!({"endpoints": {"resource_manager": "https://arm.example", "audience": "https://arm.example/x/"}}), variables)
             .unwrap();
@@ -293,8 +318,16 @@ mod tests {
     fn a_cloud_of_ones_own() {
         let endpoints = json!({"resource_manager": "https://arm.local.example", "authority": "https://login.local.example",
             "graph": "https://graph.local.example", "storage": "local.example"});
-        let e = read(json!({"environment": "Stack-1", "endpoints": endpoints}), &[]).unwrap();
+        let e = read(json!({"environment": "Stack-1", "endpoints": endpoints.clone()}), &[]).unwrap();
         assert_eq!((e.name.as_str(), e.arm_scope.as_str()), ("Stack-1", "https://arm.local.example/.default"));
+        assert_eq!(e.vault_suffix, None, "it may have no vaults");
+        let mut with_vaults = endpoints.clone();
+        with_vaults["vault"] = json!("vault.local.example");
+        let e = read(json!({"environment": "Stack-1", "endpoints": with_vaults}), &[]).unwrap();
+        assert_eq!(
+            (e.vault_suffix.as_deref(), e.vault_scope.as_str()),
+            (Some("vault.local.example"), "https://vault.local.example/.default")
+        );
         let e = read(json!({"environment": "Stack", "endpoints": {"graph": "https://x.example"}}), &[]).unwrap_err();
         assert_eq!(
             e.message,
@@ -333,6 +366,8 @@ mod tests {
             (one("storage", "net"), &[], "is a single label"),
             (one("storage", "a..b"), &[], "is no end of a host name"),
             (one("storage", "a.b:70000"), &[], "has no valid port"),
+            (one("vault", "net"), &[], "`connections.p.endpoints.vault`: `net` is a single label"),
+            (one("vault", "https://v.vault.azure.net"), &[], "is no end of a host name, such as vault.azure.net"),
             (one("audience", "me"), &[], "`connections.p.endpoints.audience`: `me` is no audience"),
             (one("audience", "https://x y"), &[], "is no audience"),
             (json!({}), &[("AZURE_AUTHORITY_HOST", "http://login.example")], "AZURE_AUTHORITY_HOST: `http://login.example` must begin"),

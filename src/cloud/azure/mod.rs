@@ -1,7 +1,7 @@
 //! Azure: one thin client for the Resource Manager, Microsoft Graph and the storage data plane.
 //!
 //! Owns: endpoints of the national clouds, tokens, paging, what a failed answer means. Refuses: sending a token to any host that is not an
-//! endpoint of the connection's cloud, and any request that is not a read.
+//! endpoint of the connection's cloud, and any request that is neither a read nor one of the writes that are named in `writes.rs`.
 
 pub(crate) mod allow;
 mod answer;
@@ -21,6 +21,7 @@ mod source;
 pub(crate) mod subscriptions;
 pub(crate) mod tokens;
 mod variables;
+mod writes;
 
 /// What can be called: the first word of a spec's `call:`.
 pub(crate) const APIS: [&str; 5] = ["arm", "graph", "blob", "queue", "table"];

@@ -177,7 +177,7 @@ fn check_path(template: &str, path: &str) -> Result<(), &'static str> {
     }
 }
 
-fn check_segment(segment: &str) -> Result<(), &'static str> {
+pub(super) fn check_segment(segment: &str) -> Result<(), &'static str> {
     let decoded = percent_decode_str(segment).decode_utf8().map_err(|_| "is not UTF-8 when decoded")?;
     if segment.is_empty() {
         return Err("has an empty segment");

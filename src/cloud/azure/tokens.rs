@@ -30,6 +30,7 @@ pub(crate) enum Audience {
     ResourceManager,
     Graph,
     Storage,
+    Vault,
 }
 
 impl Audience {
@@ -38,6 +39,7 @@ impl Audience {
             Audience::ResourceManager => "arm",
             Audience::Graph => "graph",
             Audience::Storage => "storage",
+            Audience::Vault => "vault",
         }
     }
 }
@@ -66,7 +68,7 @@ pub(crate) struct Tokens {
 struct Shared {
     connection: String,
     tenant: Option<String>,
-    scopes: [(Audience, String); 3],
+    scopes: [(Audience, String); 4],
     /// What to ask, in order; or why nothing can be asked.
     plan: Result<Vec<Step>, String>,
     issuer: Issuer,
@@ -127,6 +129,7 @@ impl Tokens {
             (Audience::ResourceManager, environment.arm_scope.clone()),
             (Audience::Graph, environment.graph_scope.clone()),
             (Audience::Storage, environment.storage_scope.clone()),
+            (Audience::Vault, environment.vault_scope.clone()),
         ];
         let shared = Shared {
             connection: connection.to_owned(),

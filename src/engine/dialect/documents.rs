@@ -134,6 +134,15 @@ fn normal(expr: Expr, schema: &DFSchema) -> Result<Expr> {
 
 /// Groups by the normal forms; shows the first document of a group.
 fn grouped(aggregate: Aggregate) -> Result<LogicalPlan> {
+    // The same key twice is one column.
+    let mut keys: Vec<Expr> = Vec::with_capacity(aggregate.group_expr.len());
+    for key in &aggregate.group_expr {
+        if !keys.contains(key) {
+            keys.push(key.clone());
+        }
+    }
+    let aggregate =
+        if keys.len() < aggregate.group_expr.len() { Aggregate::try_new(aggregate.input, keys, aggregate.aggr_expr)? } else { aggregate };
     let schema = Arc::clone(&aggregate.schema);
     let input = aggregate.input.schema();
     let mut group = Vec::with_capacity(aggregate.group_expr.len());
@@ -259,7 +268,7 @@ const MAKING: [&str; 10] = [
 /// Columns, and expressions that give one of their arguments.
 fn loses_tag(arg: &Expr) -> bool {
     match arg {
-        Expr::Column(_) | Expr::Case(_) => true,
+        Expr::Column(_) | Expr::Case(_) | Expr::ScalarSubquery(_) => true,
         Expr::ScalarFunction(call) => matches!(call.func.name(), "coalesce" | "nullif" | "greatest" | "least"),
         _ => false,
     }

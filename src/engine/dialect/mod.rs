@@ -26,6 +26,7 @@ mod numerics;
 mod operators;
 mod ordering;
 mod parse;
+mod partitions;
 mod postgresql;
 mod prepass;
 mod quantified;
@@ -83,8 +84,6 @@ pub(crate) fn builder(mut builder: SessionStateBuilder) -> SessionStateBuilder {
         .with_type_planner(Arc::new(types::Types))
         .with_optimizer_rules(null_keys::rules())
         .with_physical_optimizer_rules(physical_rules())
-        .with_physical_optimizer_rule(Arc::new(filters_first::FiltersFirst))
-        .with_physical_optimizer_rule(Arc::new(lazy::LazyLogic))
         .with_physical_optimizer_rule(Arc::new(names::Shown))
 }
 
@@ -216,7 +215,7 @@ pub(crate) async fn plan(state: &SessionState, sql: &str, args: &[Arg]) -> Resul
         state.statement_to_plan(statement).await
     };
     let plan = plan.map_err(|error| of_planning(error, state))?;
-    let plan = numerics::rewrite(distinct_on::rewrite(unions::typed(plan)?)?)?;
+    let plan = numerics::rewrite(distinct_on::rewrite(relation::retag_all(unions::typed(plan)?)?)?)?;
     let plan = relation::retag(counted_rows::resolve(plan)?)?;
     let plan = subquery::rewrite(documents::rewrite(plan)?, state)?;
     Ok(names::restore(plan)?)

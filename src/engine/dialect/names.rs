@@ -218,7 +218,8 @@ fn column_name(expr: &Expr) -> Option<String> {
 fn strong_name(expr: &Expr) -> Option<String> {
     match expr {
         Expr::Nested(inner) => strong_name(inner),
-        Expr::Cast { expr, .. } => strong_name(expr),
+        Expr::Cast { expr, .. } | Expr::Collate { expr, .. } => strong_name(expr),
+        Expr::CompoundFieldAccess { root, .. } => strong_name(root),
         Expr::Case { else_result, .. } => else_result.as_deref().and_then(strong_name),
         // It is planned when it is asked for its name: even that it has none is a name.
         Expr::Subquery(query) => Some(first_column(query).unwrap_or_else(|| "?column?".into())),

@@ -47,15 +47,17 @@ pub(super) fn rewrite(node: LogicalPlan) -> Result<LogicalPlan> {
     }
 }
 
+/// False for what is the same for every row.
+fn varies(expr: &Expr) -> bool {
+    let reads = |expr: &Expr| match expr {
+        Expr::Column(_) | Expr::OuterReferenceColumn(..) | Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_) => true,
+        expr => expr.is_volatile_node(),
+    };
+    expr.exists(|expr| Ok(reads(expr))).unwrap_or(true)
+}
+
 /// A window without the constants among its keys, which DataFusion loses sight of; true if there were any.
 fn plain(window: &mut WindowFunctionParams) -> bool {
-    let varies = |expr: &Expr| {
-        let reads = |expr: &Expr| match expr {
-            Expr::Column(_) | Expr::OuterReferenceColumn(..) | Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_) => true,
-            expr => expr.is_volatile_node(),
-        };
-        expr.exists(|expr| Ok(reads(expr))).unwrap_or(true)
-    };
     let moves = |bound: &WindowFrameBound| match bound {
         WindowFrameBound::Preceding(rows) | WindowFrameBound::Following(rows) => !rows.is_null(),
         WindowFrameBound::CurrentRow => false,
@@ -117,10 +119,13 @@ fn in_order(mut aggregate: Aggregate) -> Result<Aggregate> {
         let name = value.schema_name().to_string();
         let done = value.clone().transform_up(|expr| match expr {
             Expr::AggregateFunction(mut call) if !call.params.distinct => {
-                let mut changed = keys(&mut call.params.order_by, &schema)?;
+                let before = call.params.order_by.len();
+                call.params.order_by.retain(|by| varies(&by.expr));
+                let mut changed = call.params.order_by.len() < before;
+                changed |= keys(&mut call.params.order_by, &schema)?;
                 if let Some(filter) = &call.params.filter {
                     // DataFusion sorts before it filters: keys of rows that are left out are not computed.
-                    for by in call.params.order_by.iter_mut().filter(|by| !matches!(by.expr, Expr::Column(_) | Expr::Literal(..))) {
+                    for by in call.params.order_by.iter_mut().filter(|by| !matches!(by.expr, Expr::Column(_))) {
                         by.expr = when(filter.as_ref().clone(), by.expr.clone()).end()?;
                         changed = true;
                     }

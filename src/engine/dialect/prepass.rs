@@ -179,10 +179,8 @@ impl Prepass {
             Expr::BinaryOp { left, op: BinaryOperator::Custom(op), right } if distinct(op).is_some() => {
                 let (left, right) = (left.clone(), right.clone());
                 let differ = distinct(op) == Some(true);
-                Some(
-                    rows::distinct(&left, &right, differ)
-                        .unwrap_or_else(|| if differ { Expr::IsDistinctFrom(left, right) } else { Expr::IsNotDistinctFrom(left, right) }),
-                )
+                let of_rows = rows::distinct(&left, &right, differ);
+                Some(of_rows.unwrap_or(if differ { Expr::IsDistinctFrom(left, right) } else { Expr::IsNotDistinctFrom(left, right) }))
             }
             Expr::IsDistinctFrom(left, right) => rows::distinct(left, right, true),
             Expr::IsNotDistinctFrom(left, right) => rows::distinct(left, right, false),
@@ -329,6 +327,8 @@ impl Prepass {
             "localtime" | "current_time" => {
                 self.now.map(|now| call(&Target::Time.function(false), vec![text(now.format("%H:%M:%S%.6f").to_string())]))
             }
+            // DataFusion's are unsigned.
+            "cardinality" | "array_position" => Some(call(&Target::Int8.function(false), vec![Expr::Function(function.clone())])),
             "stddev_samp" => renamed(function, "stddev"),
             "variance" | "var_samp" => renamed(function, "var"),
             "ceiling" => renamed(function, "ceil"),

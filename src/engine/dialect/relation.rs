@@ -8,11 +8,11 @@ use super::srf::Call;
 use super::subquery::outer_references;
 use super::types::{of_expr, of_field, tag_of};
 use super::{casts, names, operators, types, unions, using};
-use crate::functions;
 use crate::functions::cast::Target;
+use crate::functions::{self, row};
 use assay_tables::EXTENSION;
-use datafusion::arrow::datatypes::DataType;
-use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::arrow::datatypes::{DataType, FieldRef};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{
     Column, DFSchema, DataFusionError, NullHandling, Result, ScalarValue, TableReference, UnnestOptions, not_impl_err, plan_err,
 };
@@ -20,7 +20,7 @@ use datafusion::functions::core::expr_fn::greatest;
 use datafusion::functions_nested::expr_fn::{cardinality, gen_series};
 use datafusion::logical_expr::expr::{FieldMetadata, ScalarFunction};
 use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
-use datafusion::logical_expr::{Distinct, Expr, JoinType, LogicalPlan, LogicalPlanBuilder, Subquery, cast, lit};
+use datafusion::logical_expr::{Distinct, Expr, JoinType, LogicalPlan, LogicalPlanBuilder, Projection, Subquery, cast, lit};
 use datafusion::sql::sqlparser::ast::{self, JoinConstraint, JoinOperator, TableAliasColumnDef, TableFactor, TableWithJoins, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -384,6 +384,32 @@ pub(super) fn retag(plan: LogicalPlan) -> Result<LogicalPlan> {
         })
         .collect();
     LogicalPlanBuilder::from(plan).project(columns)?.build()
+}
+
+/// Gives the computed columns of every projection their tags, for what stands above: set operations, and ORDER BY of them.
+pub(super) fn retag_all(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let mut changed = false;
+    let done = plan.transform_up_with_subqueries(|node| match node {
+        LogicalPlan::Projection(Projection { expr, input, schema, .. }) => {
+            let lost = |(expr, field): (&Expr, &FieldRef)| {
+                let computed = !matches!(expr, Expr::Column(_) | Expr::OuterReferenceColumn(..));
+                tag_of(&of_expr(expr, input.schema())).map(str::to_string).filter(|tag| computed && row::tag(field) != Some(tag))
+            };
+            let tags: Vec<Option<String>> = expr.iter().zip(schema.fields()).map(lost).collect();
+            if !changed && tags.iter().all(Option::is_none) {
+                return Ok(Transformed::no(LogicalPlan::Projection(Projection::try_new_with_schema(expr, input, schema)?)));
+            }
+            changed = true;
+            let exprs = expr.into_iter().zip(tags).zip(schema.iter()).map(|((expr, tag), (qualifier, field))| match tag {
+                Some(tag) => tagged(expr.unalias(), qualifier.cloned(), field.name(), Some(&tag)),
+                None => expr,
+            });
+            Ok(Transformed::yes(LogicalPlan::Projection(Projection::try_new(exprs.collect(), input)?)))
+        }
+        other if changed => Ok(Transformed::yes(other.recompute_schema()?)),
+        other => Ok(Transformed::no(other)),
+    });
+    Ok(done?.data)
 }
 
 fn tags(plan: &LogicalPlan) -> Vec<Option<String>> {

@@ -74,6 +74,8 @@ impl ScalarUDFImpl for Negate {
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
         match types {
+            // DataFusion's counts and positions.
+            [ty] if ty.is_unsigned_integer() => Ok(DataType::Int64),
             [ty] if ty.is_numeric() || *ty == super::numeric::TYPE || matches!(ty, DataType::Interval(_) | DataType::Null) => {
                 Ok(ty.clone())
             }
@@ -105,7 +107,11 @@ impl ScalarUDFImpl for Negate {
             if ty == DataType::Null {
                 return Ok(Arc::clone(array));
             }
-            let array = if matches!(ty, DataType::Duration(_)) { cast(array, args.return_field.data_type())? } else { Arc::clone(array) };
+            let array = if matches!(ty, DataType::Duration(_)) || ty.is_unsigned_integer() {
+                cast(array, args.return_field.data_type())?
+            } else {
+                Arc::clone(array)
+            };
             numeric::neg(&array).map_err(|error| refusal(&error, &ty))
         };
         Ok(match value {

@@ -175,11 +175,15 @@ fn overlaps(row: Row<'_>) -> Result<Value<'_>> {
     };
     let (a, b) = (ordered(end(0)?), ordered(end(2)?));
     let ((Some(from), to), (Some(other), other_to)) = (a, b) else { return Ok(Value::Null) };
-    let (first, first_to, second) = if from <= other { (from, to, other) } else { (other, other_to, from) };
-    if first == second {
+    let (first_to, second, second_to) = if from <= other { (to, other, other_to) } else { (other_to, from, to) };
+    if from == other {
         return Ok(if to.is_some() && other_to.is_some() { Value::Bool(true) } else { Value::Null });
     }
-    Ok(first_to.map_or(Value::Null, |end| Value::Bool(second < end)))
+    Ok(match first_to {
+        Some(end) if second < end => Value::Bool(true),
+        Some(_) if second_to.is_some() => Value::Bool(false),
+        _ => Value::Null,
+    })
 }
 
 fn moment_or_clock(row: Row<'_>, k: usize) -> Result<i64> {

@@ -192,8 +192,9 @@ fn of_moment(at: NaiveDateTime, zoned: bool, pattern: &str) -> String {
                 if spelled.starts_with(|c: char| c.is_lowercase()) { era.to_lowercase() } else { era }
             }
             "TZ" if zoned => cased("UTC", if spelled.starts_with('t') { "tz" } else { "TZ" }),
-            "OF" | "TZH" if zoned => "+00".to_string(),
-            "TZM" if zoned => "00".to_string(),
+            "TZH" => "+00".to_string(),
+            "TZM" => "00".to_string(),
+            "OF" => "+00".to_string(),
             fraction if fraction.starts_with("FF") => {
                 let digits = usize::from(fraction.as_bytes()[2] - b'0');
                 format!("{micros:06}")[..digits].to_string()

@@ -69,7 +69,14 @@ pub(crate) fn root(x: &Decimal, scale: usize) -> Result<Decimal, Refusal> {
             break;
         }
     }
-    Ok(guess.round(scale as i64))
+    // Close to the middle of two neighbours no guess is close enough: the squares tell.
+    let near = guess.round(scale as i64);
+    let (half, unit) = (Decimal::of_units(5, scale + 1), Decimal::of_units(1, scale));
+    let (low, high) = (near.sub(&half)?, near.add(&half)?);
+    if !low.is_negative() && low.mul(&low)?.compare(x).is_gt() {
+        return Ok(near.sub(&unit)?);
+    }
+    if high.mul(&high)?.compare(x).is_le() { Ok(near.add(&unit)?) } else { Ok(near) }
 }
 
 fn power_of_ten(exponent: i64) -> Result<Decimal, Refusal> {

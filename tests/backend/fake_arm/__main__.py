@@ -1,11 +1,12 @@
-"""A fake of the Azure Resource Manager, Entra ID, a little Graph, and the storage data plane's service properties, on loopback.
+"""A fake of the Azure Resource Manager, Entra ID, a little Graph, and the storage data plane's service properties, a key vault's secrets, on loopback.
 
   python tests/backend/fake_arm --estate states [--now 2026-03-01T00:00:00Z [--freeze]] [--cert server.pem --key server.key] [--client-certificate app.pem]
 
 Prints one JSON line when it serves: {"ready": "http://127.0.0.1:P", "port": P, "tls": "https://localhost:Q", "tls_port": Q, "pid": …,
-"tenant", "client_id", "client_secret", "federated_token", "identity_header", "storage_suffix"}; ends on SIGTERM. Stateful: regenerateKey
-changes keyCreationTime and writes both events. `--estate` is a name of azure_estate.py or a JSON file of its form. Tests steer it by
-`POST /_control` (see switches.py), count by `GET /_calls` and `GET /_stats`, and start anew by `POST /_reset`.
+"tenant", "client_id", "client_secret", "federated_token", "identity_header", "storage_suffix", "vault_suffix"}; ends on SIGTERM. Stateful:
+regenerateKey changes keyCreationTime and writes both events, PATCH changes an account's key settings, the vault keeps versions. `--estate` is a name of azure_estate.py or a JSON file of its form. Tests steer it by
+`POST /_control` (see switches.py), count by `GET /_calls` and `GET /_stats`, and start anew by `POST /_reset`; `GET /_account/NAME` and `GET /_vault/NAME`
+tell what is true, `POST /_account/NAME` changes an account's properties behind everybody's back.
 """
 import argparse
 import asyncio
@@ -57,7 +58,7 @@ async def main():
     port = await listen(a.port)
     estate = fake.store.estate
     ready = {"ready": f"http://127.0.0.1:{port}", "port": port, "pid": os.getpid(), "tenant": estate["tenants"][0]["tenantId"], "client_id": azure_estate.CLIENT_ID,
-             "client_secret": azure_estate.CLIENT_SECRET, "federated_token": azure_estate.FEDERATED_TOKEN, "identity_header": estate["identity_header"], "storage_suffix": f"127.0.0.1:{port}", "now": estate["now"]}
+             "client_secret": azure_estate.CLIENT_SECRET, "federated_token": azure_estate.FEDERATED_TOKEN, "identity_header": estate["identity_header"], "storage_suffix": f"127.0.0.1:{port}", "vault_suffix": f"127.0.0.1:{port}", "now": estate["now"]}
     fake.bases.update({f"http://127.0.0.1:{port}", f"http://localhost:{port}"})
     if a.cert:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

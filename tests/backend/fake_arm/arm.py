@@ -3,6 +3,7 @@ import json
 import re
 
 from answers import Answer, Refused
+from metrics import LOCKS, Locks, Metrics
 from store import public
 
 # Kinds that exist even where the estate has none of them: an empty list, not an error.
@@ -26,6 +27,7 @@ MISSING = {"microsoft.storage/storageaccounts/managementpolicies": ("ManagementP
 class ResourceManager:
     def __init__(self, store, clock, switches, pager, storage, log, graph):
         self.store, self.clock, self.switches, self.pager, self.storage, self.log, self.graph = store, clock, switches, pager, storage, log, graph
+        self.metrics, self.locks = Metrics(store, clock, switches), Locks(switches)
 
     def answer(self, call):
         version = call.query.get("api-version")
@@ -76,7 +78,7 @@ class ResourceManager:
         rest = call.lower[2:]
         if self.switches.is_denied(sub) and rest:
             self.deny(call, "read" if call.method == "GET" else "action", call.path)
-        if call.method == "POST":
+        if call.method in ("POST", "PATCH"):
             return self.operation(call)
         if call.method != "GET":
             raise Refused(405, "MethodNotAllowed", f"The HTTP method '{call.method}' is not supported: this fake is for readers.")
@@ -88,6 +90,10 @@ class ResourceManager:
             return self.log.answer(call)
         if rest == ["resources"]:
             return self.resources(call, sub)
+        if rest[-3:] == LOCKS.strip("/").split("/"):
+            return self.locks.answer(call)
+        if rest[-3:] == ["providers", "microsoft.insights", "metrics"]:
+            return self.metrics.answer(call)
         return self.read(call, version)
 
     def deny(self, call, verb, scope):
@@ -199,22 +205,34 @@ class ResourceManager:
     # -- operations -------------------------------------------------------------------------------------------------------
 
     def operation(self, call):
-        verb = call.lower[-1]
-        account = self.store.resources.get("/" + "/".join(call.lower[:-1]))
-        if verb not in ("listkeys", "regeneratekey"):
+        patch = call.method == "PATCH"
+        verb = "update" if patch else call.lower[-1]
+        account = self.store.resources.get("/" + "/".join(call.lower if patch else call.lower[:-1]))
+        if verb not in ("listkeys", "regeneratekey", "update"):
             raise Refused(405, "MethodNotAllowed", "The HTTP method 'POST' is not supported: this fake is for readers.")
         if account is None or account.get("type") != "Microsoft.Storage/storageAccounts":
             raise Refused(404, "ResourceNotFound", f"The Resource '{kind_of(call)}' under resource group '{group_of(call)}' was not found.")
         if self.switches.role == "reader":
-            raise Refused(403, "AuthorizationFailed", f"The client '{call.token.subject}' does not have authorization to perform action 'Microsoft.Storage/storageAccounts/{call.segments[-1]}/action' over "
+            action = "Microsoft.Storage/storageAccounts/write" if patch else f"Microsoft.Storage/storageAccounts/{call.segments[-1]}/action"
+            raise Refused(403, "AuthorizationFailed", f"The client '{call.token.subject}' does not have authorization to perform action '{action}' over "
                                                       f"scope '{account['id']}' or the scope is invalid. If access was recently granted, please refresh your credentials.")
+        locked = self.locks.forbid(account["id"])
+        if locked:
+            raise locked
         caller = "robot@contoso.example"
         if verb == "listkeys":
             return self.storage.list_keys(account, caller)
         try:
-            name = json.loads(call.body)["keyName"]
+            body = json.loads(call.body)
+            if patch:
+                properties = body["properties"]
+            else:
+                name = body["keyName"]
         except (ValueError, KeyError, TypeError):
-            raise Refused(400, "InvalidRequestContent", "The request content was invalid: keyName is required.") from None
+            raise Refused(400, "InvalidRequestContent", "The request content was invalid: keyName or properties is required.") from None
+        if patch:
+            self.storage.update(account, properties)
+            return Answer(self.storage.versioned(account, call.query["api-version"]))
         return self.storage.regenerate(account, name, caller)
 
 

@@ -20,6 +20,7 @@ RESOURCE_MANAGERS = ("https://management.azure.com", "https://management.core.wi
                      "https://management.chinacloudapi.cn", "https://management.core.chinacloudapi.cn")
 GRAPHS = ("https://graph.microsoft.com", "https://graph.microsoft.us", "https://microsoftgraph.chinacloudapi.cn")
 STORAGE = "https://storage.azure.com"
+VAULTS = ("https://vault.azure.net", "https://vault.azure.cn", "https://vault.usgovcloudapi.net")
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
@@ -71,25 +72,29 @@ class Entra:
         challenge = {"WWW-Authenticate": f'Bearer authorization_uri="{call.base}/{self.tenant()}", error="invalid_token", error_description="The access token is invalid."'}
         if service == "storage":
             challenge = {"WWW-Authenticate": f"Bearer authorization_uri={call.base}/{self.tenant()}/oauth2/authorize resource_id={STORAGE}"}
+        if service == "vault":
+            challenge = {"WWW-Authenticate": f'Bearer authorization="{call.base}/{self.tenant()}", resource="{VAULTS[0]}"'}
         if not header.startswith("Bearer "):
-            code = {"arm": "AuthenticationFailed", "graph": "InvalidAuthenticationToken", "storage": "NoAuthenticationInformation"}[service]
+            code = {"arm": "AuthenticationFailed", "graph": "InvalidAuthenticationToken", "storage": "NoAuthenticationInformation", "vault": "Unauthorized"}[service]
             raise Refused(401, code, "Authentication failed. The 'Authorization' header is missing.", shape, challenge)
         token = self.issued.get(header[7:])
         if token is None:
-            code = "InvalidAuthenticationInfo" if service == "storage" else "InvalidAuthenticationToken"
+            code = {"storage": "InvalidAuthenticationInfo", "vault": "Unauthorized"}.get(service, "InvalidAuthenticationToken")
             raise Refused(401, code, "The access token is invalid.", shape, challenge)
         call.token = token
         if not token.live():
-            code = {"arm": "ExpiredAuthenticationToken", "graph": "InvalidAuthenticationToken", "storage": "InvalidAuthenticationInfo"}[service]
+            code = {"arm": "ExpiredAuthenticationToken", "graph": "InvalidAuthenticationToken", "storage": "InvalidAuthenticationInfo", "vault": "Unauthorized"}[service]
             raise Refused(401, code, "The access token expiry UTC time is earlier than current UTC time.", shape, challenge)
         if token.audience not in self.audiences(service):
-            code = {"arm": "InvalidAuthenticationTokenAudience", "graph": "InvalidAuthenticationToken", "storage": "InvalidAuthenticationInfo"}[service]
+            code = {"arm": "InvalidAuthenticationTokenAudience", "graph": "InvalidAuthenticationToken", "storage": "InvalidAuthenticationInfo", "vault": "Unauthorized"}[service]
             raise Refused(401, code, f"The access token has been obtained for wrong audience or resource '{token.audience}'. It should exactly match with one of the allowed audiences.", shape, challenge)
         return token
 
     def audiences(self, service):
         if service == "storage":
             return {STORAGE}
+        if service == "vault":
+            return set(VAULTS)
         return {*self.bases, *(GRAPHS if service == "graph" else RESOURCE_MANAGERS)}
 
     def tenant(self):
@@ -149,7 +154,7 @@ class Entra:
         return self.known(scope[:-len("/.default")])
 
     def known(self, resource):
-        if resource.rstrip("/") not in {*self.bases, *RESOURCE_MANAGERS, *GRAPHS, STORAGE, "https://vault.azure.net"}:
+        if resource.rstrip("/") not in {*self.bases, *RESOURCE_MANAGERS, *GRAPHS, STORAGE, *VAULTS}:
             raise wrong(500011, f"The resource principal named {resource} was not found in the tenant named Contoso.", 400, "invalid_resource")
         return resource
 

@@ -17,6 +17,7 @@ from resource_graph import ResourceGraph
 from storage import Storage
 from store import Store
 from switches import Switches
+from vault import Vault
 
 
 class Fake:
@@ -36,6 +37,7 @@ class Fake:
         self.switches.values["client_certificate"] = self.client_certificate
         self.store, self.pager = Store(estate), Pager(self.switches)
         self.storage = Storage(self.store, self.clock, self.switches)
+        self.vault = Vault(self.clock, self.switches)
         self.entra = Entra(estate, self.switches, self.bases)
         self.manager = ResourceManager(self.store, self.clock, self.switches, self.pager, self.storage, ActivityLog(self.store, self.clock, self.switches, self.pager),
                                        ResourceGraph(self.store, self.switches))
@@ -48,12 +50,14 @@ class Fake:
 
     async def handle(self, request):
         raw = request.rel_url
-        if raw.path in ("/_control", "/_calls", "/_reset", "/_stats"):
+        if raw.path in ("/_control", "/_calls", "/_reset", "/_stats") or raw.path.startswith(("/_account/", "/_vault/")):
             return await self.control(request)
         call = Call(request.method, f"{request.scheme}://{request.host}", raw.raw_path, raw.raw_query_string, request.headers, await request.read(), request.host.lower())
         service = self.service(call)
         record = {"n": len(self.calls) + 1, "at": round(time.time(), 6), "method": call.method, "path": call.path, "query": dict(call.pairs), "raw_query": call.raw_query, "service": service,
                   "operation": call.operation(), "subscription": call.subscription, "user_agent": call.headers.get("User-Agent", ""), "status": None, "fault": None}
+        if call.path.lower().endswith("/regeneratekey"):
+            record["body"] = call.body.decode("utf-8", "replace")
         self.calls.append(record)
         key = call.subscription or service
         self.in_flight[key] += 1
@@ -81,7 +85,7 @@ class Fake:
         if call.lower in (["msi", "token"], ["metadata", "endpoints"], ["metadata", "identity", "oauth2", "token"], ["common", "discovery", "instance"]) or call.lower[-1:] == ["openid-configuration"] \
                 or call.lower[-2:] == ["v2.0", "token"]:
             return "login"
-        return "arm"
+        return "vault" if self.vault.is_for(call) else "arm"
 
     async def answered(self, call, service, record):
         """The answer after all faults; None drops the connection."""
@@ -93,8 +97,8 @@ class Fake:
             if rule and rule["do"] == "drop":
                 return None
             if rule and rule["do"] == "latency":
-                await asyncio.sleep(rule["ms"] / 1000)
-            if service in ("arm", "graph", "storage"):
+                await asyncio.sleep(rule.get("ms", 0) / 1000)
+            if service in ("arm", "graph", "storage", "vault"):
                 if rule and rule["do"] == "expire":
                     text = call.headers.get("Authorization", "")[7:]
                     if text in self.entra.issued:
@@ -102,6 +106,8 @@ class Fake:
                 self.entra.check(call, service)
             self.throw(rule, service)
             answer = self.dispatch(call, service)
+            if rule and rule["do"] == "latency" and rule.get("after"):
+                await asyncio.sleep(rule["after"] / 1000)
         except Refused as refused:
             answer = refused.answer()
         except Exception:  # a mistake of the fake must not look like an answer of Azure
@@ -133,6 +139,8 @@ class Fake:
             return self.endpoints(call) if call.lower == ["metadata", "endpoints"] else self.entra.answer(call)
         if service == "storage":
             return self.storage.properties(call, *self.storage.target(call))
+        if service == "vault":
+            return self.vault.answer(call)
         if service == "graph":
             return microsoft_graph(call, self.store, self.pager)
         if call.subscription or call.method == "POST":
@@ -209,6 +217,13 @@ class Fake:
             counted = [c for c in self.calls if c["service"] != "login"]
             return web.json_response({"calls": collections.Counter(c["operation"] for c in counted), "total": len(counted), "throttled": sum(c["status"] == 429 for c in counted),
                                       "tokens": sum(c["service"] == "login" and c["operation"].endswith("/token") and c["status"] == 200 for c in self.calls), "peak": self.peak})
+        if path.startswith("/_account/"):
+            account = self.store.accounts[path.rpartition("/")[2]]
+            if request.method == "POST":
+                account["properties"] |= await request.json()
+            return web.json_response({"properties": account["properties"], "keys": {k["keyName"]: k["value"] for k in self.storage.keys(account)["keys"]}})
+        if path.startswith("/_vault/"):
+            return web.json_response(self.vault.secrets[path.rpartition("/")[2]][-1])
         if request.method == "POST":
             try:
                 self.switches.set(await request.json())

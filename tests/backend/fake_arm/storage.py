@@ -49,6 +49,15 @@ class Storage:
         self.log(account, azure_estate.REGENERATE, "Succeeded", caller)
         return Answer(self.keys(account))
 
+    def update(self, account, properties):
+        """The two settings that are about keys. A policy needs to know how old both keys are."""
+        if set(properties) - {"allowSharedKeyAccess", "keyPolicy"}:
+            raise Refused(400, "InvalidRequestPropertyValue", f"This fake does not change {', '.join(properties)}.")
+        now = account["properties"]
+        if "keyPolicy" in properties and None in now["keyCreationTime"].values():
+            raise Refused(400, "InvalidValuesForRequestParameters", "The key expiration period cannot be set before each key has been rotated once: the creation time of a key is not known.")
+        now |= properties
+
     def log(self, account, operation, end, caller):
         """Began and ended, under one correlation id; the log's ids are not spelled as the account list's."""
         now, correlation = self.clock.now(), azure_estate.identity("live", len(self.store.log), account["id"])

@@ -5,6 +5,9 @@
   denied         [subscription ids]: 403 AuthorizationFailed there
   role           "contributor" | "reader" (a reader may not list or regenerate keys)
   failing_keys   [account names]: regenerateKey ends as Failed, keys stay
+  locks          [{"scope": resource id, "name", "level": "ReadOnly" | "CanNotDelete"}]; a ReadOnly lock also forbids what it says it does
+  transactions   {account: {"AccountKey" | "SAS" | "OAuth" | …: [[hours ago, count], …]}}: what its metrics say
+  vault_permissions  of "get", "list", "set", "delete": what the principal may do with secrets
   strict_filter  true: the Activity Log takes only what its specification names
   bucket         {"capacity": 250, "refill": 25} per subscription and principal: over it, 429; null: no limit
   storage_buckets  {"list": {…}, "read": {…}}: the storage provider's own, beside the first: lists of accounts, every other read
@@ -14,9 +17,9 @@
   strict_storage_audience / gzip   true | false
   client_certificate / applications / federated    see entra.py
   faults         a list of rules, tried in order; each answer takes the first whose `when` fits and that is not used up:
-    {"when": {"path": regex, "method": "GET", "service": "arm|graph|storage|login", "page": n},  every member optional; page 1 is a list's first
+    {"when": {"path": regex, "method": "GET", "service": "arm|graph|storage|vault|login", "page": n},  every member optional; page 1 is a list's first
      "skip": n, "times": n (without: for ever), "do": …}
-    do: throttle (retry_after, code) | error (status, code, message, shape) | html (status) | expire (the token used, now and later) | latency (ms) | drop
+    do: throttle (retry_after, code) | error (status, code, message, shape) | html (status) | expire (the token used, now and later) | latency (ms; after: as many once it took effect) | drop
         loop (nextLink to this page) | back (nextLink to the first page) | foreign (nextLink to host) | truncate | garbage | empty_body | retype (value is no list) | other (some other JSON)
 """
 import collections
@@ -27,7 +30,8 @@ import time
 PAGING = {"loop", "back", "foreign", "truncate", "garbage", "empty_body", "retype", "other"}
 DOES = PAGING | {"throttle", "error", "html", "expire", "latency", "drop"}
 DEFAULTS = {
-    "page_size": {"*": 1000}, "empty_pages": 0, "denied": None, "role": "contributor", "failing_keys": [], "strict_filter": False, "bucket": None, "storage_buckets": {}, "remaining": None,
+    "page_size": {"*": 1000}, "empty_pages": 0, "denied": None, "role": "contributor", "failing_keys": [], "locks": [], "transactions": {},
+    "vault_permissions": ["get", "list", "set", "delete"], "strict_filter": False, "bucket": None, "storage_buckets": {}, "remaining": None,
     "token_lifetime": 3599, "schema_only": False, "gzip": False, "client_certificate": None, "applications": None, "federated": None, "faults": [],
 }
 

@@ -47,7 +47,7 @@ class PostgreSQL:
             script += [f"\\echo {MARK}", f"\\warn {MARK}", f"copy (\n{statement}\n) to stdout with (format csv, header);"]
         done = subprocess.run(
             [str(self.server.bin / "psql"), "-X", "-q", "-h", str(self.server.dir), "-U", "oracle", "-d", "postgres", "-v", "VERBOSITY=verbose", "-f", "-"],
-            input="\n".join(script) + "\n", capture_output=True, text=True, check=True, encoding="utf-8")
+            input="\n".join(script) + "\n", capture_output=True, text=True, check=True, encoding="utf-8", errors="replace")
         outs = re.split(rf"^{MARK}\n", done.stdout, flags=re.M)[1:]
         errors = re.split(rf"^{MARK}\n", done.stderr, flags=re.M)[1:]
         assert len(outs) == len(errors) == len(statements), done.stderr[-2000:]

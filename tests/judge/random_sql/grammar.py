@@ -23,8 +23,9 @@ def lines(differs):
                 continue
         into = refusing if line.startswith("?") else found
         type, text = line.removeprefix("?").split(maxsplit=1)
-        parts = re.split(r"(\{[a-z]+\})(?!')", text)
-        into.setdefault(type, []).append([(part[1:-1], True) if re.fullmatch(r"\{[a-z]+\}", part) and (part[1:-1] in found or part[1:-1] in CONSTANTS) else (part, False) for part in parts if part])
+        parts = re.split(r"(\{=?[a-z]+\})(?!')", text)
+        made = lambda part: re.fullmatch(r"\{=?[a-z]+\}", part) and (part.strip("{=}") in found or part[1:-1] in CONSTANTS)
+        into.setdefault(type, []).append([(part[1:-1], True) if made(part) else (part, False) for part in parts if part])
     return found, refusing
 
 
@@ -61,13 +62,16 @@ class Expressions:
         return type, self.line(self.random.choice(self.refusing[type]), type, columns, 1)
 
     def line(self, line, type, columns, depth):
-        r, parts = self.random, []
+        r, parts, first = self.random, [], {}
         for text, made in line:
             if not made:
                 parts.append(text)
+            elif text.startswith("="):
+                parts.append(first[text[1:]])
             elif text in self.lines:
                 inner = self.of(text, columns, depth - 1 - (r.random() < 0.3))
                 parts.append(inner if re.fullmatch(r"[\w.]+|'[^']*'", str(inner)) else Node("(", inner, ")"))
+                first.setdefault(text, parts[-1])
             else:
                 parts.append(self.values.constant(text))
         return Node(*parts, type=type)

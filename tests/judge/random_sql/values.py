@@ -104,7 +104,7 @@ CONSTANTS = {
                "'dy DY Dy mon MON'", "'YYYY-MM-DDTHH:MI:SS'", "'CC SSSS'", "'TZH:TZM'", "'Y,YYY YYY'"],
     "numberformat": ["'999'", "'FM999'", "'9,999.99'", "'FM9990.00'", "'000'", "'S999'", "'999MI'", "'L99'", "'FM0009'", "'9.9'", "'99G999D9'", "'SG99'", "'FM99999999'", "'PL99'"],
     "jsonpath": ["'$'", "'$.a'", "'$.*'", "'$[*]'", "'$.**'", "'$.a[0]'", "'$[*] ? (@ > 1)'", "'$.tags[*].a'", "'$.a ? (@ == \"x\")'", "'$.\"k v\"'", "'$[last]'", "'$.a.type()'",
-                 "'$[*] ? (@.a like_regex \"^a\")'", "'$.size()'", "'$[*] ? (exists (@.a))'", "'$.keyvalue().key'", "'$[0 to 1]'"],
+                 "'$[*] ? (@.a like_regex \"^a\")'", "'$.size()'", "'$[*] ? (exists (@.a))'", "'$ ? (@.type() == \"object\").keyvalue().key'", "'$[0 to 1]'"],
     "predicate": ["'$.a == 1'", "'$[*] > 1'", "'exists($.a)'", "'$.a like_regex \"x\"'", "'$.n == null'", "'$.a starts with \"a\"'"],
     "zone": ["'UTC'", "'+02'", "'-05:30'"],
     "offset": ["1", "2", "-1", "30", "0"],

@@ -11,6 +11,8 @@ fn environment() -> Environment {
         resource_manager: url("https://management.example"),
         graph: url("https://graph.example/"),
         storage_suffix: "core.example".into(),
+        vault_suffix: None,
+        vault_scope: "v".into(),
         arm_scope: "a".into(),
         graph_scope: "g".into(),
         storage_scope: "s".into(),
