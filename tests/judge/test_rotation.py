@@ -63,6 +63,14 @@ def test_a_plan_says_what_and_why_and_changes_nothing(account):
     assert not [c for c in account.calls() if c["action"].startswith(("Create", "Update", "Delete", "Put"))]
 
 
+def test_a_plan_that_sees_nothing_does_not_say_that_there_is_nothing(account):
+    account.seed(old("alice"))
+    account.script({"action": "ListUsers", "nth": 1, "when": "before", "kind": "AccessDenied/403"})
+    done = account.rotate("plan")
+    assert done.returncode == 2 and "of what could be seen" in done.stderr and "nothing to do" not in done.stderr, done.stderr
+    assert "incomplete: aws_iam_user" in done.stderr and "AccessDenied" in done.stderr
+
+
 def test_a_plan_for_2000_users_costs_their_lists_and_the_candidates(account):
     account.seed(*[{"name": f"u{i:04}", "keys": [{"age_days": 200 if i % 100 == 0 else 5}]} for i in range(2000)])
     plan = account.plan()

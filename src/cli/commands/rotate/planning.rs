@@ -47,11 +47,12 @@ pub(super) async fn exec(global: &Global, console: Console, args: &RotatePlanArg
     let plan = select::plan(found.keys, found.accounts, &wish, &hands, session.cloud.now()).await?;
     session.finish()?;
 
+    let unread = unreadable(&plan);
     if args.output == Format::Json {
         let text = serde_json::to_string_pretty(&plan).map_err(|e| Failed::internal(&e.to_string()))?;
         writeln!(std::io::stdout(), "{text}").map_err(|e| Failed::stdout(&e))?;
     } else {
-        showing::plan(console, look(console, args.output), &plan)?;
+        showing::plan(console, look(console, args.output), &plan, unread || !found.answer.failures.is_empty())?;
     }
     if let Some(path) = &args.out {
         export::write(path, plan.to_yaml()?.as_bytes())?;
@@ -60,8 +61,7 @@ pub(super) async fn exec(global: &Global, console: Console, args: &RotatePlanArg
             console.note(&format!("plan written to {path}; read it, edit it, then: assay rotate apply {path}"));
         }
     }
-    let unreadable = unreadable(&plan).then_some(Exit::Incomplete);
-    Ok(incomplete(console, &found.answer.failures).or(unreadable).unwrap_or(Exit::Ok))
+    Ok(incomplete(console, &found.answer.failures).or(unread.then_some(Exit::Incomplete)).unwrap_or(Exit::Ok))
 }
 
 /// Was anything left alone because it could not be read?

@@ -9,9 +9,11 @@ use assay_rotation::{AccessKeyItem, LastUse, Plan, Step, StorageAction, StorageI
 use chrono::{DateTime, Utc};
 use std::io::Write;
 
-/// A plan: what would be done, then what is left alone.
-pub(super) fn plan(console: Console, look: Look, plan: &Plan) -> Result<(), Failed> {
-    if plan.is_empty() {
+/// A plan: what would be done, then what is left alone. Of what could not be seen (`incomplete`) nothing is said.
+pub(super) fn plan(console: Console, look: Look, plan: &Plan, incomplete: bool) -> Result<(), Failed> {
+    if plan.is_empty() && incomplete {
+        console.note(&format!("of what could be seen, no key is older than {} and may be rotated", plan.older_than));
+    } else if plan.is_empty() {
         console.note(&format!("no key is older than {} and may be rotated: there is nothing to do", plan.older_than));
     } else if plan.storage_accounts.is_empty() {
         access_keys(look, plan)?;
