@@ -211,6 +211,11 @@ pub struct Entry {
     pub hash: String,
 }
 
+/// The lines about an item. Taking back the whole run is about each.
+pub(crate) fn about<'e>(item: &'e str, entries: &'e [Entry]) -> impl Iterator<Item = &'e Entry> {
+    entries.iter().filter(move |entry| matches!(entry.event, Event::Undo { item: None, .. }) || entry.event.item() == Some(item))
+}
+
 impl Event {
     /// The item it is about; `None`: the run as a whole.
     pub fn item(&self) -> Option<&str> {

@@ -1,6 +1,6 @@
 //! How far an access key has come, as its journal tells. Pure: a fold over entries, the same while working and after a crash.
 
-use crate::journal::{Entry, Event};
+use crate::journal::{self, Entry, Event};
 use crate::{Act, Refusal, State};
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -104,12 +104,7 @@ impl Progress {
     /// The progress of one item.
     pub(crate) fn of(item: &str, entries: &[Entry]) -> Progress {
         let mut progress = Progress::default();
-        for entry in entries {
-            let all = matches!(entry.event, Event::Undo { item: None, .. });
-            if all || entry.event.item() == Some(item) {
-                progress.add(entry);
-            }
-        }
+        journal::about(item, entries).for_each(|entry| progress.add(entry));
         progress
     }
 

@@ -1,7 +1,7 @@
 //! How far a storage account has come, as its journal tells. Pure: a fold over entries, the same while working and after a crash.
 
 use crate::aws::machine::Phase;
-use crate::journal::{Entry, Event};
+use crate::journal::{self, Entry, Event};
 use crate::{Act, Refusal, State};
 use chrono::{DateTime, Utc};
 
@@ -84,12 +84,7 @@ impl Progress {
     /// The progress of one item.
     pub(crate) fn of(item: &str, entries: &[Entry]) -> Progress {
         let mut progress = Progress::default();
-        for entry in entries {
-            let all = matches!(entry.event, Event::Undo { item: None, .. });
-            if all || entry.event.item() == Some(item) {
-                progress.add(entry);
-            }
-        }
+        journal::about(item, entries).for_each(|entry| progress.add(entry));
         progress
     }
 
