@@ -8,6 +8,7 @@ mod decode;
 mod embedded;
 mod error;
 mod filter;
+mod folder;
 mod index;
 mod judge;
 mod library;

@@ -7,7 +7,7 @@ use crate::mods::{self, Kind};
 use crate::yaml::{self, error_at};
 use crate::{
     Checked, Child, ContentError, Control, Group, Leaf, LoadError, LoadedMods, ModFolder, ModValue, Param, Place, Query, QueryRef,
-    SelectError, SqlProblem, TargetKind, args, embedded,
+    SelectError, SqlProblem, TargetKind, args, embedded, folder,
 };
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -115,7 +115,7 @@ impl Library {
     /// # Errors
     /// A file cannot be read or is bad, an id exists already, a name in it is unknown.
     pub fn load_folder(&mut self, folder: &Path) -> Result<usize, LoadError> {
-        let files = read_folder(folder)?;
+        let files = folder::read(folder)?;
         let n = files.len();
         self.load_texts(files)?;
         Ok(n)
@@ -127,7 +127,7 @@ impl Library {
     /// As [`Library::load_folder`], in YAML or HCL.
     pub fn load_content(&mut self, folders: &[PathBuf], mods: &[ModFolder], values: &[ModValue]) -> Result<(), LoadError> {
         for folder in folders {
-            for (path, text) in read_folder(folder)? {
+            for (path, text) in folder::read(folder)? {
                 self.add(path, text)?;
             }
         }
@@ -569,36 +569,6 @@ fn override_params(control: &Control, name: &str, params: &mut [Param]) -> Resul
             if !from.is_empty() {
                 to.clone_from(from);
             }
-        }
-    }
-    Ok(())
-}
-
-fn read_folder(folder: &Path) -> Result<Vec<(String, String)>, LoadError> {
-    let mut paths = Vec::new();
-    walk(folder, &mut paths)?;
-    let mut files = Vec::new();
-    for path in &paths {
-        let text = std::fs::read_to_string(path).map_err(|source| LoadError::Io { path: path.display().to_string(), source })?;
-        files.push((path.display().to_string(), text));
-    }
-    Ok(files)
-}
-
-fn walk(folder: &Path, out: &mut Vec<PathBuf>) -> Result<(), LoadError> {
-    let io = |source| LoadError::Io { path: folder.display().to_string(), source };
-    let mut entries = std::fs::read_dir(folder).map_err(io)?.collect::<Result<Vec<_>, _>>().map_err(io)?;
-    entries.sort_by_key(std::fs::DirEntry::file_name);
-    for entry in entries {
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with(['_', '.']) {
-            continue;
-        }
-        if entry.file_type().map_err(io)?.is_dir() {
-            walk(&entry.path(), out)?;
-        } else if name.ends_with(".yaml") {
-            out.push(entry.path());
         }
     }
     Ok(())

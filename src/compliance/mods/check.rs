@@ -1,8 +1,9 @@
 //! Looks a mod over before it is installed: everything in it is evaluated, what a run would need and what it would not, and all that is wrong is
 //! named at once. Errors keep a mod from being installed; warnings are what its other controls can do without.
 
+use super::build::{Builder, Built, Made};
 use super::eval::{Evaluator, Frame};
-use super::load::{self, Builder, Built, Made, ModFolder};
+use super::load::{self, ModFolder};
 use super::module::{At, Kind, World};
 use super::source;
 use super::template::{self, Style};

@@ -3,6 +3,7 @@
 //! Owns: the language (expressions, templates, functions, variables) and what blocks mean. Refuses: where mods come from; the caller
 //! names folders.
 
+mod build;
 mod check;
 mod eval;
 mod functions;

@@ -1,6 +1,7 @@
 //! Rules of DataFusion for physical plans, held back or made good where they are wrong.
 //!
-//! Conditions are not moved through joins whose columns share a name: the rule finds columns by name alone. And sorts that a plan needs: where DataFusion took one away for an order that it later finds is not there, it comes back.
+//! Conditions are not moved through joins whose columns share a name: the rule finds columns by name alone. And sorts that a plan needs: where
+//! DataFusion took one away for an order that it later finds is not there, it comes back.
 //!
 //! Columns that are constant on one side of a join need no order there; above the join nobody knows that any more.
 

@@ -37,6 +37,7 @@ pub(crate) mod text_out;
 pub(crate) mod time_in;
 mod to_char;
 mod to_char_number;
+mod totals;
 mod transcendental;
 mod zones;
 
