@@ -25,5 +25,5 @@ mod slices;
 
 pub use dialect::check_syntax;
 pub use error::EngineError;
-pub use query_log::{Failure, QueryLog, TableRead};
+pub use query_log::{AsOf, Failure, QueryLog, TableRead};
 pub use session::{Arg, Engine, Query, Settings};

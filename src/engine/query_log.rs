@@ -2,6 +2,7 @@
 
 use assay_cloud::{CloudError, ErrorKind, Tally, TallyCounts};
 use assay_tables::ScopeKind;
+use chrono::{DateTime, Utc};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,6 +37,24 @@ pub struct TableRead {
     pub counts: TallyCounts,
 }
 
+/// A part of an answer that shows the cloud as it was before the statement began.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AsOf {
+    /// The table.
+    pub table: String,
+    /// Where the part comes from: `cache`, or the summary a table's spec names (`credential report`).
+    pub source: String,
+    /// The connection.
+    pub connection: String,
+    /// The account, subscription or tenant id, where it is known.
+    pub account: Option<String>,
+    /// The time it shows; the oldest where there are several.
+    pub at: DateTime<Utc>,
+}
+
+/// Table, source, connection, account: parts of an answer that share one line.
+type Part = (String, String, String, Option<String>);
+
 /// What the log keeps of a table.
 #[derive(Debug)]
 struct Read {
@@ -55,6 +74,7 @@ pub struct QueryLog {
     tally: Tally,
     answered: AtomicBool,
     notices: Mutex<BTreeSet<String>>,
+    older: Mutex<BTreeMap<Part, DateTime<Utc>>>,
 }
 
 impl Failure {
@@ -86,6 +106,24 @@ impl QueryLog {
     /// What people should know about the answer, sorted.
     pub fn notices(&self) -> Vec<String> {
         lock(&self.notices).iter().cloned().collect()
+    }
+
+    /// Records that a part of the answer is older than the statement.
+    pub fn as_of(&self, part: AsOf) {
+        let AsOf { table, source, connection, account, at } = part;
+        lock(&self.older).entry((table, source, connection, account)).and_modify(|oldest| *oldest = at.min(*oldest)).or_insert(at);
+    }
+
+    /// Parts of the answer that are older than the statement, in a stable order.
+    pub fn older_parts(&self) -> Vec<AsOf> {
+        let part = |((table, source, connection, account), at): (&Part, &DateTime<Utc>)| AsOf {
+            table: table.clone(),
+            source: source.clone(),
+            connection: connection.clone(),
+            account: account.clone(),
+            at: *at,
+        };
+        lock(&self.older).iter().map(part).collect()
     }
 
     /// Records that a table asked a scope.
@@ -209,6 +247,23 @@ mod tests {
             }
             assert_eq!(log.outage().map(|e| e.message).as_deref(), want, "{failures:?}");
         }
+    }
+
+    #[test]
+    fn of_the_parts_that_are_older_the_oldest_time_is_kept() {
+        let log = QueryLog::default();
+        let at = |hour| DateTime::from_timestamp(hour * 3600, 0).unwrap();
+        let part = |connection: &str, hour| AsOf {
+            table: "t".to_owned(),
+            source: "cache".to_owned(),
+            connection: connection.to_owned(),
+            account: None,
+            at: at(hour),
+        };
+        for (connection, hour) in [("b", 5), ("a", 7), ("a", 3), ("a", 4)] {
+            log.as_of(part(connection, hour));
+        }
+        assert_eq!(log.older_parts(), [part("a", 3), part("b", 5)]);
     }
 
     #[test]
