@@ -39,6 +39,16 @@ def test_a_limit_stops_paging(assay, fast_iam):
     assert server.stats()["calls"]["ListUsers"] == 1
 
 
+def test_exists_is_answered_by_the_first_row(assay, fast_iam):
+    server, _ = fast_iam("--users", 2000)
+    for where, found in [("status = 'Active'", "t"), ("status = 'Nothing'", "f")]:
+        server.reset()
+        done = assay("query", f"select exists (select 1 from aws_iam_access_key where {where})::text as e", "--output", "json", url=server.url)
+        assert [r["e"][0] for r in done.rows()] == [found]
+        calls = server.stats()["calls"]["ListAccessKeys"]
+        assert calls < 200 if found == "t" else calls == 2000
+
+
 def test_per_row_calls_are_made_only_for_their_columns(assay, fast_iam):
     server, truth = fast_iam("--users", 40)
     assay("query", "select access_key_id, access_key_last_used_date from aws_iam_access_key", "--output", "none", url=server.url)
