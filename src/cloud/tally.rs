@@ -1,5 +1,7 @@
 //! Counters of what a query, scan or run cost: shared, lock-free, and summed by whoever reports them.
 
+use chrono::{DateTime, Utc};
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -14,6 +16,16 @@ struct Inner {
     retries: AtomicU64,
     throttles: AtomicU64,
     parent: Option<Tally>,
+    hears: Option<Hears>,
+}
+
+/// Hears when answers were asked for.
+struct Hears(Box<dyn Fn(DateTime<Utc>) + Send + Sync>);
+
+impl fmt::Debug for Hears {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hears")
+    }
 }
 
 /// A reading of a [`Tally`].
@@ -33,6 +45,22 @@ impl Tally {
     /// A tally that also counts into `self`.
     pub fn child(&self) -> Tally {
         Tally(Arc::new(Inner { parent: Some(self.clone()), ..Inner::default() }))
+    }
+
+    /// A tally that also counts into `self`; `hears` is told of every answer when it was asked for.
+    pub fn hearing(&self, hears: impl Fn(DateTime<Utc>) + Send + Sync + 'static) -> Tally {
+        Tally(Arc::new(Inner { parent: Some(self.clone()), hears: Some(Hears(Box::new(hears))), ..Inner::default() }))
+    }
+
+    /// Tells whoever listens, here and in every parent, when an answer was asked for.
+    pub(crate) fn tell(&self, asked: DateTime<Utc>) {
+        let mut at = Some(self);
+        while let Some(t) = at {
+            if let Some(hears) = &t.0.hears {
+                (hears.0)(asked);
+            }
+            at = t.0.parent.as_ref();
+        }
     }
 
     /// Reads the counters.
