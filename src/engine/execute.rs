@@ -9,10 +9,11 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
+use crate::early::Early;
 use crate::{AsOf, Failure, QueryLog};
 use assay_cloud::{Cloud, CloudError, ErrorKind, ReadOp, Scope, Tally};
 use assay_tables::run::{Ask, BatchBuilder, Facts, Row};
-use assay_tables::{CallPlan, ScopeKind, Start, Table};
+use assay_tables::{CallPlan, Known, ScopeKind, Start, Table};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::error::DataFusionError;
 use futures::StreamExt;
@@ -40,6 +41,8 @@ pub(crate) struct ScanEnv {
     pub(crate) tally: Tally,
     /// Wider plans, the narrowest first, for a replay that has no answer to the calls of the plan.
     pub(crate) instead: Arc<[Arc<CallPlan>]>,
+    /// Filters that are decided before further calls.
+    pub(crate) early: Arc<Early>,
     /// Takes walks whose first call the service refuses for its input, where the values are those of another table; then that is no failure.
     pub(crate) refused: Option<Arc<Refused>>,
 }
@@ -126,11 +129,38 @@ fn batches(walk: Arc<Walk>) -> BoxStream<'static, Result<RecordBatch, DataFusion
         rows = rows.take(limit).boxed();
     }
     if !walk.plan.waves().is_empty() {
-        let hydrating = walk.clone();
-        rows = rows.map(move |found| hydrate::row(hydrating.clone(), found)).buffered(walk.window()).boxed();
+        rows = worth_calls(&walk, Known::Row, rows);
+        let (first, rest) = walk.plan.waves_for(&walk.env.early.further());
+        if !first.is_empty() {
+            rows = hydrated(&walk, first, rows);
+            if !rest.is_empty() {
+                rows = worth_calls(&walk, Known::Further, rows);
+            }
+        }
+        if !rest.is_empty() {
+            rows = hydrated(&walk, rest, rows);
+        }
     }
     // What is ready goes out: rows of a page do not wait for the next page.
     rows.ready_chunks(BATCH).map(move |chunk| walk.batch(&chunk)).boxed()
+}
+
+/// Rows with the answers of these further calls.
+fn hydrated(walk: &Arc<Walk>, waves: Vec<Vec<usize>>, rows: BoxStream<'static, Found>) -> BoxStream<'static, Found> {
+    let (window, walk, waves) = (walk.window(), walk.clone(), Arc::<[Vec<usize>]>::from(waves));
+    rows.map(move |found| hydrate::row(walk.clone(), waves.clone(), found)).buffered(window).boxed()
+}
+
+/// The rows that a filter may let through, before anything more is asked for them.
+fn worth_calls(walk: &Arc<Walk>, known: Known, rows: BoxStream<'static, Found>) -> BoxStream<'static, Found> {
+    let walk = walk.clone();
+    let worth = move |mut rows: Vec<Found>| {
+        let each = || rows.iter().map(|(row, start)| (row, walk.start(*start)));
+        let mut kept = walk.env.early.rows(&walk.plan, known, rows.len(), each, &walk.facts).into_iter();
+        rows.retain(|_| kept.next().unwrap_or(true));
+        stream::iter(rows)
+    };
+    rows.ready_chunks(BATCH).flat_map(worth).boxed()
 }
 
 impl Walk {
@@ -187,6 +217,13 @@ impl Walk {
             }
         }
         builder.finish().map_err(|e| DataFusionError::ArrowError(Box::new(e), None))
+    }
+
+    /// The parents that a filter may let rows of through.
+    fn worth_asking(&self, link: usize, start: usize, mut parents: Vec<Row>) -> Vec<Row> {
+        let mut kept = self.env.early.parents(&self.plan, link, self.start(start), &parents, &self.facts).into_iter();
+        parents.retain(|_| kept.next().unwrap_or(true));
+        parents
     }
 
     /// The scope a call goes to.

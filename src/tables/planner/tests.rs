@@ -1,7 +1,7 @@
 //! Which calls are made for which projection and filters, and with which inputs.
 
 use crate::run::{Facts, Row};
-use crate::{CallPlan, Filter, RangeOp, Request, Route, Scalar, Table};
+use crate::{CallPlan, Filter, Known, RangeOp, Request, Route, Scalar, Table};
 use serde_json::{Value, json};
 
 const KEYS: &str = "\
@@ -40,6 +40,39 @@ columns:
   owner: text <- user.UserId
   aka: text <- 'arn:{account_id}:{Id}'
 ";
+
+#[test]
+fn columns_are_known_as_early_as_their_sources() {
+    let table = table();
+    let known = |column: &str| table.known(table.column(column).unwrap());
+    // The user's name is the input that keys are listed with, its id is the user's own.
+    for (column, expected) in [
+        ("user_name", Some(Known::Above(0))),
+        ("owner", Some(Known::Above(0))),
+        ("id", Some(Known::Row)),
+        ("created", Some(Known::Row)),
+        ("aka", Some(Known::Row)),
+        ("last", Some(Known::Further)),
+        ("place", Some(Known::Further)),
+    ] {
+        assert_eq!(known(column), expected, "{column}");
+    }
+    assert_eq!(table.further_calls(), 2);
+    // A filter on the last use needs one call, the place of it two.
+    let all = plan(&["last", "place"], vec![]);
+    for (column, first, rest) in
+        [("id", vec![], vec![vec![0], vec![1]]), ("last", vec![vec![0]], vec![vec![1]]), ("place", vec![vec![0], vec![1]], vec![])]
+    {
+        assert_eq!(all.waves_for(&[table.column(column).unwrap()]), (first, rest), "{column}");
+    }
+    let owner = [table.column("owner").unwrap()];
+    let name = [table.column("user_name").unwrap()];
+    let listed = plan(&["id", "owner", "user_name"], vec![]);
+    assert!(listed.knows(&owner, 0, &listed.starts()[0]) && listed.knows(&name, 0, &listed.starts()[0]));
+    // By key there is no row above.
+    let keyed = plan(&["id"], vec![one_of("user_name", &["a"])]);
+    assert!(!keyed.knows(&name, 0, &keyed.starts()[0]) && !keyed.knows(&name, 1, &keyed.starts()[0]));
+}
 
 fn table() -> Table {
     Table::load("t.yaml", KEYS).unwrap()
