@@ -10,7 +10,7 @@ use crate::shell::meta::{self, Cache, Meta, Params};
 use crate::shell::pager::Pager;
 use crate::shell::script::{self, Step};
 use crate::sql_text::{self, Kind};
-use crate::statement::{Job, Ran};
+use crate::statement::{Job, Ran, Stopped};
 use crate::{commands, inspect, params};
 use assay_engine::{Arg, Engine, Settings};
 use std::io::{self, BufWriter, Write};
@@ -48,6 +48,7 @@ pub(crate) struct Shell<'s> {
     search_path: Vec<String>,
     secrets: bool,
     memory: Option<usize>,
+    timeout: Option<Duration>,
     params: Vec<Arg>,
     once: Option<PathBuf>,
 }
@@ -69,6 +70,7 @@ impl<'s> Shell<'s> {
             search_path: global.connection.clone(),
             secrets,
             memory: global.memory_limit,
+            timeout: global.timeout,
             params: Vec::new(),
             once: None,
         }
@@ -112,8 +114,10 @@ impl<'s> Shell<'s> {
             if self.timing {
                 console.note(&ran.timing());
             }
-            if ran.interrupted {
-                return Err(Failed::new(Exit::Interrupted, format!("cancelled after {} rows", ran.rows)));
+            match ran.stopped {
+                Some(Stopped::Interrupt) => return Err(Failed::new(Exit::Interrupted, format!("cancelled after {} rows", ran.rows))),
+                Some(why) => return Err(why.failed(ran.rows)),
+                None => {}
             }
         }
         Ok(())
@@ -128,7 +132,16 @@ impl<'s> Shell<'s> {
             look.color = false;
             look.format = path.extension().and_then(|e| e.to_str()).and_then(Format::parse).unwrap_or(look.format);
         }
-        let job = Job { engine: &self.engine, console: &self.session.console, sql, args: &args, look, timing: self.timing, locate };
+        let job = Job {
+            engine: &self.engine,
+            console: &self.session.console,
+            sql,
+            args: &args,
+            look,
+            timing: self.timing,
+            timeout: self.timeout,
+            locate,
+        };
         if let Some(path) = once {
             let mut file = Pending::open(&path)?;
             let ran = job.run(&mut file).await?;

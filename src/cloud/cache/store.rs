@@ -62,7 +62,11 @@ pub(super) fn segments(folder: &Path) -> io::Result<Vec<(PathBuf, u64)>> {
 
 /// Removes everything of ours from a folder, then the folder.
 pub(super) fn clear(folder: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
+    let entries = match fs::read_dir(folder) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        other => other?,
+    };
+    for entry in entries {
         let path = entry?.path();
         if path.extension().is_some_and(|e| e == SUFFIX || e == "tmp") {
             remove(&path)?;
