@@ -55,11 +55,6 @@ pub(crate) struct Global {
           default_missing_value = "true", help_heading = "Global options")]
     pub(crate) disk_cache: Option<bool>,
 
-    /// Statements that take longer are stopped, and what they gave is incomplete: 500ms, 30s, 5m; default: no limit
-    #[arg(long, global = true, visible_alias = "query-timeout", value_name = "TIME", env = "ASSAY_TIMEOUT", value_parser = timeout,
-          help_heading = "Global options")]
-    pub(crate) timeout: Option<Duration>,
-
     /// Answer from the recorded demo organisation that ships with assay: no account and no network needed
     #[arg(long, global = true, conflicts_with_all = ["replay", "record"], help_heading = "Global options")]
     pub(crate) demo: bool,
@@ -401,17 +396,6 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     number.checked_mul(factor).map(Duration::from_secs).ok_or_else(bad)
 }
 
-/// Parses a time that is not none: also `500ms`.
-pub(crate) fn timeout(text: &str) -> Result<Duration, String> {
-    let time = match text.strip_suffix("ms") {
-        Some(number) => {
-            number.parse().map(Duration::from_millis).map_err(|_| format!("\"{text}\" is not a time: write 500ms, 30s or 5m"))?
-        }
-        None => duration(text)?,
-    };
-    if time.is_zero() { Err("no statement can be done in no time: leave the limit out for none".to_owned()) } else { Ok(time) }
-}
-
 /// Parses `4GiB`, `512MiB`, `2G`, `1000000`; the units are powers of 1024.
 pub(crate) fn size(text: &str) -> Result<usize, String> {
     let bad = || format!("\"{text}\" is not a size: write 512MiB or 4GiB");
@@ -488,8 +472,7 @@ mod tests {
             "assay cache status -o json",
             "assay cache clear --connection prod",
             "assay --disk-cache query select --cache-ttl 1h",
-            "assay query select --disk-cache=false --timeout 500ms",
-            "assay --query-timeout 30",
+            "assay query select --disk-cache=false",
         ] {
             if let Err(e) = parse(line) {
                 panic!("{line}: {e}");
@@ -541,14 +524,6 @@ mod tests {
         }
         for text in ["", "0", "G", "1.5G", "-1", "4TiB", "99999999999999G", "1 G"] {
             assert!(size(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn limits_of_time() {
-        assert_eq!((timeout("500ms"), timeout("2")), (Ok(Duration::from_millis(500)), Ok(Duration::from_secs(2))));
-        for text in ["0", "0ms", "ms", "-1ms", "1.5s", "soon"] {
-            assert!(timeout(text).is_err(), "{text}");
         }
     }
 

@@ -1,7 +1,6 @@
 //! Runs the SQL of controls over the engine: arguments in, plain values and their completeness out.
 
 use crate::exit::{Exit, Failed};
-use crate::statement::{TIMEOUT_HINT, timed_out};
 use crate::values;
 use assay_cloud::TallyCounts;
 use assay_compliance::{
@@ -13,29 +12,24 @@ use chrono::{DateTime, Utc};
 use datafusion::arrow::array::{Array, AsArray};
 use datafusion::arrow::datatypes::{DataType, Field};
 use futures::StreamExt;
-use std::time::Duration;
 
 /// The engine, as the runner of controls sees it.
 pub(crate) struct EngineRunner {
     engine: Engine,
     begin: TallyCounts,
-    /// A statement is stopped after this time.
-    timeout: Option<Duration>,
 }
 
 impl EngineRunner {
     /// A runner whose calls are counted from now on.
     pub(crate) fn new(engine: Engine) -> EngineRunner {
         let begin = engine.cloud().tally().counts();
-        EngineRunner { engine, begin, timeout: None }
+        EngineRunner { engine, begin }
     }
+}
 
-    /// The same with a limit of time for each statement.
-    pub(crate) fn within(self, timeout: Option<Duration>) -> EngineRunner {
-        EngineRunner { timeout, ..self }
-    }
-
-    async fn answer(&self, sql: &str, args: &[SqlArg]) -> Result<Answer, SqlError> {
+#[async_trait]
+impl SqlRunner for EngineRunner {
+    async fn run(&self, sql: &str, args: &[SqlArg]) -> Result<Answer, SqlError> {
         let args: Vec<Arg> = args.iter().map(|a| Arg { name: a.name.clone(), value: a.value.clone() }).collect();
         let mut query = self.engine.query(sql, &args).await.map_err(|e| of_engine(&e))?;
         let fields = query.schema.fields().clone();
@@ -81,15 +75,6 @@ impl EngineRunner {
             older,
             counts: counts(query.log.counts()),
         })
-    }
-}
-
-#[async_trait]
-impl SqlRunner for EngineRunner {
-    async fn run(&self, sql: &str, args: &[SqlArg]) -> Result<Answer, SqlError> {
-        let Some(limit) = self.timeout else { return self.answer(sql, args).await };
-        let late = |_| SqlError { kind: SqlErrorKind::Data, message: timed_out(limit), hint: Some(TIMEOUT_HINT.to_owned()) };
-        tokio::time::timeout(limit, self.answer(sql, args)).await.map_err(late)?
     }
 
     fn has_table(&self, name: &str) -> bool {

@@ -1,7 +1,7 @@
 //! Runs one statement: rows to a writer as they come, what failed and what it cost to the caller. Ctrl-C stops it.
 
 use crate::console::Console;
-use crate::exit::{Exit, Failed};
+use crate::exit::Failed;
 use crate::failures;
 use crate::older;
 use crate::output::{self, Format, Look, Summary};
@@ -40,8 +40,6 @@ pub(crate) struct Job<'a> {
     pub(crate) look: Look,
     /// Put cost into JSON's metadata?
     pub(crate) timing: bool,
-    /// It is stopped after this time.
-    pub(crate) timeout: Option<Duration>,
     /// Turns a place in the statement into the beginning of a message.
     pub(crate) locate: &'a dyn Fn((usize, usize)) -> String,
 }
@@ -63,41 +61,8 @@ pub(crate) struct Ran {
     pub(crate) older: Vec<AsOf>,
     /// Wall time.
     pub(crate) elapsed: Duration,
-    /// Was it stopped before its end, and why?
-    pub(crate) stopped: Option<Stopped>,
-}
-
-/// Why a statement was stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stopped {
-    /// By Ctrl-C.
-    Interrupt,
-    /// It took longer than this.
-    Timeout(Duration),
-}
-
-impl Stopped {
-    /// What ends the command, after so many rows.
-    pub(crate) fn failed(self, rows: u64) -> Failed {
-        match self {
-            Stopped::Interrupt => Failed::new(Exit::Interrupted, format!("interrupted after {rows} rows: the result is incomplete")),
-            Stopped::Timeout(limit) => {
-                Failed::new(Exit::Incomplete, format!("{} after {rows} rows: the result is incomplete", timed_out(limit)))
-                    .hint(TIMEOUT_HINT)
-            }
-        }
-    }
-}
-
-/// What to do about a time-out.
-pub(crate) const TIMEOUT_HINT: &str = "give it more time with --timeout, or ask for less";
-
-/// `timed out (500 ms)`.
-pub(crate) fn timed_out(limit: Duration) -> String {
-    match limit.subsec_millis() {
-        0 => format!("timed out ({} s)", limit.as_secs()),
-        _ => format!("timed out ({} ms)", limit.as_millis()),
-    }
+    /// Was it stopped by Ctrl-C?
+    pub(crate) interrupted: bool,
 }
 
 impl Ran {
@@ -142,7 +107,7 @@ impl Ran {
                        "columns": f.columns, "code": f.error.code, "message": f.error.to_string()})
             })
             .collect();
-        json!({"complete": failures.is_empty() && self.stopped.is_none(), "rows_returned": self.rows, "calls": self.counts.calls,
+        json!({"complete": failures.is_empty() && !self.interrupted, "rows_returned": self.rows, "calls": self.counts.calls,
                "cache_hits": self.counts.cache_hits, "retries": self.counts.retries, "throttles": self.counts.throttles, "failures": failures,
                "notices": self.notices, "as_of": older::json(&self.older)})
     }
@@ -154,21 +119,6 @@ pub(crate) async fn interrupt() {
         // Signals cannot be had: then nothing interrupts.
         std::future::pending::<()>().await;
     }
-}
-
-/// Waits for Ctrl-C, or until the time is over.
-async fn stopped(timeout: Option<Duration>) -> Stopped {
-    match timeout {
-        None => interrupt().await,
-        Some(limit) => {
-            tokio::select! {
-                biased;
-                () = interrupt() => {}
-                () = tokio::time::sleep(limit) => return Stopped::Timeout(limit),
-            }
-        }
-    }
-    Stopped::Interrupt
 }
 
 /// Rows of a stream that a task of its own drives: a statement that only computes may not yield for long, and Ctrl-C must be heard.
@@ -218,19 +168,18 @@ impl Drop for Rows {
 }
 
 impl Job<'_> {
-    /// Runs the statement to its end, until Ctrl-C or until its time is over; rows that came before are written either way.
+    /// Runs the statement to its end, or until Ctrl-C; rows that came before are written either way.
     pub(crate) async fn run(&self, out: &mut dyn Write) -> Result<Ran, Failed> {
         let begin = Instant::now();
-        let mut stop = pin!(stopped(self.timeout));
+        let mut stop = pin!(interrupt());
         let mut ran = Ran::default();
         let planned = tokio::select! {
             biased;
-            why = &mut stop => Err(why),
-            planned = self.engine.query(self.sql, self.args) => Ok(planned),
+            () = &mut stop => None,
+            planned = self.engine.query(self.sql, self.args) => Some(planned),
         };
-        let planned = match planned {
-            Ok(planned) => planned,
-            Err(why) => return Ok(Ran { stopped: Some(why), elapsed: begin.elapsed(), ..ran }),
+        let Some(planned) = planned else {
+            return Ok(Ran { interrupted: true, elapsed: begin.elapsed(), ..ran });
         };
         let query = planned.map_err(|e| Failed::engine(&e, self.locate))?;
         let mut sink = output::sink(self.look, query.schema.clone());
@@ -240,8 +189,8 @@ impl Job<'_> {
         let ended: Result<(), Failed> = loop {
             tokio::select! {
                 biased;
-                why = &mut stop => {
-                    ran.stopped = Some(why);
+                () = &mut stop => {
+                    ran.interrupted = true;
                     break Ok(());
                 }
                 next = rows.next() => match next {
@@ -281,18 +230,16 @@ impl Job<'_> {
             }
             return Err(failed);
         }
-        let metadata =
-            (self.timing || ran.stopped.is_some() || !ran.failures.is_empty() || !ran.notices.is_empty() || !ran.older.is_empty()).then(
-                || {
-                    let mut metadata = ran.metadata();
-                    if self.timing {
-                        metadata["duration_ms"] = json!(u64::try_from(ran.elapsed.as_millis()).unwrap_or(u64::MAX));
-                    }
-                    metadata
-                },
-            );
+        let metadata = (self.timing || ran.interrupted || !ran.failures.is_empty() || !ran.notices.is_empty() || !ran.older.is_empty())
+            .then(|| {
+                let mut metadata = ran.metadata();
+                if self.timing {
+                    metadata["duration_ms"] = json!(u64::try_from(ran.elapsed.as_millis()).unwrap_or(u64::MAX));
+                }
+                metadata
+            });
         // A cancelled statement without rows has nothing to say but in JSON, which is a document or nothing.
-        if ran.stopped.is_none() || ran.rows > 0 || self.look.format == Format::Json {
+        if !ran.interrupted || ran.rows > 0 || self.look.format == Format::Json {
             sink.end(&Summary { metadata }, out).and_then(|()| out.flush()).map_err(|e| Failed::stdout(&e))?;
         }
         Ok(ran)

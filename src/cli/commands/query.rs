@@ -12,7 +12,6 @@ use assay_engine::Arg;
 use chrono::Utc;
 use std::io::{self, BufWriter, IsTerminal, Read};
 use std::path::Path;
-use std::time::Duration;
 
 /// A text with statements, and what to call it in messages.
 #[derive(Debug, PartialEq, Eq)]
@@ -40,14 +39,14 @@ pub(crate) async fn exec(global: &Global, console: Console, args: &QueryArgs) ->
         return Err(Failed::new(Exit::Content, "there is no statement to run").hint("for example: assay query \"select 1\""));
     }
     let session = Session::showing(global, console, args.show_secrets, Some(Utc::now())).await?;
-    let ended = run(&session, args, global.timeout, &bound, &sources).await;
+    let ended = run(&session, args, &bound, &sources).await;
     let recorded = session.finish();
     let exit = ended?;
     recorded?;
     Ok(exit)
 }
 
-async fn run(session: &Session, args: &QueryArgs, timeout: Option<Duration>, bound: &[Arg], sources: &[Source]) -> Result<Exit, Failed> {
+async fn run(session: &Session, args: &QueryArgs, bound: &[Arg], sources: &[Source]) -> Result<Exit, Failed> {
     let console = &session.console;
     let look = Look { format: args.output, header: args.header, separator: args.separator.0, color: console.color_stdout };
     let mut out = BufWriter::new(io::stdout());
@@ -61,7 +60,6 @@ async fn run(session: &Session, args: &QueryArgs, timeout: Option<Duration>, bou
                 args: bound,
                 look,
                 timing: args.timing,
-                timeout,
                 locate: &|at| locate(&source.name, &statement, at),
             };
             let ran = job.run(&mut out).await?;
@@ -69,8 +67,8 @@ async fn run(session: &Session, args: &QueryArgs, timeout: Option<Duration>, bou
             if args.timing {
                 console.note(&ran.timing());
             }
-            if let Some(why) = ran.stopped {
-                return Err(why.failed(ran.rows));
+            if ran.interrupted {
+                return Err(Failed::new(Exit::Interrupted, format!("interrupted after {} rows: the result is incomplete", ran.rows)));
             }
             if !ran.failures.is_empty() && !args.allow_partial {
                 exit = Exit::Incomplete;

@@ -47,22 +47,16 @@ pub(crate) async fn exec(global: &Global, console: Console, kind: TargetKind, ar
         return dry_run(&plan, args.output, console);
     }
     let session = Session::open(global, console).await?;
-    let ended = run(&session, &plan, args, global.timeout, &exports).await;
+    let ended = run(&session, &plan, args, &exports).await;
     let recorded = session.finish();
     let exit = ended?;
     recorded?;
     Ok(exit)
 }
 
-async fn run(
-    session: &Session,
-    plan: &Plan,
-    args: &RunArgs,
-    timeout: Option<Duration>,
-    exports: &[(PathBuf, Format)],
-) -> Result<Exit, Failed> {
+async fn run(session: &Session, plan: &Plan, args: &RunArgs, exports: &[(PathBuf, Format)]) -> Result<Exit, Failed> {
     let console = &session.console;
-    let result = evaluate(session, plan, usize::from(args.max_parallel), timeout).await;
+    let result = evaluate(session, plan, usize::from(args.max_parallel)).await;
     let exit = exit_of(&result, args.allow_partial);
 
     let options = Options { width: console::terminal_size().1, color: console.color_stdout, ..Options::default() };
@@ -83,9 +77,9 @@ async fn run(
 }
 
 /// Runs the plan with a progress line; Ctrl-C cancels what is not finished.
-async fn evaluate(session: &Session, plan: &Plan, max_parallel: usize, timeout: Option<Duration>) -> RunResult {
+async fn evaluate(session: &Session, plan: &Plan, max_parallel: usize) -> RunResult {
     let console = &session.console;
-    let runner = EngineRunner::new(session.engine.clone()).within(timeout);
+    let runner = EngineRunner::new(session.engine.clone());
     let latest: Mutex<Option<Progress>> = Mutex::new(None);
     let stopping = AtomicBool::new(false);
     let told = |progress: Progress| {

@@ -10,7 +10,7 @@ use crate::shell::meta::{self, Cache, Meta, Params};
 use crate::shell::pager::Pager;
 use crate::shell::script::{self, Step};
 use crate::sql_text::{self, Kind};
-use crate::statement::{Job, Ran, Stopped};
+use crate::statement::{Job, Ran};
 use crate::{commands, inspect, params};
 use assay_engine::{Arg, Engine, Settings};
 use std::io::{self, BufWriter, Write};
@@ -48,7 +48,6 @@ pub(crate) struct Shell<'s> {
     search_path: Vec<String>,
     secrets: bool,
     memory: Option<usize>,
-    timeout: Option<Duration>,
     params: Vec<Arg>,
     once: Option<PathBuf>,
 }
@@ -70,7 +69,6 @@ impl<'s> Shell<'s> {
             search_path: global.connection.clone(),
             secrets,
             memory: global.memory_limit,
-            timeout: global.timeout,
             params: Vec::new(),
             once: None,
         }
@@ -114,10 +112,8 @@ impl<'s> Shell<'s> {
             if self.timing {
                 console.note(&ran.timing());
             }
-            match ran.stopped {
-                Some(Stopped::Interrupt) => return Err(Failed::new(Exit::Interrupted, format!("cancelled after {} rows", ran.rows))),
-                Some(why) => return Err(why.failed(ran.rows)),
-                None => {}
+            if ran.interrupted {
+                return Err(Failed::new(Exit::Interrupted, format!("cancelled after {} rows", ran.rows)));
             }
         }
         Ok(())
@@ -132,16 +128,7 @@ impl<'s> Shell<'s> {
             look.color = false;
             look.format = path.extension().and_then(|e| e.to_str()).and_then(Format::parse).unwrap_or(look.format);
         }
-        let job = Job {
-            engine: &self.engine,
-            console: &self.session.console,
-            sql,
-            args: &args,
-            look,
-            timing: self.timing,
-            timeout: self.timeout,
-            locate,
-        };
+        let job = Job { engine: &self.engine, console: &self.session.console, sql, args: &args, look, timing: self.timing, locate };
         if let Some(path) = once {
             let mut file = Pending::open(&path)?;
             let ran = job.run(&mut file).await?;

@@ -37,6 +37,9 @@ pub(super) struct Job {
 /// What it has to say.
 pub(super) type Notices = Arc<Mutex<BTreeSet<String>>>;
 
+/// Answers with their size, on their way to the thread, and the thread.
+type Running = (Sender<(Job, usize)>, JoinHandle<()>);
+
 /// The thread, from the first answer to [`Writer::finish`].
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -44,7 +47,7 @@ pub(super) struct Writer {
     max_bytes: u64,
     notices: Notices,
     waiting: Arc<AtomicUsize>,
-    running: Mutex<Option<(Sender<(Job, usize)>, JoinHandle<()>)>>,
+    running: Mutex<Option<Running>>,
 }
 
 impl Writer {
