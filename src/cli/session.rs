@@ -39,6 +39,8 @@ pub(crate) struct Session {
     pub(crate) cache_ttl: Duration,
     /// Where answers are kept for the next run, if they are.
     pub(crate) disk: Option<DiskCache>,
+    /// How long a statement may take.
+    pub(crate) timeout: Option<Duration>,
 }
 
 impl Session {
@@ -77,7 +79,8 @@ impl Session {
         let catalog = Arc::new(catalog(&config)?);
         let settings = Settings { search_path: global.connection.clone(), secrets, memory: global.memory_limit, asked_since: since };
         let engine = Engine::new(cloud.clone(), Arc::clone(&catalog), settings)?;
-        Ok(Session { console, config, cloud, catalog, engine, cache_ttl, disk })
+        let timeout = Some(global.query_timeout).filter(|time| !time.is_zero());
+        Ok(Session { console, config, cloud, catalog, engine, cache_ttl, disk, timeout })
     }
 
     /// Writes what is to be kept: answers on disk, the bundle of a recording.

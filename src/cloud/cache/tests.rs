@@ -288,7 +288,7 @@ async fn secrets_and_failures_stay_off_the_disk() {
         assert_eq!(kept.call(&cloud, ROLES).await.unwrap_err().code, "AuthorizationFailed");
         cloud.redact("arm", USERS, "value");
         kept.pages(&cloud, 9).await;
-        assert_eq!(cloud.finish_cache(), [String::new(); 0]);
+        assert!(cloud.finish_cache().is_empty());
         let counted = |name: &str| kept.fake.asked().iter().filter(|call| call.contains(name)).count();
         assert_eq!(
             (counted("/groups"), counted("/roles"), counted("/users")),
@@ -340,7 +340,7 @@ async fn a_process_that_was_killed_while_writing_harms_nobody() {
     assert!(!old.exists() && folder.join("ffff.tmp").exists(), "a young draft may be one that is being written");
     let cloud = kept.open().await;
     cloud.clear_cache();
-    assert_eq!(cloud.finish_cache(), [String::new(); 0]);
+    assert!(cloud.finish_cache().is_empty());
     assert_eq!(kept.files(), [folder.join("notes.txt")]);
     assert_eq!(kept.users().await, round(2));
 }
