@@ -7,7 +7,7 @@ pub(crate) use cache::CacheVerb;
 pub(crate) use rotate::{RotateExclude, RotateGoing, RotatePlanArgs, RotateStepArgs, RotateVerb};
 
 use crate::output::Format;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{BoolishValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -51,7 +51,7 @@ pub(crate) struct Global {
     pub(crate) cache_ttl: Option<Duration>,
 
     /// Keep answers on disk, encrypted, for the next run; the configuration's `cache` says where and how many
-    #[arg(long, global = true, value_name = "true|false", env = "ASSAY_DISK_CACHE", num_args = 0..=1, require_equals = true,
+    #[arg(long, global = true, value_name = "true|false", env = "ASSAY_DISK_CACHE", value_parser = BoolishValueParser::new(), num_args = 0..=1, require_equals = true,
           default_missing_value = "true", help_heading = "Global options")]
     pub(crate) disk_cache: Option<bool>,
 

@@ -2,13 +2,16 @@
 //! answer of today does not go on with one of yesterday.
 
 use crate::CloudError;
-use crate::cache::{Asked, Outcome};
+use crate::cache::{Asked, Outcome, size};
 use crate::caller::{Caller, OnBehalf, Target};
 use crate::credentials::Login;
 use crate::{Tally, pages};
 use futures::stream::{self, BoxStream, StreamExt};
 use serde_json::Value;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Pages of a listing that is to be kept wait for its end; one that is larger than this in memory is not kept.
+const LARGEST: usize = 32 << 20;
 
 /// A target that lives as long as its listing.
 #[derive(Debug)]
@@ -32,6 +35,7 @@ impl Call {
 #[derive(Debug, Default)]
 struct Read {
     pages: Vec<Arc<Value>>,
+    bytes: usize,
     first: Option<Asked>,
     last: Option<Asked>,
 }
@@ -74,7 +78,11 @@ async fn asked(call: Arc<Call>, input: Value, tally: Tally) -> BoxStream<'static
             read.first.get_or_insert(answered.asked);
             read.last = Some(answered.asked);
             if let (true, Ok(page)) = (keeps, &answered.outcome) {
+                read.bytes += size(page);
                 read.pages.push(page.clone());
+                if read.bytes > LARGEST {
+                    read.pages.clear();
+                }
             }
             drop(read);
             answered.outcome
@@ -83,7 +91,7 @@ async fn asked(call: Arc<Call>, input: Value, tally: Tally) -> BoxStream<'static
     let end = move || {
         let (call, read) = &whole;
         let mut read = lock(read);
-        if let (Some(place), Some(first)) = (place.clone(), read.first) {
+        if let (Some(place), Some(first)) = (place.clone().filter(|_| read.bytes <= LARGEST), read.first) {
             call.caller.cache.store(place, &call.service, &call.operation, std::mem::take(&mut read.pages), first);
         }
     };

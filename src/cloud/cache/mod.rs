@@ -167,7 +167,7 @@ fn keepable(service: &str, operation: &str, outcome: &Outcome) -> bool {
 }
 
 /// Bytes a value takes in memory, roughly: an object member costs its slot, its hash and its key.
-fn size(value: &Value) -> usize {
+pub(crate) fn size(value: &Value) -> usize {
     const SLOT: usize = size_of::<Value>();
     match value {
         Value::String(s) => SLOT + s.len(),
