@@ -25,6 +25,7 @@ mod http;
 mod key;
 mod limiter;
 mod limits;
+mod listing;
 mod organization;
 mod own_keys;
 mod pages;
@@ -39,6 +40,7 @@ mod transport;
 pub mod writer;
 
 pub use bundle::{Bundle, BundleError};
+pub use cache::{DiskCache, KeySource, StoreStatus};
 pub use cloud::{Cloud, Mode, Options};
 pub use connection::{Account, Config, Connection, ConnectionConfig, EndpointsConfig, Identity, OrganizationConfig, Scope};
 pub use error::{CloudError, ErrorKind};

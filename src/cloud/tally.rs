@@ -1,5 +1,7 @@
 //! Counters of what a query, scan or run cost: shared, lock-free, and summed by whoever reports them.
 
+use chrono::{DateTime, Utc};
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -20,6 +22,16 @@ struct Inner {
     parent: Option<Tally>,
     /// Who waits in line; 0 for those who are nobody's child.
     consumer: u64,
+    hears: Option<Hears>,
+}
+
+/// Hears when answers were asked for.
+struct Hears(Box<dyn Fn(DateTime<Utc>) + Send + Sync>);
+
+impl fmt::Debug for Hears {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hears")
+    }
 }
 
 /// A reading of a [`Tally`].
@@ -38,14 +50,34 @@ pub struct TallyCounts {
 impl Tally {
     /// A tally that also counts into `self`.
     pub fn child(&self) -> Tally {
+        self.child_that_hears(None)
+    }
+
+    fn child_that_hears(&self, hears: Option<Hears>) -> Tally {
         // Children of a child, as the tables of a query, stand in their parent's lane.
         let consumer = if self.0.consumer == 0 { CONSUMERS.fetch_add(1, Ordering::Relaxed) + 1 } else { self.0.consumer };
-        Tally(Arc::new(Inner { parent: Some(self.clone()), consumer, ..Inner::default() }))
+        Tally(Arc::new(Inner { parent: Some(self.clone()), consumer, hears, ..Inner::default() }))
     }
 
     /// For whom calls are made: those of one consumer keep their order, consumers take turns.
     pub(crate) fn consumer(&self) -> u64 {
         self.0.consumer
+    }
+
+    /// A tally that also counts into `self`; `hears` is told of every answer when it was asked for.
+    pub fn hearing(&self, hears: impl Fn(DateTime<Utc>) + Send + Sync + 'static) -> Tally {
+        self.child_that_hears(Some(Hears(Box::new(hears))))
+    }
+
+    /// Tells whoever listens, here and in every parent, when an answer was asked for.
+    pub(crate) fn tell(&self, asked: DateTime<Utc>) {
+        let mut at = Some(self);
+        while let Some(t) = at {
+            if let Some(hears) = &t.0.hears {
+                (hears.0)(asked);
+            }
+            at = t.0.parent.as_ref();
+        }
     }
 
     /// Reads the counters.

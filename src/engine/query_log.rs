@@ -75,6 +75,8 @@ pub struct QueryLog {
     answered: AtomicBool,
     notices: Mutex<BTreeSet<String>>,
     older: Mutex<BTreeMap<Part, DateTime<Utc>>>,
+    /// What was asked for before is old; `None`: nothing is.
+    since: Option<DateTime<Utc>>,
 }
 
 impl Failure {
@@ -88,6 +90,17 @@ impl QueryLog {
     /// A log whose calls also count into `parent`.
     pub fn new(parent: &Tally) -> QueryLog {
         QueryLog { tally: parent.child(), ..QueryLog::default() }
+    }
+
+    /// What was asked for before this time is old.
+    #[must_use]
+    pub fn asked_since(self, since: Option<DateTime<Utc>>) -> QueryLog {
+        QueryLog { since, ..self }
+    }
+
+    /// Is an answer that was asked for then older than the statement?
+    pub(crate) fn is_old(&self, asked: DateTime<Utc>) -> bool {
+        self.since.is_some_and(|since| asked < since)
     }
 
     /// Records a failure; the same failure twice counts once.
@@ -264,6 +277,14 @@ mod tests {
             log.as_of(part(connection, hour));
         }
         assert_eq!(log.older_parts(), [part("a", 3), part("b", 5)]);
+    }
+
+    #[test]
+    fn what_was_asked_for_before_the_statement_is_old() {
+        let at = |second| DateTime::from_timestamp(second, 0).unwrap();
+        let log = QueryLog::default().asked_since(Some(at(10)));
+        assert!(log.is_old(at(9)) && !log.is_old(at(10)));
+        assert!(!QueryLog::default().is_old(at(0)));
     }
 
     #[test]

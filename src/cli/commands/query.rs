@@ -9,6 +9,7 @@ use crate::sql_text::{self, Statement};
 use crate::statement::Job;
 use crate::{params, session};
 use assay_engine::Arg;
+use chrono::Utc;
 use std::io::{self, BufWriter, IsTerminal, Read};
 use std::path::Path;
 
@@ -37,7 +38,7 @@ pub(crate) async fn exec(global: &Global, console: Console, args: &QueryArgs) ->
     if sources.iter().all(|s| sql_text::is_blank(&s.text)) {
         return Err(Failed::new(Exit::Content, "there is no statement to run").hint("for example: assay query \"select 1\""));
     }
-    let session = Session::showing(global, console, args.show_secrets).await?;
+    let session = Session::showing(global, console, args.show_secrets, Some(Utc::now())).await?;
     let ended = run(&session, args, &bound, &sources).await;
     let recorded = session.finish();
     let exit = ended?;
