@@ -1,11 +1,13 @@
 //! `assay.yaml`: where it is found, and what is in it. Unknown keys and wrong types are errors with their place.
 
+use crate::args::duration;
 use crate::dirs;
 use crate::exit::{Exit, Failed};
 use assay_cloud::ConnectionConfig;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The name that is searched for.
 const FILE: &str = "assay.yaml";
@@ -21,6 +23,8 @@ pub(crate) struct Config {
     pub(crate) tables: Vec<PathBuf>,
     /// Folders of controls and benchmarks.
     pub(crate) controls: Vec<PathBuf>,
+    /// How old what is shown may be.
+    pub(crate) max_staleness: Duration,
 }
 
 /// The file as written.
@@ -32,6 +36,8 @@ struct Written {
     limits: BTreeMap<String, serde_json::Value>,
     tables: Vec<PathBuf>,
     controls: Vec<PathBuf>,
+    #[serde(deserialize_with = "time")]
+    max_staleness: Duration,
 }
 
 impl Config {
@@ -58,8 +64,16 @@ impl Config {
             cloud: assay_cloud::Config { connections: written.connections, default: written.default, limits: written.limits },
             tables: absolute(written.tables),
             controls: absolute(written.controls),
+            max_staleness: written.max_staleness,
         })
     }
+}
+
+/// A time as the options take it.
+fn time<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    let written = serde_json::Value::deserialize(from)?;
+    let text = written.as_str().map_or_else(|| written.to_string(), str::to_owned);
+    duration(&text).map_err(serde::de::Error::custom)
 }
 
 /// The file in a folder or the nearest parent, else in the user's configuration folder.
@@ -103,12 +117,14 @@ mod tests {
     #[test]
     fn a_whole_file_is_read() {
         let text = "connections:\n  prod: { cloud: aws, profile: prod, regions: [us-*] }\n  all: { aggregate: [prod] }\n\
-                    default: [all]\nlimits: { prod: { iam: { rate: 20 } } }\ntables: [specs]\ncontrols: [/abs]\n";
+                    default: [all]\nlimits: { prod: { iam: { rate: 20 } } }\ntables: [specs]\ncontrols: [/abs]\n\
+                    max_staleness: 4h\n";
         let config = Config::parse(text, Path::new("/etc/assay.yaml")).unwrap();
         assert_eq!(config.cloud.connections["prod"].profile.as_deref(), Some("prod"));
         assert_eq!(config.cloud.default, ["all"]);
         assert_eq!(config.tables, [PathBuf::from("/etc/specs")]);
         assert_eq!(config.controls, [PathBuf::from("/abs")]);
+        assert_eq!(config.max_staleness, Duration::from_secs(14_400));
         assert!(Config::parse("# nothing\n", Path::new("a.yaml")).unwrap().cloud.connections.is_empty());
     }
 
@@ -117,6 +133,7 @@ mod tests {
         for (text, starts) in [
             ("connections:\n  prod: { profil: x }\n", "a.yaml:2:"),
             ("conections: {}\n", "a.yaml:1:1: unknown field `conections`"),
+            ("max_staleness: soon\n", "a.yaml:1:1: max_staleness: \"soon\" is not a time"),
             ("default: 7\n", "a.yaml:1:10: default: invalid type"),
             ("default: [1\n", "a.yaml:"),
         ] {

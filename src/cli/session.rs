@@ -56,7 +56,8 @@ impl Session {
         let options = Options { config: connections, mode, cache_ttl: global.cache_ttl, max_in_flight: MAX_IN_FLIGHT };
         let cloud = Cloud::open(options).await?;
         let catalog = Arc::new(catalog(&config)?);
-        let settings = Settings { search_path: global.connection.clone(), secrets, memory: global.memory_limit };
+        let max_staleness = global.max_staleness.unwrap_or(config.max_staleness);
+        let settings = Settings { search_path: global.connection.clone(), secrets, memory: global.memory_limit, max_staleness };
         let engine = Engine::new(cloud.clone(), Arc::clone(&catalog), settings)?;
         Ok(Session { console, config, cloud, catalog, engine })
     }

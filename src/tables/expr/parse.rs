@@ -40,19 +40,18 @@ pub(crate) struct Names<'a> {
 
 impl Names<'_> {
     /// For expressions over an answer: members only.
-    pub(crate) const ANSWER: Names<'static> =
-        Names {
-            links: &[],
-            alsos: &[],
-            keys: &[],
-            keys_are: KEY,
-            bare_keys: false,
-            row: true,
-            parent: false,
-            item: false,
-            fold: false,
-            facts: &[],
-        };
+    pub(crate) const ANSWER: Names<'static> = Names {
+        links: &[],
+        alsos: &[],
+        keys: &[],
+        keys_are: KEY,
+        bare_keys: false,
+        row: true,
+        parent: false,
+        item: false,
+        fold: false,
+        facts: &[],
+    };
 
     fn root(&self, name: &str) -> Option<Root> {
         if let Some((_, fact)) = self.facts.iter().find(|(n, _)| *n == name) {

@@ -27,7 +27,8 @@ pub(crate) fn plan(table: &Table, own: &CallPlan, request: &Request, max_stalene
             && request.projection.iter().all(|column| summary.gives[*column])
             && summary.when.iter().all(|(column, values)| implied(given.get(column.as_str()), values))
             && !keyed
-            && repeated(&summary.program.links[summary.head + 1..], &waves_of(summary, request), 1) < repeated(own_links(own), &own.waves, 2)
+            && repeated(&summary.program.links[summary.head + 1..], &waves_of(summary, request), 1)
+                < repeated(own_links(own), &own.waves, 2)
     };
     let summary = table.summaries.iter().find(fits)?;
     Some(plan_of(summary, own.schema.clone(), request, &given))

@@ -12,8 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const CALL: [&str; 7] = ["call", "in", "region", "api", "body", "filter", "only_one"];
-const LINK: [&str; 13] =
-    ["each", "as", "unless", "none", "until", "every", "at_most", "decode", "else", "where", "fold", "as_of", "make"];
+const LINK: [&str; 13] = ["each", "as", "unless", "none", "until", "every", "at_most", "decode", "else", "where", "fold", "as_of", "make"];
 const VALUES: [&str; 4] = ["values", "as", "unless", "where"];
 const MAKE: [&str; 4] = ["on", "until", "every", "at_most"];
 const GET: [&str; 3] = ["take", "none", "else"];
@@ -42,7 +41,8 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn new(top: &[Entry], keys: Vec<String>, provider: Provider, scope: ScopeKind) -> Result<Reader> {
-        let mut reader = Reader { links: Vec::new(), places: Vec::new(), alsos: Vec::new(), keys, provider, scope, folds: false, summary: false };
+        let mut reader =
+            Reader { links: Vec::new(), places: Vec::new(), alsos: Vec::new(), keys, provider, scope, folds: false, summary: false };
         let mut taken: Vec<String> = TAKEN.iter().map(|s| (*s).to_owned()).collect();
         let mut take = |name: &str, at: At| {
             if taken.iter().any(|t| t == name) {
@@ -195,7 +195,8 @@ impl Reader {
             return Err(Bad::new(node.at, "`make` without `on`").hint("on: [the error codes that say that there is none yet]"));
         }
         let (call, _) = self.call(inner, node, names, false)?;
-        let until = until(inner)?.ok_or_else(|| Bad::new(node.at, "`make` without `until`").hint("until: what its answer says at the end"))?;
+        let until =
+            until(inner)?.ok_or_else(|| Bad::new(node.at, "`make` without `until`").hint("until: what its answer says at the end"))?;
         Ok(Some(Box::new(Make { on, call, until })))
     }
 

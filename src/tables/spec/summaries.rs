@@ -39,11 +39,8 @@ impl Of<'_> {
             None => Vec::new(),
             Some(when) => when.map("when")?.iter().map(|e| self.condition(e)).collect::<Result<_>>()?,
         };
-        let bounded: Vec<&Declared> = self
-            .declared
-            .iter()
-            .filter(|d| matches!(d.ty, ColumnType::Int | ColumnType::Double | ColumnType::Timestamp))
-            .collect();
+        let bounded: Vec<&Declared> =
+            self.declared.iter().filter(|d| matches!(d.ty, ColumnType::Int | ColumnType::Double | ColumnType::Timestamp)).collect();
         let names: Vec<String> = bounded.iter().map(|d| d.name.clone()).collect();
         let mut chain = vec![Entry { key: "rows".to_owned(), at: node.at, value: need("rows")?.clone() }];
         chain.extend(self.top.iter().filter(|e| e.key == "also").cloned());

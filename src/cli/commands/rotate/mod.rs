@@ -26,6 +26,7 @@ use std::time::Duration;
 /// Runs the command.
 pub(crate) async fn exec(global: &Global, console: Console, verb: &RotateVerb) -> Result<Exit, Failed> {
     // What is judged and written must be as it is now.
+    let global = &Global { max_staleness: Some(Duration::ZERO), ..global.clone() };
     let live = Global { cache_ttl: Duration::ZERO, ..global.clone() };
     let going = going::Going { global: &live, console };
     let work = async {

@@ -211,12 +211,18 @@ fn mistakes_in_summaries_are_named() {
     for (summary, want) in [
         ("{ rows: [{ call: iam.ListUsers, each: Users }] }", "`source` of the summary is missing"),
         ("{ source: s }", "`rows` of the summary is missing"),
-        ("{ source: s, staleness: 4h, rows: [{ call: iam.ListUsers, each: Users }] }", "a summary with `staleness` has to say how old it is"),
+        (
+            "{ source: s, staleness: 4h, rows: [{ call: iam.ListUsers, each: Users }] }",
+            "a summary with `staleness` has to say how old it is",
+        ),
         ("{ source: s, rows: [{ call: iam.ListUsers, each: Users, as_of: When }] }", "`as_of` without `staleness`"),
         ("{ source: s, staleness: soon, rows: [{ call: iam.ListUsers, each: Users }] }", "`soon` is not a time"),
         ("{ source: s, when: { usr_name: x }, rows: [{ call: iam.ListUsers, each: Users }] }", "`usr_name` is not a column"),
         ("{ source: s, rows: [{ call: iam.ListUsers, each: Users }], columns: { name: UserName } }", "`name` is not a column"),
-        ("{ source: s, rows: [{ call: iam.ListUsers, each: Users, where: upper.user_name }] }", "`user_name` is not a number or a time of this table"),
+        (
+            "{ source: s, rows: [{ call: iam.ListUsers, each: Users, where: upper.user_name }] }",
+            "`user_name` is not a number or a time of this table",
+        ),
         ("{ source: s, rows: [{ call: iam.ListUsers, each: Users, make: { call: iam.GetUser, until: User } }] }", "`make` without `on`"),
         ("{ source: s, rows: [{ call: iam.ListUsers, each: Users, make: { on: [x], call: iam.GetUser } }] }", "`make` without `until`"),
         ("{ source: s, rows: [{ call: iam.ListUsers, each: Users, as: u }] }", "nothing uses `as: u`"),
@@ -224,7 +230,8 @@ fn mistakes_in_summaries_are_named() {
         let error = Table::load("t.yaml", &spec(summary)).unwrap_err().to_string();
         assert!(error.contains(want), "{summary}: {error}");
     }
-    let outside = spec("{ source: s, rows: [{ call: iam.ListUsers, each: Users }] }").replacen("each: Users }", "each: Users, as_of: x }", 1);
+    let outside =
+        spec("{ source: s, rows: [{ call: iam.ListUsers, each: Users }] }").replacen("each: Users }", "each: Users, as_of: x }", 1);
     let error = Table::load("t.yaml", &outside).unwrap_err().to_string();
     assert!(error.contains("`as_of` outside of `summaries`"), "{error}");
 }
