@@ -4,6 +4,7 @@
 
 mod bind;
 mod dialect;
+mod early;
 mod error;
 mod execute;
 mod explain;

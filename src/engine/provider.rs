@@ -4,6 +4,7 @@
 //! see; they are not part of the table's SQL schema.
 
 use crate::QueryLog;
+use crate::early::{self, Early};
 use crate::filters::filters;
 use crate::scan::{ApiScan, ScanSpec};
 use crate::scopes::{self, Discovery, ScopePredicate};
@@ -66,7 +67,9 @@ impl TableProvider for ApiTable {
         let support = |expr: &&Expr| {
             if scopes::decides(&self.table, expr) {
                 TableProviderFilterPushDown::Exact
-            } else if self.filters_of(expr).iter().any(|f| self.table.uses(f) || (summaries && self.table.heeds(f))) {
+            } else if early::decides(&self.table, expr).is_some()
+                || self.filters_of(expr).iter().any(|f| self.table.uses(f) || (summaries && self.table.heeds(f)))
+            {
                 // What an API makes of a parameter is its business (case, wildcards, eventual consistency): DataFusion checks again.
                 TableProviderFilterPushDown::Inexact
             } else {
@@ -114,6 +117,7 @@ impl TableProvider for ApiTable {
             limit: limit.filter(|_| of_rows.is_empty()),
             max_staleness: self.max_staleness,
         };
-        Ok(Arc::new(ApiScan::new(spec, plan, request.now, schema, self.cloud.clone(), log)))
+        let early = Early::new(session, &self.table, of_rows.iter().copied())?;
+        Ok(Arc::new(ApiScan::new(spec, plan, request.now, schema, self.cloud.clone(), log).before_calls(early)))
     }
 }

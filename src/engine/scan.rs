@@ -4,6 +4,7 @@
 
 use crate::QueryLog;
 use crate::bind::{Chooser, Chosen, Fed, Feed, Need};
+use crate::early::Early;
 use crate::execute::{self, Refused, ScanEnv, Trial};
 use crate::explain;
 use assay_cloud::{Cloud, Scope, Tally};
@@ -51,6 +52,8 @@ pub(crate) struct ApiScan {
     chooser: Chooser,
     /// Wider plans, for a replay that has no answer to the calls of the chosen one.
     instead: Arc<[Arc<CallPlan>]>,
+    /// Filters that are decided before further calls.
+    early: Arc<Early>,
     cloud: Cloud,
     log: Arc<QueryLog>,
     /// Calls of this scan alone; they also count for its table.
@@ -90,12 +93,18 @@ impl ApiScan {
         ApiScan {
             chooser,
             instead: unfiltered.into_iter().collect(),
+            early: Arc::default(),
             cloud,
             log,
             tally,
             metrics: ExecutionPlanMetricsSet::new(),
             properties: Arc::new(properties),
         }
+    }
+
+    /// The scan with filters that are decided before further calls.
+    pub(crate) fn before_calls(self, early: Early) -> ApiScan {
+        ApiScan { early: Arc::new(early), ..self }
     }
 
     /// The table's name.
@@ -132,7 +141,7 @@ impl ApiScan {
 impl DisplayAs for ApiScan {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let summary = self.chooser.summary.as_ref().and_then(|plan| plan.summary());
-        explain::scan(&self.chooser.spec, &self.chooser.fed_by(), summary, f)
+        explain::scan(&self.chooser.spec, &self.early, &self.chooser.fed_by(), summary, f)
     }
 }
 
@@ -181,6 +190,7 @@ impl ExecutionPlan for ApiScan {
             table: Arc::clone(&spec.table),
             tally: self.tally.clone(),
             instead: Arc::clone(&self.instead),
+            early: Arc::clone(&self.early),
             refused: None,
             trial: None,
         };

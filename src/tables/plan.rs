@@ -1,8 +1,10 @@
 //! From a projection and filters to the plan of calls, which `engine` executes.
 
 mod among;
+mod early;
 
 pub(crate) use among::Among;
+pub use early::Known;
 
 use crate::expr::Fact;
 use crate::program::{Program, Source};

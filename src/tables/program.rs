@@ -24,6 +24,8 @@ pub(crate) struct Program {
     pub(crate) needs: Vec<Vec<usize>>,
     pub(crate) keys: Vec<KeySpec>,
     pub(crate) key_names: Arc<[String]>,
+    /// Of a summary: column, link and member of its input, where the column is that of the parent which the link is asked with.
+    pub(crate) parents: Vec<(usize, usize, String)>,
 }
 
 /// Where a column comes from.

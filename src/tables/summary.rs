@@ -23,8 +23,6 @@ pub struct Summary {
     pub(crate) program: Arc<Program>,
     /// Which columns of the table it gives.
     pub(crate) gives: Vec<bool>,
-    /// Column, link and member of its input: the column is that of the parent which the link is asked with.
-    pub(crate) parents: Vec<(usize, usize, String)>,
 }
 
 impl Summary {

@@ -57,7 +57,7 @@ impl CallPlan {
             let named = target.links.iter().filter(|link| program.names_parent(key, **link));
             among.inputs.extend(named.map(|link| (*link, target.member.clone(), Arc::clone(&texts))));
         }
-        for (_, link, member) in self.summary.iter().flat_map(|summary| &summary.parents).filter(|(of, ..)| *of == column) {
+        for (_, link, member) in program.parents.iter().filter(|(of, ..)| *of == column) {
             among.inputs.push((*link, member.clone(), Arc::clone(&texts)));
         }
         if among.columns.is_empty() && among.inputs.is_empty() {

@@ -70,8 +70,8 @@ impl Of<'_> {
         }
         let reads = |name: &String| program.links.iter().flat_map(crate::run::Link::exprs).any(|(e, _)| reads_upper(e, name, &names));
         let bounded = names.iter().filter(|name| reads(name)).cloned().collect();
-        let parents = self.parents(&program);
-        Ok(Summary { source, staleness, head: head.unwrap_or(0), when, bounded, program: Arc::new(program), gives, parents })
+        program.parents = self.parents(&program);
+        Ok(Summary { source, staleness, head: head.unwrap_or(0), when, bounded, program: Arc::new(program), gives })
     }
 
     /// `column: value`, or a list of values.
