@@ -36,6 +36,12 @@ impl Summary {
         self.staleness
     }
 
+    /// Names of the columns that it gives, but for those every table has.
+    pub fn columns(&self) -> Vec<&str> {
+        let given = self.program.columns.iter().zip(&self.gives).filter(|(column, given)| **given && !column.common);
+        given.map(|(column, _)| column.name.as_str()).collect()
+    }
+
     /// Is this link about the summary itself? While those have given nothing, the table can be listed instead.
     pub fn is_head(&self, link: usize) -> bool {
         link <= self.head

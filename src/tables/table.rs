@@ -100,6 +100,11 @@ impl Table {
         planner::summary::plan(self, own, request, max_staleness)
     }
 
+    /// Its summaries, in the order in which they are tried.
+    pub fn summaries(&self) -> impl Iterator<Item = &Summary> {
+        self.summaries.iter().map(|summary| &**summary)
+    }
+
     /// Can a summary of the table make something of this filter?
     pub fn heeds(&self, filter: &Filter) -> bool {
         planner::summary::heeds(self, filter)

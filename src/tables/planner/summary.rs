@@ -21,7 +21,8 @@ pub(crate) fn plan(table: &Table, own: &CallPlan, request: &Request, max_stalene
         return None;
     }
     let given = merge(&request.filters)?;
-    let keyed = own.begins_narrow() && own.starts.len() <= FEW;
+    let by_key = |start: &Start| !matches!(start.route, Route::Links(0));
+    let keyed = own.starts.len() <= FEW && own.starts.iter().all(by_key);
     let fits = |summary: &&Arc<Summary>| {
         (summary.staleness.is_zero() || max_staleness > TimeDelta::zero())
             && request.projection.iter().all(|column| summary.gives[*column])

@@ -156,7 +156,7 @@ pub(super) fn of_summary(
         }
     }
     let entry = |d: &Declared| own.and_then(|own| own.iter().find(|e| e.key == d.name));
-    let is_bare = |node: &Node| matches!(&node.kind, Kind::Text { text, style: Quotes::Plain } if text.is_empty());
+    let is_bare = |node: &Node| matches!(&node.kind, Kind::Text { text, style: Quotes::Plain } if text.is_empty() || text == "~");
     let nothing = |at| Node { at, kind: Kind::Text { text: "`null`".to_owned(), style: Quotes::Plain } };
     let here = |d: &Declared| match (own, entry(d)) {
         (None, _) => d.clone(),

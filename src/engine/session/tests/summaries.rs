@@ -16,7 +16,8 @@ fn now() -> DateTime<Utc> {
 }
 
 /// User, and of each key status, date, and what the report says of both.
-type Keys = &'static [(&'static str, &'static str, Option<(&'static str, &'static str)>)];
+type Key = (&'static str, &'static str, Option<(&'static str, &'static str)>);
+type Keys = &'static [Key];
 const OLD: &str = "2025-06-01T00:00:00Z";
 const NEW: &str = "2026-02-20T00:00:00Z";
 const USERS: [(&str, Keys); 14] = [
@@ -66,7 +67,7 @@ fn bundle(of: &[(&str, Result<Value, CloudError>)]) -> Bundle {
             USERS.iter().map(|(name, _)| json!({"UserName": name, "Path": "/", "Arn": format!("arn:aws:iam::1:user/{name}")})).collect();
         answer("ListUsers", json!({"MaxItems": 1000}), Ok(json!({"Users": users, "IsTruncated": false})));
         for (name, keys) in USERS {
-            let key = |(n, (status, date, _)): (usize, &(&str, &str, Option<(&str, &str)>))| json!({"UserName": name, "AccessKeyId": format!("{name}{}", n + 1), "Status": status, "CreateDate": date});
+            let key = |(n, (status, date, _)): (usize, &Key)| json!({"UserName": name, "AccessKeyId": format!("{name}{}", n + 1), "Status": status, "CreateDate": date});
             let keys: Vec<Value> = keys.iter().enumerate().map(key).collect();
             answer(
                 "ListAccessKeys",

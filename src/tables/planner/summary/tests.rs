@@ -84,6 +84,39 @@ fn users_are_summarized_where_each_would_cost_a_call() {
 }
 
 #[test]
+fn one_answer_about_many_takes_the_place_of_calls_for_each() {
+    let load = |name: &str, spec: &str| Table::load(&format!("{name}.yaml"), spec).unwrap();
+    let user = user();
+    let role = load("aws_iam_role", include_str!("../../aws/iam/aws_iam_role.yaml"));
+    let group = load("aws_iam_group", include_str!("../../aws/iam/aws_iam_group.yaml"));
+    let policy = load("aws_iam_policy", include_str!("../../aws/iam/aws_iam_policy.yaml"));
+    let attached = || Filter::OneOf { column: "is_attached".into(), values: vec![Scalar::Bool(true)] };
+    let prefix = Filter::Prefix { column: "path".into(), prefix: "/ops/".into() };
+    const ALL: &str = "iam.GetAccountAuthorizationDetails";
+    for (table, columns, filters, want) in [
+        (&user, &["name", "inline_policies", "attached_policy_arns"][..], vec![], &[ALL][..]),
+        (&user, &["name", "tags", "mfa_enabled"], vec![], &[ALL, "iam.ListMFADevices"]),
+        (&user, &["name", "tags", "path"], vec![prefix], &[ALL]),
+        (&user, &["name", "tags"], vec![is("name", &["ann"])], &NO),
+        (&user, &["name", "tags"], vec![is("arn", &["arn:aws:iam::1:user/ann"])], &NO),
+        (&user, &["name", "mfa_enabled"], vec![], &NO),
+        (&user, &["name", "arn"], vec![], &NO),
+        (&user, &["name", "tags", "password_last_used"], vec![], &NO),
+        (&role, &["name", "instance_profile_arns", "role_last_used_date"], vec![], &[ALL]),
+        (&role, &["name", "assume_role_policy"], vec![], &NO),
+        (&role, &["name", "tags", "description"], vec![], &NO),
+        (&group, &["name", "attached_policy_arns"], vec![], &[ALL]),
+        (&group, &["name", "users"], vec![], &NO),
+        (&policy, &["name", "policy_std", "is_attached"], vec![attached()], &[ALL]),
+        (&policy, &["name", "policy_std"], vec![], &NO),
+        (&policy, &["name", "is_attached"], vec![attached()], &NO),
+        (&policy, &["name", "tags", "is_attached"], vec![attached()], &NO),
+    ] {
+        assert_eq!(operations(summarized(table, columns, &filters, 0)), want, "{} {columns:?}", table.name);
+    }
+}
+
+#[test]
 fn it_is_the_same_table() {
     let plan = summarized(&key(), &["status", "user_name"], &[is("status", &["Active"])], 4).unwrap();
     let summary = plan.summary().unwrap();
