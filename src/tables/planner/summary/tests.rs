@@ -75,7 +75,7 @@ fn users_are_summarized_where_each_would_cost_a_call() {
     for (what, columns, filters, hours, want) in [
         ("a call for each user", &["name", "mfa_enabled"][..], vec![], 4, &REPORT[..]),
         ("a list has it", &["name", "create_date"], vec![], 4, &NO),
-        ("the report has no tags", &["name", "mfa_enabled", "tags"], vec![], 4, &NO),
+        ("no summary has all of them", &["name", "mfa_enabled", "tags", "password_last_used"], vec![], 4, &NO),
         ("not allowed", &["name", "mfa_enabled"], vec![], 0, &NO),
         ("one user", &["name", "mfa_enabled"], vec![is("name", &["ann"])], 4, &NO),
     ] {
