@@ -13,6 +13,7 @@ use assay_engine::{Engine, Settings};
 use assay_tables::Catalog;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Ceiling for calls in flight. Each needs a socket, and 1,024 open files is the usual limit of a process.
 const MAX_IN_FLIGHT: usize = 256;
@@ -30,6 +31,8 @@ pub(crate) struct Session {
     pub(crate) catalog: Arc<Catalog>,
     /// Runs SQL.
     pub(crate) engine: Engine,
+    /// How long a statement may take.
+    pub(crate) timeout: Option<Duration>,
 }
 
 impl Session {
@@ -59,7 +62,8 @@ impl Session {
         let max_staleness = global.max_staleness.unwrap_or(config.max_staleness);
         let settings = Settings { search_path: global.connection.clone(), secrets, memory: global.memory_limit, max_staleness };
         let engine = Engine::new(cloud.clone(), Arc::clone(&catalog), settings)?;
-        Ok(Session { console, config, cloud, catalog, engine })
+        let timeout = Some(global.query_timeout).filter(|time| !time.is_zero());
+        Ok(Session { console, config, cloud, catalog, engine, timeout })
     }
 
     /// Writes the bundle of a recording; nothing in the other modes.
