@@ -66,6 +66,15 @@ def test_one_user_is_asked_by_name(assay, fast_iam):
     assert calls == {"ListAccessKeys": 1}
 
 
+def test_filters_on_the_user_spare_users_of_the_report(assay, fast_iam):
+    server, _ = fast_iam(*EXACTLY)
+    sql = STALE_KEYS.replace("where", "where user_name like 'user-0000%' and")
+    listed, _ = ask(assay, server, sql)
+    fused, calls = ask(assay, server, sql, "--max-staleness", "4h")
+    assert calls == {"GetCredentialReport": 1, "ListAccessKeys": len({row["user_name"] for row in listed.rows()})}
+    assert fused.rows() == listed.rows() and fused.rows()
+
+
 def test_users_of_a_join_are_screened(assay, fast_iam):
     server, _ = fast_iam(*EXACTLY)
     sql = ("select k.user_name, k.access_key_id from aws_iam_user u join aws_iam_access_key k on k.user_name = u.name "
