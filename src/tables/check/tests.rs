@@ -210,7 +210,11 @@ fn typing_errors_in_summaries_are_found() {
         ("Users[0]", "Usrs[0]", "as_of: iam DescribeOut has no member `Usrs`"),
         ("name: UserName", "name: UsrName", "values: iam User has no member `UsrName`"),
         // What is as in the table is read from the summary's rows.
-        ("      - values: \"[{name: UserName, tags: Tags}]\"\n        where: name != 'x'\n    columns:\n      user_name: name\n      tags: tags\n", "    columns:\n      user_name:\n      last: Labls.last\n", "column last: iam User has no member `Labls`"),
+        (
+            "      - values: \"[{name: UserName, tags: Tags}]\"\n        where: name != 'x'\n    columns:\n      user_name: name\n      tags: tags\n",
+            "    columns:\n      user_name:\n      last: Labls.last\n",
+            "column last: iam User has no member `Labls`",
+        ),
     ] {
         assert_eq!(SUMMARY.matches(from).count(), 1, "{from}");
         let found = check(&SUMMARY.replace(from, to));

@@ -422,7 +422,7 @@ fn fold(node: &Node) -> Result<Fold> {
 fn decoding(node: &Node) -> Result<Decode> {
     match node.text("decode")? {
         "base64" => Ok(Decode::Base64),
-        "csv" => Ok(Decode::Csv),
+        "csv" => Ok(Decode::Csv(None)),
         "json" => Ok(Decode::Json),
         other => Err(Bad::new(node.at, format!("unknown decoding `{other}`")).hint("base64, csv or json")),
     }

@@ -53,6 +53,7 @@ impl Of<'_> {
         program.columns = sources;
         program.free_facts = self.program.free_facts;
         program.resolve();
+        program.prune();
         check_batches(&program, &reader)?;
         check_aliases(&program, &reader)?;
         program.keys = names.iter().filter_map(|name| upper(name, &program)).collect();

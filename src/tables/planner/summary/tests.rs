@@ -1,9 +1,10 @@
 //! When a summary takes the place of the table's own calls, and what it lets through.
 
-use crate::run::{Facts, Row};
+use crate::run::{Decode, Facts, Row};
 use crate::{CallPlan, Filter, RangeOp, Request, Scalar, Table};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 const KEY: &str = include_str!("../../aws/iam/aws_iam_access_key.yaml");
@@ -215,6 +216,28 @@ fn of_a_line_come_the_active_keys() {
         let up = Row { link: 0, this: place(true), parent: place(false), up: None, slots: Vec::new(), folded: None };
         let rows = plan.links()[1].fixed(start, &facts, Some(&Arc::new(up))).unwrap().unwrap();
         assert_eq!(rows.len(), want, "{slots:?}");
+    }
+}
+
+#[test]
+fn of_a_report_only_what_is_read_is_kept() {
+    let read = |columns: &[&str]| {
+        let plan = summarized(&key(), columns, &[is("status", &["Active"])], 4).unwrap();
+        match plan.links()[0].decode.as_slice() {
+            [Decode::Base64, Decode::Csv(Some(read))] => read.iter().cloned().collect::<BTreeSet<_>>(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let names = |names: &[&str]| -> Vec<String> {
+        let of_slots = [1, 2].into_iter().flat_map(|n| names.iter().map(move |name| format!("access_key_{n}_{name}")));
+        of_slots.chain(["user".to_owned()]).collect()
+    };
+    for (columns, want) in [
+        (&["user_name", "status"][..], names(&["active", "last_used_date", "last_used_service", "last_used_region"])),
+        (&["access_key_id", "status"], names(&["active", "last_rotated", "last_used_date"])),
+    ] {
+        let read = read(columns);
+        assert!(want.iter().all(|name| read.contains(name)) && !read.contains("arn"), "{columns:?}: {read:?}");
     }
 }
 
