@@ -160,6 +160,13 @@ async fn a_summary_that_cannot_be_read_is_listed_instead() {
         let got = run(&allowing(bundle(&[(A, found.clone())]), 4 * HOUR).await, STALE).await;
         assert_eq!((got.rows.len(), got.failures.len(), got.notices.len() == 1), (2, 0, told), "{found:?}: {:?}", got.notices);
     }
+    // Where nobody can be asked there is nothing to list.
+    let got = run(
+        &allowing(bundle(&[(A, Err(error(ErrorKind::Unreachable, "Timeout"))), (B, fresh())]), 4 * HOUR).await,
+        &STALE.replace("prod.", ""),
+    )
+    .await;
+    assert_eq!((got.rows.len(), got.failures.len(), got.notices.len(), got.counts.calls), (2, 1, 0, 1 + 5));
     // A recording without it is no news.
     let got = run(&allowing(bundle(&[]), 4 * HOUR).await, STALE).await;
     assert_eq!((got.rows.len(), got.failures.len(), got.notices.len()), (2, 0, 0));
