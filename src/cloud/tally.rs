@@ -5,7 +5,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Counts calls for one consumer (a scan, a control, a run). Clones share the counters; a child also counts into its parent.
+/// Consumers so far.
+static CONSUMERS: AtomicU64 = AtomicU64::new(0);
+
+/// Counts calls for one consumer (a scan, a control, a run). Clones share the counters; a child also counts into its parent, and takes
+/// turns with its siblings where calls wait for a limit.
 #[derive(Debug, Clone, Default)]
 pub struct Tally(Arc<Inner>);
 
@@ -17,6 +21,8 @@ struct Inner {
     throttles: AtomicU64,
     parent: Option<Tally>,
     hears: Option<Hears>,
+    /// Who waits in line; 0 for those who are nobody's child.
+    consumer: u64,
 }
 
 /// Hears when answers were asked for.
@@ -44,12 +50,23 @@ pub struct TallyCounts {
 impl Tally {
     /// A tally that also counts into `self`.
     pub fn child(&self) -> Tally {
-        Tally(Arc::new(Inner { parent: Some(self.clone()), ..Inner::default() }))
+        self.with(None)
+    }
+
+    fn with(&self, hears: Option<Hears>) -> Tally {
+        // Children of a child, as the tables of a query, stand in their parent's lane.
+        let consumer = if self.0.consumer == 0 { CONSUMERS.fetch_add(1, Ordering::Relaxed) + 1 } else { self.0.consumer };
+        Tally(Arc::new(Inner { parent: Some(self.clone()), hears, consumer, ..Inner::default() }))
+    }
+
+    /// For whom calls are made: those of one consumer keep their order, consumers take turns.
+    pub(crate) fn consumer(&self) -> u64 {
+        self.0.consumer
     }
 
     /// A tally that also counts into `self`; `hears` is told of every answer when it was asked for.
     pub fn hearing(&self, hears: impl Fn(DateTime<Utc>) + Send + Sync + 'static) -> Tally {
-        Tally(Arc::new(Inner { parent: Some(self.clone()), hears: Some(Hears(Box::new(hears))), ..Inner::default() }))
+        self.with(Some(Hears(Box::new(hears))))
     }
 
     /// Tells whoever listens, here and in every parent, when an answer was asked for.

@@ -1,7 +1,6 @@
-//! Counts the requests of one call and how many of them were throttled, whether the call succeeds or not.
+//! Counts the requests of one call, whether they were throttled, and whether the model says that their failure passes.
 
 use super::client::{Attempts, Failure};
-use crate::ErrorKind;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::{BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef};
 use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
@@ -13,7 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// The counters of one call, in its configuration.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Counter(Arc<[AtomicU32; 2]>);
+pub(super) struct Counter(Arc<[AtomicU32; 3]>);
 
 impl Storable for Counter {
     type Storer = StoreReplace<Self>;
@@ -21,8 +20,9 @@ impl Storable for Counter {
 
 impl Counter {
     pub(super) fn read(&self) -> Attempts {
-        let [total, throttled] = &*self.0;
-        Attempts { total: total.load(Relaxed), throttled: throttled.load(Relaxed), ..Attempts::default() }
+        let [total, throttled, passing] = &*self.0;
+        let (total, throttled, passing) = (total.load(Relaxed), throttled.load(Relaxed), passing.load(Relaxed) > 0);
+        Attempts { total, throttled, passing, ..Attempts::default() }
     }
 }
 
@@ -55,9 +55,9 @@ impl Intercept for CountAttempts {
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let failure = ctx.output_or_error().and_then(Result::err).and_then(OrchestratorError::as_operation_error);
-        let throttled = failure.and_then(|e| e.downcast_ref::<Failure>()).is_some_and(|f| f.kind() == ErrorKind::Throttled);
-        if let (true, Some(c)) = (throttled, cfg.load::<Counter>()) {
-            c.0[1].fetch_add(1, Relaxed);
+        if let (Some(failure), Some(c)) = (failure.and_then(|e| e.downcast_ref::<Failure>()), cfg.load::<Counter>()) {
+            c.0[1].fetch_add(u32::from(failure.throttled()), Relaxed);
+            c.0[2].fetch_add(u32::from(failure.passing()), Relaxed);
         }
         Ok(())
     }
