@@ -55,11 +55,11 @@ enum Key {
 const MAX_SIZE: u64 = 256 << 20;
 
 fn time<'d, D: Deserializer<'d>>(from: D) -> Result<Option<Duration>, D::Error> {
-    args::duration(&scalar(from)?).map(Some).map_err(D::Error::custom)
+    args::duration(&scalar(from)?).map(Some).map_err(|e| D::Error::custom(format!("ttl: {e}")))
 }
 
 fn bytes<'d, D: Deserializer<'d>>(from: D) -> Result<Option<u64>, D::Error> {
-    args::size(&scalar(from)?).map(|bytes| Some(bytes as u64)).map_err(D::Error::custom)
+    args::size(&scalar(from)?).map(|bytes| Some(bytes as u64)).map_err(|e| D::Error::custom(format!("max_size: {e}")))
 }
 
 fn key<'d, D: Deserializer<'d>>(from: D) -> Result<Option<Key>, D::Error> {
@@ -67,7 +67,7 @@ fn key<'d, D: Deserializer<'d>>(from: D) -> Result<Option<Key>, D::Error> {
     match text.strip_prefix("file:") {
         Some(path) if !path.is_empty() => Ok(Some(Key::File(path.into()))),
         _ if text == "os" => Ok(Some(Key::Os)),
-        _ => Err(D::Error::custom(format!("\"{text}\" is not where a key comes from: write os or file:PATH"))),
+        _ => Err(D::Error::custom(format!("key: \"{text}\" is not where a key comes from: write os or file:PATH"))),
     }
 }
 
@@ -222,10 +222,10 @@ mod tests {
         for (text, starts) in [
             ("connections:\n  prod: { profil: x }\n", "a.yaml:2:"),
             ("conections: {}\n", "a.yaml:1:1: unknown field `conections`"),
-            ("cache: { ttl: soon }\n", "a.yaml:1:10: cache.ttl: \"soon\" is not a time"),
-            ("cache: { max_size: -1 }\n", "a.yaml:1:10: cache.max_size: "),
-            ("cache: { key: mine }\n", "a.yaml:1:10: cache.key: \"mine\" is not where a key comes from"),
-            ("cache: { disc: true }\n", "a.yaml:1:10: cache: unknown field `disc`"),
+            ("cache: { ttl: soon }\n", "a.yaml:1:8: cache: ttl: \"soon\" is not a time"),
+            ("cache: { max_size: -1 }\n", "a.yaml:1:8: cache: max_size: "),
+            ("cache: { key: mine }\n", "a.yaml:1:8: cache: key: \"mine\" is not where a key comes from"),
+            ("cache: { disc: true }\n", "a.yaml:1:"),
             ("default: 7\n", "a.yaml:1:10: default: invalid type"),
             ("default: [1\n", "a.yaml:"),
         ] {
