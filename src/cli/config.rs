@@ -26,6 +26,8 @@ pub(crate) struct Config {
     pub(crate) controls: Vec<PathBuf>,
     /// How answers are kept.
     pub(crate) cache: Cache,
+    /// How old what is shown may be.
+    pub(crate) max_staleness: Duration,
 }
 
 /// How answers are kept: `cache` of the configuration, as far as it says something.
@@ -35,7 +37,7 @@ pub(crate) struct Cache {
     /// On disk for the next run too?
     pub(crate) disk: bool,
     /// How long they are reused.
-    #[serde(deserialize_with = "time")]
+    #[serde(deserialize_with = "ttl")]
     pub(crate) ttl: Option<Duration>,
     #[serde(deserialize_with = "bytes")]
     max_size: Option<u64>,
@@ -54,12 +56,21 @@ enum Key {
 /// What a connection may keep on disk if nobody says more.
 const MAX_SIZE: u64 = 256 << 20;
 
-fn time<'d, D: Deserializer<'d>>(from: D) -> Result<Option<Duration>, D::Error> {
-    args::duration(&scalar(from)?).map(Some).map_err(|e| D::Error::custom(format!("ttl: {e}")))
+/// The parser names a place, but not always the key.
+fn keyed<E: Error>(key: &str, why: &str) -> E {
+    E::custom(format!("{key}: {why}"))
+}
+
+fn ttl<'d, D: Deserializer<'d>>(from: D) -> Result<Option<Duration>, D::Error> {
+    args::duration(&scalar(from)?).map(Some).map_err(|e| keyed("ttl", &e))
+}
+
+fn staleness<'d, D: Deserializer<'d>>(from: D) -> Result<Option<Duration>, D::Error> {
+    args::duration(&scalar(from)?).map(Some).map_err(|e| keyed("max_staleness", &e))
 }
 
 fn bytes<'d, D: Deserializer<'d>>(from: D) -> Result<Option<u64>, D::Error> {
-    args::size(&scalar(from)?).map(|bytes| Some(bytes as u64)).map_err(|e| D::Error::custom(format!("max_size: {e}")))
+    args::size(&scalar(from)?).map(|bytes| Some(bytes as u64)).map_err(|e| keyed("max_size", &e))
 }
 
 fn key<'d, D: Deserializer<'d>>(from: D) -> Result<Option<Key>, D::Error> {
@@ -124,6 +135,8 @@ struct Written {
     tables: Vec<PathBuf>,
     controls: Vec<PathBuf>,
     cache: Cache,
+    #[serde(deserialize_with = "staleness")]
+    max_staleness: Option<Duration>,
 }
 
 impl Config {
@@ -151,6 +164,7 @@ impl Config {
             tables: absolute(written.tables),
             controls: absolute(written.controls),
             cache: written.cache.below(folder),
+            max_staleness: written.max_staleness.unwrap_or_default(),
         })
     }
 }
@@ -196,13 +210,15 @@ mod tests {
     #[test]
     fn a_whole_file_is_read() {
         let text = "connections:\n  prod: { cloud: aws, profile: prod, regions: [us-*] }\n  all: { aggregate: [prod] }\n\
-                    default: [all]\nlimits: { prod: { iam: { rate: 20 } } }\ntables: [specs]\ncontrols: [/abs]\n";
+                    default: [all]\nlimits: { prod: { iam: { rate: 20 } } }\ntables: [specs]\ncontrols: [/abs]\n\
+                    max_staleness: 4h\n";
         let config = Config::parse(text, Path::new("/etc/assay.yaml")).unwrap();
         assert_eq!(config.cloud.connections["prod"].profile.as_deref(), Some("prod"));
         assert_eq!(config.cloud.default, ["all"]);
         assert_eq!(config.tables, [PathBuf::from("/etc/specs")]);
         assert_eq!(config.controls, [PathBuf::from("/abs")]);
         assert!(!config.cache.disk && config.cache.ttl.is_none());
+        assert_eq!(config.max_staleness, Duration::from_secs(14_400));
         assert!(Config::parse("# nothing\n", Path::new("a.yaml")).unwrap().cloud.connections.is_empty());
     }
 
@@ -226,6 +242,7 @@ mod tests {
             ("cache: { max_size: -1 }\n", "a.yaml:1:8: cache: max_size: "),
             ("cache: { key: mine }\n", "a.yaml:1:8: cache: key: \"mine\" is not where a key comes from"),
             ("cache: { disc: true }\n", "a.yaml:1:"),
+            ("max_staleness: soon\n", "a.yaml:1:"),
             ("default: 7\n", "a.yaml:1:10: default: invalid type"),
             ("default: [1\n", "a.yaml:"),
         ] {

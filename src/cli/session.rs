@@ -77,7 +77,13 @@ impl Session {
         let options = Options { config: connections, mode, cache_ttl, max_in_flight: MAX_IN_FLIGHT };
         let cloud = Cloud::open(options).await?;
         let catalog = Arc::new(catalog(&config)?);
-        let settings = Settings { search_path: global.connection.clone(), secrets, memory: global.memory_limit, asked_since: since };
+        let settings = Settings {
+            search_path: global.connection.clone(),
+            secrets,
+            memory: global.memory_limit,
+            asked_since: since,
+            max_staleness: global.max_staleness.unwrap_or(config.max_staleness),
+        };
         let engine = Engine::new(cloud.clone(), Arc::clone(&catalog), settings)?;
         let timeout = Some(global.query_timeout).filter(|time| !time.is_zero());
         Ok(Session { console, config, cloud, catalog, engine, cache_ttl, disk, timeout })

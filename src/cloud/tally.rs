@@ -20,9 +20,9 @@ struct Inner {
     retries: AtomicU64,
     throttles: AtomicU64,
     parent: Option<Tally>,
-    hears: Option<Hears>,
     /// Who waits in line; 0 for those who are nobody's child.
     consumer: u64,
+    hears: Option<Hears>,
 }
 
 /// Hears when answers were asked for.
@@ -50,13 +50,13 @@ pub struct TallyCounts {
 impl Tally {
     /// A tally that also counts into `self`.
     pub fn child(&self) -> Tally {
-        self.with(None)
+        self.child_that_hears(None)
     }
 
-    fn with(&self, hears: Option<Hears>) -> Tally {
+    fn child_that_hears(&self, hears: Option<Hears>) -> Tally {
         // Children of a child, as the tables of a query, stand in their parent's lane.
         let consumer = if self.0.consumer == 0 { CONSUMERS.fetch_add(1, Ordering::Relaxed) + 1 } else { self.0.consumer };
-        Tally(Arc::new(Inner { parent: Some(self.clone()), hears, consumer, ..Inner::default() }))
+        Tally(Arc::new(Inner { parent: Some(self.clone()), consumer, hears, ..Inner::default() }))
     }
 
     /// For whom calls are made: those of one consumer keep their order, consumers take turns.
@@ -66,7 +66,7 @@ impl Tally {
 
     /// A tally that also counts into `self`; `hears` is told of every answer when it was asked for.
     pub fn hearing(&self, hears: impl Fn(DateTime<Utc>) + Send + Sync + 'static) -> Tally {
-        self.with(Some(Hears(Box::new(hears))))
+        self.child_that_hears(Some(Hears(Box::new(hears))))
     }
 
     /// Tells whoever listens, here and in every parent, when an answer was asked for.

@@ -48,6 +48,7 @@ pub(crate) struct Shell<'s> {
     search_path: Vec<String>,
     secrets: bool,
     memory: Option<usize>,
+    max_staleness: Duration,
     params: Vec<Arg>,
     once: Option<PathBuf>,
 }
@@ -69,6 +70,7 @@ impl<'s> Shell<'s> {
             search_path: global.connection.clone(),
             secrets,
             memory: global.memory_limit,
+            max_staleness: global.max_staleness.unwrap_or(session.config.max_staleness),
             params: Vec::new(),
             once: None,
         }
@@ -185,6 +187,11 @@ impl<'s> Shell<'s> {
                 self.cache = !ttl.is_zero();
                 self.session.cloud.set_cache_ttl(ttl);
             }
+            Meta::MaxStaleness(None) => console.note(&format!("{} s", self.max_staleness.as_secs())),
+            Meta::MaxStaleness(Some(time)) => {
+                self.max_staleness = time;
+                self.rebuild()?;
+            }
             Meta::SearchPath(None) => {
                 let names = if self.search_path.is_empty() {
                     self.session.cloud.default_connections().iter().map(ToString::to_string).collect()
@@ -233,7 +240,13 @@ impl<'s> Shell<'s> {
 
     /// The engine with the shell's settings.
     fn rebuild(&mut self) -> Result<(), Failed> {
-        let settings = Settings { search_path: self.search_path.clone(), secrets: self.secrets, memory: self.memory, asked_since: None };
+        let settings = Settings {
+            search_path: self.search_path.clone(),
+            secrets: self.secrets,
+            memory: self.memory,
+            asked_since: None,
+            max_staleness: self.max_staleness,
+        };
         self.engine = Engine::new(self.session.cloud.clone(), self.session.catalog.clone(), settings)?;
         Ok(())
     }

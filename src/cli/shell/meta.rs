@@ -52,6 +52,7 @@ pub(crate) const COMMANDS: &[Entry] = &[
     Entry { name: ".header", usage: "[on|off]", about: "column names in table and csv", takes: Takes::Words(ON_OFF) },
     Entry { name: ".help", usage: "[COMMAND]", about: "this list", takes: Takes::Command },
     Entry { name: ".inspect", usage: "[TABLE]", about: "columns, key columns and API calls of a table", takes: Takes::Table },
+    Entry { name: ".max_staleness", usage: "[TIME]", about: "how old what is shown may be: 0, 5m, 4h", takes: Takes::Other },
     Entry { name: ".multi", usage: "[on|off]", about: "on: a statement ends with ;  off: with the line", takes: Takes::Words(ON_OFF) },
     Entry { name: ".once", usage: "FILE", about: "the next result goes to a file", takes: Takes::File },
     Entry { name: ".output", usage: "[FORMAT]", about: "format of results", takes: Takes::Words(FORMATS) },
@@ -95,6 +96,8 @@ pub(crate) enum Meta {
     Help(Option<&'static Entry>),
     /// `.inspect`
     Inspect(Option<String>),
+    /// `.max_staleness`
+    MaxStaleness(Option<Duration>),
     /// `.multi`
     Multi(Option<bool>),
     /// `.once`
@@ -208,6 +211,7 @@ pub(crate) fn parse(line: &str) -> Result<Meta, String> {
         ".header" => Ok(Meta::Header(on_off()?)),
         ".help" => Ok(Meta::Help(some.map(find).transpose()?)),
         ".inspect" => Ok(Meta::Inspect(some.map(|t| unquoted(t).to_owned()))),
+        ".max_staleness" => Ok(Meta::MaxStaleness(some.map(args::duration).transpose()?)),
         ".multi" => Ok(Meta::Multi(on_off()?)),
         ".once" => Ok(Meta::Once(file()?)),
         ".output" => Ok(Meta::Output(match some {
@@ -312,6 +316,7 @@ mod tests {
             (".cache clear", Meta::Cache(Some(Cache::Clear))),
             (".cache status", Meta::Cache(Some(Cache::Status))),
             (".cache_ttl 5m", Meta::CacheTtl(Some(Duration::from_secs(300)))),
+            (".max_staleness 4h", Meta::MaxStaleness(Some(Duration::from_secs(14_400)))),
             (".read 'my file.sql'", Meta::Read(PathBuf::from("my file.sql"))),
             (".separator ;", Meta::Separator(Some(b';'))),
             (".search_path a, b", Meta::SearchPath(Some(vec!["a".into(), "b".into()]))),

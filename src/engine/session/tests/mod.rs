@@ -13,6 +13,7 @@ use std::time::Duration;
 mod bind;
 mod memory;
 mod speed;
+mod summaries;
 
 mod scopes;
 mod secrets;
