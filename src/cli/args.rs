@@ -87,6 +87,25 @@ pub(crate) struct Global {
     /// Progress on stderr; auto: on a terminal
     #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t = When::Auto, help_heading = "Global options")]
     pub(crate) progress: When,
+
+    /// Say on stderr what is done: which calls are made, and how they end; never a secret
+    #[arg(long, global = true, value_name = "LEVEL", value_enum, env = "ASSAY_LOG_LEVEL", help_heading = "Global options")]
+    pub(crate) log_level: Option<LogLevel>,
+}
+
+/// How much `--log-level` shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogLevel {
+    /// What ends assay
+    Error,
+    /// What may be wrong
+    Warn,
+    /// Calls that failed, and that were made again
+    Info,
+    /// Every call: operation, account, region, time, status
+    Debug,
+    /// Also answers that were reused
+    Trace,
 }
 
 /// `auto`, `always`, `never`.
@@ -479,6 +498,7 @@ mod tests {
             "assay rotate undo AKIAIOSFODNN7EXAMPLE --yes",
             "assay doctor --config x.yaml",
             "assay completions zsh",
+            "assay query select --log-level debug",
             "assay cache status -o json",
             "assay cache clear --connection prod",
             "assay --disk-cache query select --cache-ttl 1h",

@@ -65,6 +65,22 @@ fn label(mut e: CloudError, who: OnBehalf<'_>, region: &str, service: &str, oper
     e
 }
 
+/// Says that a call was made. Never its input or its answer.
+fn log(request: &Request, result: &Result<Value, CloudError>, attempts: &Attempts, took: Duration) {
+    let Request { login, region, service, operation, .. } = request;
+    let whose = login.identity.get().map_or_else(|| login.key.to_string(), |i| i.account_id.to_string());
+    let ms = took.as_millis();
+    match result {
+        Ok(_) => tracing::debug!(target: "assay::call", "{service}:{operation} {whose} {region}: ok, {ms} ms"),
+        Err(_) if attempts.total == 0 => tracing::info!(target: "assay::call", "{service}:{operation} {whose} {region}: not sent, {ms} ms"),
+        Err(e) => {
+            let status = e.status.map(|s| format!(" {s}")).unwrap_or_default();
+            let id = e.request_id.as_ref().map(|id| format!(", request id {id}")).unwrap_or_default();
+            tracing::info!(target: "assay::call", "{service}:{operation} {whose} {region}:{status} {}, {ms} ms{id}", e.code);
+        }
+    }
+}
+
 /// Makes calls for everybody in the room.
 #[derive(Debug)]
 pub(crate) struct Caller {
@@ -197,6 +213,7 @@ impl Caller {
         let hit = TallyCounts { cache_hits: 1, ..TallyCounts::default() };
         let answered = if let Some(answered) = self.cache.get(&key, part.since()) {
             tally.add(hit);
+            tracing::trace!(target: "assay::call", "{service}:{operation} {} {region}: known", who.login.key);
             answered
         } else {
             let request = || Request {
@@ -235,6 +252,8 @@ impl Caller {
             listing = self.cache.recall(&place, &key);
         }
         let listing = listing?;
+        let Target { who, region, service, operation } = target;
+        tracing::trace!(target: "assay::call", "{service}:{operation} {} {region}: {} pages known", who.login.key, listing.pages.len());
         tally.add(TallyCounts { cache_hits: listing.pages.len() as u64, ..TallyCounts::default() });
         tally.tell(listing.asked.wall);
         Some(listing)
@@ -331,7 +350,9 @@ impl Caller {
             }
             let generation = login.generation();
             let mut attempts = Attempts::default();
+            let begin = self.clock.now();
             let result = self.transport.send(request, &mut attempts).await;
+            log(request, &result, &attempts, self.clock.now().saturating_sub(begin));
             pass.report(outcome(&result, &attempts), attempts.advice);
             drop(pass);
             tally.add(TallyCounts {
