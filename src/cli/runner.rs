@@ -1,8 +1,8 @@
 //! Runs the SQL of controls over the engine: arguments in, plain values and their completeness out.
 
 use crate::exit::{Exit, Failed};
-use crate::values;
-use assay_cloud::TallyCounts;
+use crate::{statistics, values};
+use assay_cloud::{Meter, TallyCounts};
 use assay_compliance::{Answer, AnswerColumn, CallCounts, ScopeFailure, SqlArg, SqlError, SqlErrorKind, SqlRunner, TableScopes, Value};
 use assay_engine::{Arg, Engine, EngineError};
 use async_trait::async_trait;
@@ -10,18 +10,26 @@ use chrono::{DateTime, Utc};
 use datafusion::arrow::array::{Array, AsArray};
 use datafusion::arrow::datatypes::{DataType, Field};
 use futures::StreamExt;
+use std::sync::{Mutex, PoisonError};
 
 /// The engine, as the runner of controls sees it.
 pub(crate) struct EngineRunner {
     engine: Engine,
     begin: TallyCounts,
+    /// Statements that ran to their end, and what they asked for; without those whose calls another run would not make.
+    ended: Mutex<Vec<(String, Vec<Arg>, Meter)>>,
 }
 
 impl EngineRunner {
     /// A runner whose calls are counted from now on.
     pub(crate) fn new(engine: Engine) -> EngineRunner {
         let begin = engine.cloud().tally().counts();
-        EngineRunner { engine, begin }
+        EngineRunner { engine, begin, ended: Mutex::default() }
+    }
+
+    /// Statements that ran to their end.
+    pub(crate) fn ended(&self) -> Vec<(String, Vec<Arg>, Meter)> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -41,7 +49,12 @@ impl SqlRunner for EngineRunner {
         }
         drop(query.stream);
         let tables = query.log.tables();
-        let failures = query.log.failures().into_iter().map(|f| ScopeFailure {
+        let failures = query.log.failures();
+        if !failures.iter().any(statistics::spoils) {
+            let ended = (sql.to_owned(), args, query.log.meter().clone());
+            self.ended.lock().unwrap_or_else(PoisonError::into_inner).push(ended);
+        }
+        let failures = failures.into_iter().map(|f| ScopeFailure {
             noun: tables.get(&f.table).map_or("account", |read| read.noun),
             table: f.table,
             connection: f.connection,

@@ -6,10 +6,11 @@ use crate::console::Console;
 use crate::demo;
 use crate::exit::{Exit, Failed};
 use crate::mods;
+use crate::statistics;
 use assay_cloud::{Bundle, Cloud, Mode, Options};
 use assay_compliance::Library;
 use assay_engine::shapes::ModelShapes;
-use assay_engine::{Engine, Settings};
+use assay_engine::{Engine, Settings, Statistics};
 use assay_tables::Catalog;
 use std::path::Path;
 use std::sync::Arc;
@@ -30,6 +31,8 @@ pub(crate) struct Session {
     pub(crate) catalog: Arc<Catalog>,
     /// Runs SQL.
     pub(crate) engine: Engine,
+    /// What earlier runs cost.
+    pub(crate) statistics: Arc<Statistics>,
 }
 
 impl Session {
@@ -56,9 +59,12 @@ impl Session {
         let options = Options { config: connections, mode, cache_ttl: global.cache_ttl, max_in_flight: MAX_IN_FLIGHT };
         let cloud = Cloud::open(options).await?;
         let catalog = Arc::new(catalog(&config)?);
-        let settings = Settings { search_path: global.connection.clone(), secrets, memory: global.memory_limit };
+        // A recording tells by itself what it costs.
+        let statistics = if cloud.is_replay() { Arc::default() } else { statistics::load(&console) };
+        let settings =
+            Settings { search_path: global.connection.clone(), secrets, memory: global.memory_limit, statistics: Some(statistics.clone()) };
         let engine = Engine::new(cloud.clone(), Arc::clone(&catalog), settings)?;
-        Ok(Session { console, config, cloud, catalog, engine })
+        Ok(Session { console, config, cloud, catalog, engine, statistics })
     }
 
     /// Writes the bundle of a recording; nothing in the other modes.

@@ -4,7 +4,7 @@ use crate::console::Console;
 use crate::exit::Failed;
 use crate::failures;
 use crate::output::{self, Format, Look, Summary};
-use assay_cloud::TallyCounts;
+use assay_cloud::{Meter, TallyCounts};
 use assay_engine::{Arg, Engine, Failure};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::error::DataFusionError;
@@ -59,6 +59,8 @@ pub(crate) struct Ran {
     pub(crate) elapsed: Duration,
     /// Was it stopped by Ctrl-C?
     pub(crate) interrupted: bool,
+    /// Distinct calls it asked for.
+    pub(crate) meter: Meter,
 }
 
 impl Ran {
@@ -216,6 +218,7 @@ impl Job<'_> {
         ran.failures = query.log.failures();
         ran.nouns = query.log.tables().into_iter().map(|(table, read)| (table, read.noun)).collect();
         ran.notices = query.log.notices();
+        ran.meter = query.log.meter().clone();
         if let Err(failed) = ended {
             // What rows there were are shown, then the reason why there are no more.
             if ran.rows > 0 {

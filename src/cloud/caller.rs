@@ -3,6 +3,7 @@
 
 use crate::aws::client::Attempts;
 use crate::azure;
+use crate::budget::Budget;
 use crate::cache::{Cache, Outcome};
 use crate::clock::Clock;
 use crate::credentials::{FAILURE_BELIEVED, Login};
@@ -10,8 +11,10 @@ use crate::flight::{Flights, died};
 use crate::key::{call_key, canonical_input};
 use crate::limiter::{Limit, Limiter};
 use crate::limits::Limits;
+use crate::meter::{Meter, Place};
 use crate::read_op::is_secret_answer;
 use crate::recorder::Recorder;
+use crate::tally::Latency;
 use crate::transport::{Request, Transport};
 use crate::{CloudError, ErrorKind, Tally, TallyCounts};
 use serde_json::Value;
@@ -41,6 +44,11 @@ fn expired(error: &CloudError, login: &Login) -> bool {
     EXPIRED.contains(&error.code.as_str()) || base()
 }
 
+/// Nobody knows the answer, and nobody may ask.
+pub(crate) fn not_asked() -> CloudError {
+    CloudError::new(ErrorKind::NotRecorded, "NotAsked", "nothing is called here, and the answer is not known")
+}
+
 fn too_long(wait: Duration) -> CloudError {
     let message = format!("the cloud asks not to be called for {} s: run again then", wait.as_secs());
     CloudError::new(ErrorKind::Throttled, "TooManyRequests", message)
@@ -54,6 +62,11 @@ fn label(mut e: CloudError, who: OnBehalf<'_>, region: &str, service: &str, oper
     e.region = if azure::is_api(service) { String::new() } else { region.to_owned() };
     e.account = who.login.identity.get().map_or_else(|| who.connection.to_owned(), |i| i.account_id.to_string());
     e
+}
+
+/// Where the meters count a call.
+fn place(who: OnBehalf<'_>, region: &Arc<str>, service: &str, operation: &str) -> Place {
+    Place { login: who.login.key.clone(), region: region.clone(), service: service.into(), operation: operation.into() }
 }
 
 /// Makes calls for everybody in the room.
@@ -71,6 +84,12 @@ pub(crate) struct Caller {
     pub(crate) recorder: Option<Recorder>,
     /// Calls of the whole process.
     pub(crate) tally: Tally,
+    /// Distinct calls of the whole process.
+    pub(crate) meter: Meter,
+    /// Requests that may still be sent.
+    pub(crate) budget: Budget,
+    /// How long answers took.
+    pub(crate) latency: Latency,
 }
 
 /// Whom a call is for, beside what the cloud is told: names in errors.
@@ -89,6 +108,7 @@ impl Caller {
         limits: HashMap<Arc<str>, Limits>,
         recorder: Option<Recorder>,
     ) -> Caller {
+        let meter = Meter::default();
         Caller {
             transport,
             cache: Cache::new(clock.clone(), cache_ttl, CACHE_BYTES),
@@ -97,7 +117,10 @@ impl Caller {
             down: Mutex::default(),
             limits,
             recorder,
-            tally: Tally::default(),
+            tally: Tally::root(meter.clone()),
+            meter,
+            budget: Budget::default(),
+            latency: Latency::default(),
             clock,
         }
     }
@@ -109,6 +132,11 @@ impl Caller {
 
     fn down(&self) -> MutexGuard<'_, HashMap<String, (Duration, CloudError)>> {
         self.down.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The limit of a login's calls to a service, as far as it is configured.
+    pub(crate) fn limit(&self, login: &str, service: &str) -> Option<Limit> {
+        self.limits.get(login).map(|limits| limits.of(service))
     }
 
     pub(crate) fn set_cache_ttl(&self, ttl: Duration) {
@@ -131,6 +159,7 @@ impl Caller {
         }
         let canonical = canonical_input(&input);
         let key = call_key(&who.login.key, region, service, operation, &canonical);
+        tally.asked(&key, &place(who, region, service, operation));
         let hit = TallyCounts { cache_hits: 1, ..TallyCounts::default() };
         let outcome = if let Some(outcome) = self.cache.get(&key) {
             tally.add(hit);
@@ -143,6 +172,7 @@ impl Caller {
                 operation: operation.into(),
                 input,
                 canonical: canonical.into(),
+                budget: self.budget.clone(),
             };
             let (joined, outcome) = self.flights.join(&key, || self.clone().perform(key.clone(), request(), tally.clone())).await;
             if joined {
@@ -151,6 +181,55 @@ impl Caller {
             outcome.unwrap_or_else(|| Err(died()))
         };
         outcome.map_err(labelled)
+    }
+
+    /// An answer that is there without a call.
+    pub(crate) fn known(
+        &self,
+        who: OnBehalf<'_>,
+        region: &Arc<str>,
+        service: &str,
+        operation: &str,
+        input: &Value,
+        tally: &Tally,
+    ) -> Outcome {
+        if let Some(refused) = &who.login.refused {
+            return Err(label(refused.clone(), who, region, service, operation));
+        }
+        let key = call_key(&who.login.key, region, service, operation, &canonical_input(input));
+        tally.asked(&key, &place(who, region, service, operation));
+        let Some(outcome) = self.cache.get(&key) else { return Err(label(not_asked(), who, region, service, operation)) };
+        tally.add(TallyCounts { cache_hits: 1, ..TallyCounts::default() });
+        outcome.map_err(|e| label(e, who, region, service, operation))
+    }
+
+    /// The answer of a recording, of which only meters hear.
+    pub(crate) async fn rehearse(
+        &self,
+        who: OnBehalf<'_>,
+        region: &Arc<str>,
+        service: &str,
+        operation: &str,
+        input: Value,
+        tally: &Tally,
+    ) -> Outcome {
+        let canonical = canonical_input(&input);
+        let key = call_key(&who.login.key, region, service, operation, &canonical);
+        let request = Request {
+            login: who.login.clone(),
+            region: region.clone(),
+            service: service.into(),
+            operation: operation.into(),
+            input,
+            canonical: canonical.into(),
+            budget: Budget::default(),
+        };
+        let answer = self.transport.send(&request, &mut Attempts::default()).await;
+        // What was not recorded was not asked then.
+        if !matches!(&answer, Err(e) if e.kind == ErrorKind::NotRecorded) {
+            tally.asked(&key, &place(who, region, service, operation));
+        }
+        answer.map(Arc::new).map_err(|e| label(e, who, region, service, operation))
     }
 
     /// One call that is certainly made, after it was asked for: no cache, and no call that somebody else has under way.
@@ -169,7 +248,8 @@ impl Caller {
         }
         let canonical = canonical_input(&input).into();
         let (service, operation) = (service.into(), operation.into());
-        let request = Request { login: who.login.clone(), region: region.clone(), service, operation, input, canonical };
+        let budget = self.budget.clone();
+        let request = Request { login: who.login.clone(), region: region.clone(), service, operation, input, canonical, budget };
         self.send(&request, tally).await.map(Arc::new).map_err(labelled)
     }
 
@@ -210,9 +290,16 @@ impl Caller {
                 return Err(too_long(closed));
             }
             let pass = self.limiter.enter(gates.clone()).await;
+            if !self.afford(login) {
+                return Err(self.budget.refusal());
+            }
             let generation = login.generation();
             let mut attempts = Attempts::default();
+            let begun = self.clock.now();
             let result = self.transport.send(request, &mut attempts).await;
+            if attempts.total == 1 {
+                self.latency.add(self.clock.now().saturating_sub(begun));
+            }
             pass.report(attempts.throttled > 0, attempts.advice);
             drop(pass);
             made += 1;
@@ -224,6 +311,9 @@ impl Caller {
             });
             sent += attempts.total;
             let Err(error) = result else { return result };
+            if attempts.refused {
+                return Err(self.budget.refusal());
+            }
             // AWS's client has made all the attempts there are; Azure's makes one at a time, or none without a token.
             let asked = attempts.advice.retry_after.unwrap_or_default();
             let again = login
@@ -246,6 +336,21 @@ impl Caller {
                 return Err(error);
             }
         }
+    }
+
+    /// Takes one request out of the budget, and another where a role has to be assumed for it.
+    fn afford(&self, login: &Arc<Login>) -> bool {
+        for assumed in login.enters() {
+            // Source: the provider that assumes roles asks STS once and keeps what it gets.
+            let (service, operation) = ("sts", "AssumeRole");
+            let who = OnBehalf { login: &assumed, connection: &assumed.key };
+            let key = call_key(&assumed.key, &assumed.region, service, operation, "{}");
+            self.tally.asked(&key, &place(who, &assumed.region, service, operation));
+            if !self.budget.take() {
+                return false;
+            }
+        }
+        self.budget.take()
     }
 
     /// The gates that a call goes through, and the name under which it is known that nothing answers there.

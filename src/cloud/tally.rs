@@ -1,7 +1,9 @@
 //! Counters of what a query, scan or run cost: shared, lock-free, and summed by whoever reports them.
 
+use crate::meter::{Meter, Place};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// Counts calls for one consumer (a scan, a control, a run). Clones share the counters; a child also counts into its parent.
 #[derive(Debug, Clone, Default)]
@@ -14,6 +16,12 @@ struct Inner {
     retries: AtomicU64,
     throttles: AtomicU64,
     parent: Option<Tally>,
+    /// Told of every call that is asked for, cached or not.
+    meter: Option<Meter>,
+    /// The table it counts for.
+    table: Option<Arc<str>>,
+    /// No meter hears of its calls.
+    silent: bool,
 }
 
 /// A reading of a [`Tally`].
@@ -33,6 +41,43 @@ impl Tally {
     /// A tally that also counts into `self`.
     pub fn child(&self) -> Tally {
         Tally(Arc::new(Inner { parent: Some(self.clone()), ..Inner::default() }))
+    }
+
+    /// A child that also tells `meter` which calls are asked for.
+    pub fn metered(&self, meter: Meter) -> Tally {
+        Tally(Arc::new(Inner { parent: Some(self.clone()), meter: Some(meter), ..Inner::default() }))
+    }
+
+    /// A child that counts for a table.
+    pub fn of_table(&self, table: &str) -> Tally {
+        Tally(Arc::new(Inner { parent: Some(self.clone()), table: Some(table.into()), ..Inner::default() }))
+    }
+
+    /// A child of which no meter hears.
+    pub fn unmetered(&self) -> Tally {
+        Tally(Arc::new(Inner { parent: Some(self.clone()), silent: true, ..Inner::default() }))
+    }
+
+    /// The outermost tally, with a meter.
+    pub(crate) fn root(meter: Meter) -> Tally {
+        Tally(Arc::new(Inner { meter: Some(meter), ..Inner::default() }))
+    }
+
+    /// Tells every meter above of a call that is asked for.
+    pub(crate) fn asked(&self, key: &str, place: &Place) {
+        let mut at = Some(self);
+        let mut table: Option<&Arc<str>> = None;
+        let nobody: Arc<str> = Arc::from("");
+        while let Some(t) = at {
+            if t.0.silent {
+                return;
+            }
+            table = table.or(t.0.table.as_ref());
+            if let Some(meter) = &t.0.meter {
+                meter.asked(key, place, table.unwrap_or(&nobody));
+            }
+            at = t.0.parent.as_ref();
+        }
     }
 
     /// Reads the counters.
@@ -56,5 +101,26 @@ impl Tally {
             t.0.throttles.fetch_add(by.throttles, Ordering::Relaxed);
             at = t.0.parent.as_ref();
         }
+    }
+}
+
+/// How long answers take, on average.
+#[derive(Debug, Default)]
+pub(crate) struct Latency {
+    micros: AtomicU64,
+    answers: AtomicU64,
+}
+
+impl Latency {
+    /// An answer came after this long.
+    pub(crate) fn add(&self, took: Duration) {
+        self.micros.fetch_add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.answers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The mean of all; `None` before the first.
+    pub(crate) fn mean(&self) -> Option<Duration> {
+        let micros = self.micros.load(Ordering::Relaxed).checked_div(self.answers.load(Ordering::Relaxed))?;
+        Some(Duration::from_micros(micros))
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::aws::client::{Attempts, Client};
 use crate::azure;
+use crate::budget::Budget;
 use crate::credentials::Login;
 use crate::{Bundle, CloudError, ErrorKind};
 use aws_config::Region;
@@ -21,6 +22,8 @@ pub(crate) struct Request {
     pub(crate) input: Value,
     /// The input as canonical text: what tells calls apart.
     pub(crate) canonical: Arc<str>,
+    /// What retries are taken from; the first attempt is paid for.
+    pub(crate) budget: Budget,
 }
 
 /// Makes calls.
@@ -62,7 +65,8 @@ impl Transport for Aws {
     fn send<'a>(&'a self, request: &'a Request, attempts: &'a mut Attempts) -> BoxFuture<'a, Result<Value, CloudError>> {
         Box::pin(async move {
             let client = self.client(request).await?;
-            client.call(&request.operation, request.input.clone(), attempts).await.map_err(|mut e| {
+            let call = client.call_within(&request.operation, request.input.clone(), attempts, &request.budget);
+            call.await.map_err(|mut e| {
                 if e.kind == ErrorKind::Credentials && e.status.is_none() {
                     e.message = request.login.explain(&e.message);
                 }

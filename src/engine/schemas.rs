@@ -7,7 +7,7 @@ use crate::messages::closest;
 use crate::provider::ApiTable;
 use crate::scopes::{clouds, of_cloud};
 use crate::secrets::Secrets;
-use crate::{EngineError, QueryLog, dialect};
+use crate::{EngineError, QueryLog, Statistics, dialect};
 use assay_cloud::Cloud;
 use assay_tables::{Catalog, Table};
 use async_trait::async_trait;
@@ -38,6 +38,8 @@ pub(crate) struct Shared {
     pub(crate) functions: BTreeSet<String>,
     /// May statements see the secret columns that they name?
     pub(crate) secrets: bool,
+    /// What earlier runs cost.
+    pub(crate) statistics: Option<Arc<Statistics>>,
 }
 
 impl fmt::Debug for Shared {
@@ -89,7 +91,7 @@ pub(crate) struct Statement {
 
 impl Statement {
     pub(crate) fn new(shared: Arc<Shared>) -> Statement {
-        let log = Arc::new(QueryLog::new(shared.cloud.tally()));
+        let log = Arc::new(QueryLog::new(&shared.cloud.counts()));
         let now = shared.cloud.now();
         Statement { shared, now, log, views: Vec::new() }
     }

@@ -1,8 +1,10 @@
 //! From a projection and filters to the plan of calls, which `engine` executes.
 
 mod among;
+mod tree;
 
 pub(crate) use among::Among;
+pub use tree::{CallGroup, Per};
 
 use crate::expr::Fact;
 use crate::program::{Program, Source};

@@ -1,6 +1,7 @@
 //! What lines of the shell do: statements run, meta-commands show and change settings.
 
 use crate::args::Global;
+use crate::bill;
 use crate::commands::list;
 use crate::exit::{Exit, Failed};
 use crate::export::Pending;
@@ -11,6 +12,7 @@ use crate::shell::pager::Pager;
 use crate::shell::script::{self, Step};
 use crate::sql_text::{self, Kind};
 use crate::statement::{Job, Ran};
+use crate::statistics::{self, Ended};
 use crate::{inspect, params};
 use assay_engine::{Arg, Engine, Settings};
 use std::io::{self, BufWriter, Write};
@@ -50,6 +52,7 @@ pub(crate) struct Shell<'s> {
     memory: Option<usize>,
     params: Vec<Arg>,
     once: Option<PathBuf>,
+    max_calls: Option<u64>,
 }
 
 impl<'s> Shell<'s> {
@@ -71,6 +74,7 @@ impl<'s> Shell<'s> {
             memory: global.memory_limit,
             params: Vec::new(),
             once: None,
+            max_calls: None,
         }
     }
 
@@ -108,6 +112,11 @@ impl<'s> Shell<'s> {
             let ran = self.statement(&statement.text, &locate).await?;
             let console = &self.session.console;
             ran.report(console, false);
+            if !ran.interrupted && !ran.failures.iter().any(statistics::spoils) {
+                let args = used(&self.params, &statement.text);
+                let ended = Ended { asked: (&statement.text, &args), meter: &ran.meter };
+                statistics::remember(self.session, &self.engine, &[ended], false);
+            }
             self.incomplete |= !ran.failures.is_empty();
             if self.timing {
                 console.note(&ran.timing());
@@ -122,6 +131,7 @@ impl<'s> Shell<'s> {
     /// Runs one statement into a file, a pager, or stdout.
     async fn statement(&mut self, sql: &str, locate: &dyn Fn((usize, usize)) -> String) -> Result<Ran, Failed> {
         let args = used(&self.params, sql);
+        bill::afford(self.session, &self.engine, &[(sql, &args)], self.max_calls).await?;
         let once = self.once.take();
         let mut look = self.look;
         if let Some(path) = &once {
@@ -173,6 +183,8 @@ impl<'s> Shell<'s> {
             Meta::Separator(Some(byte)) => self.look.separator = byte,
             Meta::Timing(None) => console.note(on_off(self.timing)),
             Meta::Timing(Some(on)) => self.timing = on,
+            Meta::MaxCalls(None) => console.note(&self.max_calls.map_or_else(|| "off".to_owned(), |most| most.to_string())),
+            Meta::MaxCalls(Some(most)) => self.max_calls = most,
             Meta::Multi(None) => console.note(on_off(self.multi)),
             Meta::Multi(Some(on)) => self.multi = on,
             Meta::Autocomplete(None) => console.note(on_off(self.autocomplete)),
@@ -232,7 +244,8 @@ impl<'s> Shell<'s> {
 
     /// The engine with the shell's settings.
     fn rebuild(&mut self) -> Result<(), Failed> {
-        let settings = Settings { search_path: self.search_path.clone(), secrets: self.secrets, memory: self.memory };
+        let statistics = Some(self.session.statistics.clone());
+        let settings = Settings { search_path: self.search_path.clone(), secrets: self.secrets, memory: self.memory, statistics };
         self.engine = Engine::new(self.session.cloud.clone(), self.session.catalog.clone(), settings)?;
         Ok(())
     }

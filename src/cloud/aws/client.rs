@@ -5,6 +5,7 @@ use super::embedded;
 use super::endpoint::{self, Builtins, Endpoint};
 use super::service::{Operation, Service};
 use super::{failure, plugins, request};
+use crate::budget::Budget;
 use crate::limiter::Advice;
 use crate::{CloudError, ErrorKind};
 use aws_smithy_runtime::client::orchestrator::invoke;
@@ -27,6 +28,8 @@ pub struct Attempts {
     pub throttled: u32,
     /// What the answer says about the calls to come.
     pub(crate) advice: Advice,
+    /// There was to be another attempt, and no request left for it.
+    pub(crate) refused: bool,
 }
 
 /// A client for one service in one region with one set of credentials. Cheap to clone.
@@ -116,8 +119,19 @@ impl Client {
     /// # Errors
     /// The failed call with code, message, request id.
     pub async fn call(&self, operation: &str, input: Value, attempts: &mut Attempts) -> Result<Value, CloudError> {
+        self.call_within(operation, input, attempts, &Budget::default()).await
+    }
+
+    /// The same with retries taken from a budget.
+    pub(crate) async fn call_within(
+        &self,
+        operation: &str,
+        input: Value,
+        attempts: &mut Attempts,
+        budget: &Budget,
+    ) -> Result<Value, CloudError> {
         *attempts = Attempts::default();
-        let counter = Counter::default();
+        let counter = Counter::within(budget);
         let result = self.send(operation, &input, &counter).await;
         *attempts = counter.read();
         result.map_err(|mut e| {

@@ -55,6 +55,7 @@ async fn call(world: &World, operation: &str, input: Value) -> (Result<Value, Cl
         operation: operation.into(),
         canonical: input.to_string().into(),
         input,
+        budget: Default::default(),
     };
     let mut attempts = Attempts::default();
     (send(&world.principal, &request, &mut attempts).await, attempts)

@@ -1,0 +1,1 @@
+//! Bills of recorded answers, of statistics and of nothing.
