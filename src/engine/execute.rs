@@ -9,6 +9,7 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
+use crate::early::Early;
 use crate::{Failure, QueryLog};
 use assay_cloud::{Cloud, CloudError, ErrorKind, ReadOp, Scope, Tally};
 use assay_tables::run::{Ask, BatchBuilder, Facts, Row};
@@ -40,6 +41,8 @@ pub(crate) struct ScanEnv {
     pub(crate) tally: Tally,
     /// Wider plans, the narrowest first, for a replay that has no answer to the calls of the plan.
     pub(crate) instead: Arc<[Arc<CallPlan>]>,
+    /// Filters that are decided before further calls.
+    pub(crate) early: Arc<Early>,
     /// Takes walks whose first call the service refuses for its input, where the values are those of another table; then that is no failure.
     pub(crate) refused: Option<Arc<Refused>>,
 }
@@ -116,7 +119,8 @@ fn batches(walk: Arc<Walk>) -> BoxStream<'static, Result<RecordBatch, DataFusion
         rows = rows.take(limit).boxed();
     }
     if !walk.plan.waves().is_empty() {
-        let hydrating = walk.clone();
+        let (hydrating, filtering) = (walk.clone(), walk.clone());
+        rows = rows.ready_chunks(BATCH).flat_map(move |chunk| stream::iter(filtering.worth_calls(chunk))).boxed();
         rows = rows.map(move |found| hydrate::row(hydrating.clone(), found)).buffered(walk.window()).boxed();
     }
     // What is ready goes out: rows of a page do not wait for the next page.
@@ -176,6 +180,21 @@ impl Walk {
             }
         }
         builder.finish().map_err(|e| DataFusionError::ArrowError(Box::new(e), None))
+    }
+
+    /// The rows that a filter may let through, before anything more is asked for them.
+    fn worth_calls(&self, mut rows: Vec<Found>) -> Vec<Found> {
+        let each = || rows.iter().map(|(row, start)| (row, self.start(*start)));
+        let mut kept = self.env.early.rows(&self.plan, rows.len(), each, &self.facts).into_iter();
+        rows.retain(|_| kept.next().unwrap_or(true));
+        rows
+    }
+
+    /// The parents that a filter may let rows of through.
+    fn worth_asking(&self, link: usize, start: usize, mut parents: Vec<Row>) -> Vec<Row> {
+        let mut kept = self.env.early.parents(&self.plan, link, self.start(start), &parents, &self.facts).into_iter();
+        parents.retain(|_| kept.next().unwrap_or(true));
+        parents
     }
 
     /// The scope a call goes to.

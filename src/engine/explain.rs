@@ -1,5 +1,6 @@
 //! What EXPLAIN and EXPLAIN ANALYZE say about a scan.
 
+use crate::early::Early;
 use crate::scan::ScanSpec;
 use assay_cloud::{Scope, TallyCounts};
 use assay_tables::{Filter, RangeOp, Scalar};
@@ -11,7 +12,7 @@ use std::sync::Arc;
 const SCOPES_SHOWN: usize = 4;
 
 /// One line: table, scopes, filters that reach the API, columns that are asked by values of other tables, columns of the output.
-pub(crate) fn scan(spec: &ScanSpec, bound_by: &[&str], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+pub(crate) fn scan(spec: &ScanSpec, early: &Early, bound_by: &[&str], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     write!(f, "ApiScan: table={}, scopes=[", spec.table.name)?;
     for (i, scope) in spec.scopes.iter().take(SCOPES_SHOWN).enumerate() {
         write!(f, "{}{}", if i > 0 { ", " } else { "" }, scope_name(scope))?;
@@ -26,6 +27,10 @@ pub(crate) fn scan(spec: &ScanSpec, bound_by: &[&str], f: &mut fmt::Formatter<'_
     let keys: Vec<String> = spec.filters.iter().filter(|filter| spec.table.uses(filter)).map(filter_text).collect();
     if !keys.is_empty() {
         write!(f, ", key_filters=[{}]", keys.join(", "))?;
+    }
+    let early: Vec<&str> = early.texts().collect();
+    if !early.is_empty() {
+        write!(f, ", before_calls=[{}]", early.join(", "))?;
     }
     if !bound_by.is_empty() {
         write!(f, ", bound_by=[{}]", bound_by.join(", "))?;

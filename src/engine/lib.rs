@@ -5,6 +5,7 @@
 mod bill;
 mod bind;
 mod dialect;
+mod early;
 mod error;
 mod execute;
 mod explain;

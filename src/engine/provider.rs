@@ -4,6 +4,7 @@
 //! see; they are not part of the table's SQL schema.
 
 use crate::QueryLog;
+use crate::early::{self, Early};
 use crate::filters::filters;
 use crate::scan::{ApiScan, ScanSpec};
 use crate::scopes::{self, Discovery, ScopePredicate};
@@ -56,7 +57,7 @@ impl TableProvider for ApiTable {
         let support = |expr: &&Expr| {
             if scopes::decides(&self.table, expr) {
                 TableProviderFilterPushDown::Exact
-            } else if self.filters_of(expr).iter().any(|f| self.table.uses(f)) {
+            } else if early::decides(&self.table, expr).is_some() || self.filters_of(expr).iter().any(|f| self.table.uses(f)) {
                 // What an API makes of a parameter is its business (case, wildcards, eventual consistency): DataFusion checks again.
                 TableProviderFilterPushDown::Inexact
             } else {
@@ -103,6 +104,7 @@ impl TableProvider for ApiTable {
             // A filter that DataFusion checks again may drop rows, and then more of them are needed than the limit says.
             limit: limit.filter(|_| of_rows.is_empty()),
         };
-        Ok(Arc::new(ApiScan::new(spec, plan, request.now, schema, self.cloud.clone(), log)))
+        let early = Early::new(session, &self.table, of_rows.iter().copied())?;
+        Ok(Arc::new(ApiScan::new(spec, plan, request.now, schema, self.cloud.clone(), log).before_calls(early)))
     }
 }

@@ -278,8 +278,8 @@ mod tests {
     #[test]
     fn of_the_parts_that_are_older_the_oldest_time_is_kept() {
         let log = QueryLog::default();
-        let at = |hour| DateTime::from_timestamp(hour * 3600, 0).unwrap();
-        let part = |connection: &str, hour| AsOf {
+        let at = |hour: i64| DateTime::from_timestamp(hour * 3600, 0).unwrap();
+        let part = |connection: &str, hour: i64| AsOf {
             table: "t".to_owned(),
             source: "cache".to_owned(),
             connection: connection.to_owned(),

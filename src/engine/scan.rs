@@ -4,6 +4,7 @@
 
 use crate::QueryLog;
 use crate::bind::{Chooser, Chosen, Fed, Feed, Need};
+use crate::early::Early;
 use crate::execute::{self, Refused, ScanEnv};
 use crate::explain;
 use assay_cloud::{Cloud, Scope, Tally};
@@ -49,6 +50,8 @@ pub(crate) struct ApiScan {
     chooser: Chooser,
     /// Wider plans, for a replay that has no answer to the calls of the chosen one.
     instead: Arc<[Arc<CallPlan>]>,
+    /// Filters that are decided before further calls.
+    early: Arc<Early>,
     cloud: Cloud,
     log: Arc<QueryLog>,
     /// Calls of this scan alone; they also count for its table.
@@ -85,12 +88,18 @@ impl ApiScan {
         ApiScan {
             chooser,
             instead: unfiltered.into_iter().collect(),
+            early: Arc::default(),
             cloud,
             log,
             tally,
             metrics: ExecutionPlanMetricsSet::new(),
             properties: Arc::new(properties),
         }
+    }
+
+    /// The scan with filters that are decided before further calls.
+    pub(crate) fn before_calls(self, early: Early) -> ApiScan {
+        ApiScan { early: Arc::new(early), ..self }
     }
 
     /// The table's name.
@@ -141,7 +150,7 @@ impl ApiScan {
 
 impl DisplayAs for ApiScan {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        explain::scan(&self.chooser.spec, &self.chooser.fed_by(), f)
+        explain::scan(&self.chooser.spec, &self.early, &self.chooser.fed_by(), f)
     }
 }
 
@@ -190,6 +199,7 @@ impl ExecutionPlan for ApiScan {
             table: Arc::clone(&spec.table),
             tally: self.tally.clone(),
             instead: Arc::clone(&self.instead),
+            early: Arc::clone(&self.early),
             refused: None,
         };
         let read = Read { log: Arc::clone(&self.log), table: spec.table.name.clone(), scope: scope.clone() };

@@ -36,7 +36,8 @@ pub(crate) fn decides(table: &Table, expr: &Expr) -> bool {
     !columns.is_empty() && columns.iter().all(|c| of_scope(&c.name)) && !expr.is_volatile() && !needs_more_than_a_row(expr)
 }
 
-fn needs_more_than_a_row(expr: &Expr) -> bool {
+/// Does it ask anything beside the row: another query, a parameter, an aggregate?
+pub(crate) fn needs_more_than_a_row(expr: &Expr) -> bool {
     use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
     let mut found = false;
     let walked = expr.apply(|e| {

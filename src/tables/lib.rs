@@ -22,6 +22,6 @@ pub use catalog::Catalog;
 pub use check::{Member, Shape, Shapes};
 pub use column::{Column, ColumnType, EXTENSION};
 pub use error::SpecError;
-pub use plan::{CallGroup, CallPlan, Filter, Per, PlanError, RangeOp, Request, Route, Scalar, Start};
+pub use plan::{CallGroup, CallPlan, Filter, Known, Per, PlanError, RangeOp, Request, Route, Scalar, Start};
 pub use secrets::SecretMember;
 pub use table::{Key, KeyOp, ScopeKind, Table};

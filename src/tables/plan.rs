@@ -1,9 +1,11 @@
 //! From a projection and filters to the plan of calls, which `engine` executes.
 
 mod among;
+mod early;
 mod tree;
 
 pub(crate) use among::Among;
+pub use early::Known;
 pub use tree::{CallGroup, Per};
 
 use crate::expr::Fact;

@@ -39,10 +39,54 @@ def test_a_limit_stops_paging(assay, fast_iam):
     assert server.stats()["calls"]["ListUsers"] == 1
 
 
+def test_exists_is_answered_by_the_first_row(assay, fast_iam):
+    server, _ = fast_iam("--users", 2000)
+    for where, found in [("status = 'Active'", "t"), ("status = 'Nothing'", "f")]:
+        server.reset()
+        done = assay("query", f"select exists (select 1 from aws_iam_access_key where {where})::text as e", "--output", "json", url=server.url)
+        assert [r["e"][0] for r in done.rows()] == [found]
+        calls = server.stats()["calls"]["ListAccessKeys"]
+        assert calls < 200 if found == "t" else calls == 2000
+
+
 def test_per_row_calls_are_made_only_for_their_columns(assay, fast_iam):
     server, truth = fast_iam("--users", 40)
     assay("query", "select access_key_id, access_key_last_used_date from aws_iam_access_key", "--output", "none", url=server.url)
     assert server.stats()["calls"]["GetAccessKeyLastUsed"] == truth["keys"]
+
+
+def test_filters_are_decided_before_calls(assay, fast_iam):
+    server, truth = fast_iam("--users", 1200)
+
+    def calls(where, columns="user_name, access_key_id, status, create_date, access_key_last_used_date"):
+        server.reset()
+        done = assay("query", f"select {columns} from aws_iam_access_key where {where}", "--output", "json", url=server.url)
+        assert done.code == 0, done.err
+        return done.rows(), server.stats()["calls"]
+
+    every, all_calls = calls("true")
+    assert len(every) == truth["keys"] and all_calls["GetAccessKeyLastUsed"] == truth["keys"]
+
+    # a user's name is known before the user's keys are listed
+    rows, asked = calls("user_name like '%7' and user_name not in ('user-000007')")
+    users = [u for u in range(1200) if u % 10 == 7 and u != 7]
+    assert rows == [r for r in every if int(r["user_name"][-6:]) in users]
+    assert asked == {"ListUsers": 2, "ListAccessKeys": len(users), "GetAccessKeyLastUsed": len(rows)}
+
+    # status and date are known before a key's last use is asked for
+    rows, asked = calls("status = 'Active' and create_date <= date_trunc('day', now()) - interval '90 days'")
+    assert sorted(r["access_key_id"] for r in rows) == truth["alarm"]
+    assert asked == {"ListUsers": 2, "ListAccessKeys": 1200, "GetAccessKeyLastUsed": len(truth["alarm"])}
+
+    # one that needs the last use itself, or reads more than the row, waits for it
+    rows, asked = calls("coalesce(access_key_last_used_date::text, '') = ''")
+    assert rows == [r for r in every if r["access_key_last_used_date"] is None]
+    assert asked["GetAccessKeyLastUsed"] == truth["keys"]
+
+    # a filter that fails for a row fails as it does without calls to save
+    server.reset()
+    done = assay("query", "select access_key_last_used_date from aws_iam_access_key where 1 / (length(user_name) - 11) = 1", url=server.url)
+    assert done.code == 65 and "division by zero" in done.err
 
 
 def test_section_1_makes_each_distinct_call_once(assay, estate, proxy):

@@ -115,8 +115,11 @@ impl VisitorMut for Prepass {
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Self::Break> {
-        if let (Expr::Function(function), Some(windows)) = (expr, self.windows.last()) {
+        if let (Expr::Function(function), Some(windows)) = (&mut *expr, self.windows.last()) {
             grouping::window(function, windows);
+        }
+        if let Some(member) = quantified::member_of_query(expr) {
+            *expr = member;
         }
         ControlFlow::Continue(())
     }

@@ -1,6 +1,6 @@
 //! `op ANY (…)`, `op ALL (…)`, `[I]LIKE ANY (…)` and `ARRAY(SELECT …)` in terms DataFusion has.
 
-use super::ast::{binary, call, literal, negate, text};
+use super::ast::{binary, call, last_name, literal, negate, text};
 use super::postgresql::PostgreSql;
 use crate::functions::arrays::{Op, quantified_name};
 use datafusion::sql::sqlparser::ast::{
@@ -146,6 +146,19 @@ pub(super) fn array_of(query: &Query) -> Option<Expr> {
         }
     };
     Some(call("array_or_empty", vec![Expr::Subquery(Box::new(aggregated))]))
+}
+
+/// `x = any(array(select … from table …))`: IN, whose values reach the calls behind the table of `x`.
+pub(super) fn member_of_query(expr: &Expr) -> Option<Expr> {
+    let Expr::AnyOp { left, compare_op: BinaryOperator::Eq, right, .. } = expr else { return None };
+    let Expr::Function(Function { name, args: FunctionArguments::Subquery(query), .. }) = unnested(right) else { return None };
+    let SetExpr::Select(select) = query.body.as_ref() else { return None };
+    let of_table = select.from.iter().any(|from| matches!(from.relation, TableFactor::Table { args: None, .. }));
+    (of_table && last_name(name).is_some_and(|name| name == "array")).then(|| Expr::InSubquery {
+        expr: left.clone(),
+        subquery: query.clone(),
+        negated: false,
+    })
 }
 
 pub(super) fn select_of(query: &mut Query) -> Option<&mut Select> {

@@ -206,7 +206,10 @@ impl Rewriter<'_> {
                 if place == Place::Filter && semi_join(&exists.subquery, schema) {
                     return Ok(Transformed::yes(Expr::Exists(exists)));
                 }
+                // One row is enough, unless there is one answer per row outside.
+                let enough = exists.subquery.outer_ref_columns.is_empty().then_some(1);
                 let counted = LogicalPlanBuilder::from(Arc::unwrap_or_clone(exists.subquery.subquery))
+                    .limit(0, enough)?
                     .aggregate(Vec::<Expr>::new(), vec![count(lit(1i64))])?
                     .build()?;
                 let any = self.value(subquery_of(counted), schema, place, values).gt(lit(0i64));

@@ -77,7 +77,8 @@ fn of_start(walk: Arc<Walk>, start: usize) -> Pages {
 /// The rows of a link for all its parents, in their order.
 fn descend(walk: Arc<Walk>, start: usize, link: usize, parents: Pages) -> Pages {
     let window = walk.window();
-    let parents = parents.flat_map(stream::iter).map(Arc::new);
+    let above = walk.clone();
+    let parents = parents.flat_map(move |rows| stream::iter(above.worth_asking(link - 1, start, rows))).map(Arc::new);
     match walk.plan.links()[link].batch() {
         None => parents
             .map(move |parent| ahead(of_link(walk.clone(), start, Which::Chain(link), Some(parent))))

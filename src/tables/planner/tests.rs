@@ -1,7 +1,7 @@
 //! Which calls are made for which projection and filters, and with which inputs.
 
 use crate::run::{Facts, Row};
-use crate::{CallPlan, Filter, RangeOp, Request, Route, Scalar, Table};
+use crate::{CallPlan, Filter, Known, RangeOp, Request, Route, Scalar, Table};
 use serde_json::{Value, json};
 
 const KEYS: &str = "\
@@ -40,6 +40,32 @@ columns:
   owner: text <- user.UserId
   aka: text <- 'arn:{account_id}:{Id}'
 ";
+
+#[test]
+fn columns_are_known_as_early_as_their_sources() {
+    let table = table();
+    let known = |column: &str| table.known(table.column(column).unwrap());
+    // The user's name is the input that keys are listed with, its id is the user's own.
+    for (column, expected) in [
+        ("user_name", Some(Known::Above(0))),
+        ("owner", Some(Known::Above(0))),
+        ("id", Some(Known::Row)),
+        ("created", Some(Known::Row)),
+        ("aka", Some(Known::Row)),
+        ("last", None),
+        ("place", None),
+    ] {
+        assert_eq!(known(column), expected, "{column}");
+    }
+    assert!(table.has_further_calls());
+    let owner = [table.column("owner").unwrap()];
+    let name = [table.column("user_name").unwrap()];
+    let listed = plan(&["id", "owner", "user_name"], vec![]);
+    assert!(listed.knows(&owner, 0, &listed.starts()[0]) && listed.knows(&name, 0, &listed.starts()[0]));
+    // By key there is no row above.
+    let keyed = plan(&["id"], vec![one_of("user_name", &["a"])]);
+    assert!(!keyed.knows(&name, 0, &keyed.starts()[0]) && !keyed.knows(&name, 1, &keyed.starts()[0]));
+}
 
 fn table() -> Table {
     Table::load("t.yaml", KEYS).unwrap()

@@ -18,5 +18,6 @@ pub use fold::Fold;
 pub use row::{Facts, Keys, Row, Slot};
 
 pub(crate) use call::{Call, LinkSource, Override, Takes};
+pub(crate) use convert::Builder;
 pub(crate) use rest::{Clause, FILTER, Front, Rest, property};
 pub(crate) use select::{Decode, Segment, Select};

@@ -80,7 +80,12 @@ fn sorted(rows: &[String]) -> Vec<String> {
 }
 
 /// Statements over one account: rows in any order, calls.
-const ONE_ACCOUNT: [(&str, &[&str], u64); 30] = [
+const ONE_ACCOUNT: [(&str, &[&str], u64); 31] = [
+    (
+        "select access_key_id from aws_iam_access_key where user_name = any(array(select name from aws_iam_user where path = '/ops/'))",
+        &["ann11", "ann21"],
+        3,
+    ),
     // Users of /ops/ are one page; then one call for each.
     (
         "select k.access_key_id from aws_iam_user u join aws_iam_access_key k on k.user_name = u.name where u.path = '/ops/'",

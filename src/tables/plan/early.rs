@@ -1,0 +1,120 @@
+//! What is known of a row before further calls are made for it: from the row above it, or from the row itself.
+//!
+//! Owns: how early a column is known, and its values that early. Refuses: values that a call of their own would have to give.
+
+use super::{CallPlan, Route, Start};
+use crate::expr::{Env, Expr, Root};
+use crate::program::{Op, Program};
+use crate::run::{Builder, Facts, LinkSource, Row, Takes};
+use crate::table::Table;
+use arrow_array::{RecordBatch, RecordBatchOptions};
+use arrow_schema::{ArrowError, SchemaRef};
+
+/// When the value of a column is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Known {
+    /// With the rows of this link of the chain, before the next link is asked for them.
+    Above(usize),
+    /// With the row, before the further calls of other columns.
+    Row,
+}
+
+impl Table {
+    /// How early a column is known; `None` where that takes a further call.
+    pub fn known(&self, column: usize) -> Option<Known> {
+        self.program.known(column)
+    }
+
+    /// Are there further calls for some of its columns?
+    pub fn has_further_calls(&self) -> bool {
+        !self.program.alsos.is_empty()
+    }
+}
+
+impl Program {
+    fn known(&self, column: usize) -> Option<Known> {
+        let source = self.columns.get(column)?;
+        if let Some((_, _, last)) = self.above(column) {
+            return Some(Known::Above(last));
+        }
+        source.alsos.is_empty().then_some(Known::Row)
+    }
+
+    /// What gives the column from the rows above alone: its own source, or the input that its values are asked by. With the first and the
+    /// last link that is read.
+    fn above(&self, column: usize) -> Option<(&Expr, usize, usize)> {
+        let of = |expr| from_above(expr).map(|(first, last)| (expr, first, last));
+        let own = of(&self.columns.get(column)?.source);
+        own.or_else(|| of(self.asked_with(column)?)).filter(|(_, _, last)| last + 1 < self.links.len())
+    }
+
+    /// The input of a link whose rows all have this value in the column.
+    fn asked_with(&self, column: usize) -> Option<&Expr> {
+        let (key, spec) = self.keys.iter().enumerate().find(|(_, key)| key.column == column && key.map.is_none())?;
+        let target = spec.target(Op::Eq).filter(|target| target.takes == Takes::One)?;
+        let link = target.links.iter().find(|link| self.names_parent(key, **link))?;
+        let LinkSource::Call(call) = &self.links[*link].source else { return None };
+        call.input.iter().find(|(name, ..)| *name == target.member).map(|(_, expr, _)| expr)
+    }
+}
+
+/// The first and the last link of the chain that an expression reads, where it reads nothing else.
+fn from_above(expr: &Expr) -> Option<(usize, usize)> {
+    let links: Option<Vec<usize>> = expr
+        .all_roots()
+        .into_iter()
+        .map(|root| match root {
+            Root::Link(link) => Some(link),
+            _ => None,
+        })
+        .collect();
+    let links = links?;
+    Some((links.iter().copied().min()?, links.into_iter().max()?))
+}
+
+impl CallPlan {
+    /// Are these columns known with the rows of this link, in this walk? A walk that begins further down has no rows above.
+    pub fn knows(&self, columns: &[usize], link: usize, start: &Start) -> bool {
+        let Route::Links(begin) = start.route else { return false };
+        columns.iter().all(|column| self.program.above(*column).is_some_and(|(_, first, last)| first >= begin && last <= link))
+    }
+
+    /// The values of columns, as early as the rows are there: those of a link above, or those of the table. Says of each row whether all of
+    /// its values could be read.
+    ///
+    /// # Errors
+    /// None that data could cause.
+    pub fn values<'r>(
+        &self,
+        columns: &[usize],
+        schema: &SchemaRef,
+        known: Known,
+        rows: impl Iterator<Item = (&'r Row, &'r Start)>,
+        facts: &Facts,
+    ) -> Result<(RecordBatch, Vec<bool>), ArrowError> {
+        let mut builders: Vec<Builder> = columns.iter().map(|c| Builder::new(self.program.columns[*c].ty)).collect();
+        let mut readable = Vec::new();
+        for (row, start) in rows {
+            let env = Env { this: row.this(), row: Some(row), facts, keys: start.keys(), item: None };
+            let mut all = true;
+            for (builder, column) in builders.iter_mut().zip(columns) {
+                let source = match known {
+                    Known::Row => Some(&self.program.columns[*column].source),
+                    Known::Above(_) => self.program.above(*column).map(|(expr, ..)| expr),
+                };
+                let appended = source.and_then(|source| source.eval(&env).ok()).map(|value| builder.append(&value));
+                if !matches!(appended, Some(Ok(()))) {
+                    all = false;
+                }
+                // A value that could not be read is not there yet; one that did not fit is NULL already.
+                if appended.is_none() {
+                    builder.append_null();
+                }
+            }
+            readable.push(all);
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(readable.len()));
+        let arrays = builders.iter_mut().map(Builder::finish).collect();
+        Ok((RecordBatch::try_new_with_options(SchemaRef::clone(schema), arrays, &options)?, readable))
+    }
+}
