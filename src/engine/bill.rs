@@ -7,8 +7,6 @@ mod estimate;
 mod leaves;
 mod sql;
 mod statistics;
-#[cfg(test)]
-mod tests;
 
 pub(crate) use sql::asked;
 pub use statistics::{Record, Statistics};

@@ -94,3 +94,33 @@ fn batch(bill: &Bill) -> Result<RecordBatch, datafusion::arrow::error::ArrowErro
         ],
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn explain_api_is_told_from_explain() {
+        for (sql, statement) in [
+            ("explain api select 1", Some("select 1")),
+            ("EXPLAIN  API\nselect 1", Some("select 1")),
+            ("  explain (api) select 1;", Some("select 1;")),
+            ("explain ( API ) values (1)", Some("values (1)")),
+            ("explain select 1", None),
+            ("explain (analyze) select 1", None),
+            ("explain analyze select 1", None),
+            ("explain api.t", None),
+            ("explainapi select 1", None),
+            ("select 'explain api'", None),
+            ("explain apiary", None),
+            ("explain", None),
+            ("é", None),
+            ("", None),
+        ] {
+            assert_eq!(asked(sql).unwrap(), statement, "{sql}");
+        }
+        for sql in ["explain api", "explain (api)  "] {
+            assert!(asked(sql).is_err(), "{sql}");
+        }
+    }
+}

@@ -170,3 +170,54 @@ impl Engine {
 fn hash(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(seconds: i64, calls: u64) -> Record {
+        let cell = Cell { table: "t".into(), service: "iam".into(), operation: "ListUsers".into(), scopes: 3, calls, mark: 7 };
+        Record { at: DateTime::from_timestamp(seconds, 0).unwrap(), shape: "s".into(), cells: vec![cell], latency: Some(12.5) }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let mut statistics = Statistics::default();
+        statistics.remember("b".into(), record(20, 4));
+        statistics.remember("a".into(), record(10, 1));
+        statistics.remember("b".into(), record(30, 5));
+        let text = statistics.write();
+        assert_eq!(Statistics::read(&text), Some(statistics.clone()));
+        assert_eq!(text, Statistics::read(&text).unwrap().write());
+        assert_eq!(statistics.get("b"), Some(&record(30, 5)), "the later run counts");
+        let newest: Vec<u64> = statistics.of_shape("s").iter().map(|r| r.cells[0].calls).collect();
+        assert_eq!(newest, [5, 1]);
+        assert!(statistics.of_shape("other").is_empty());
+    }
+
+    #[test]
+    fn anything_else_is_none() {
+        for text in [
+            "",
+            "null",
+            "3",
+            "{}",
+            "{\"version\":1}",
+            "{\"version\":0,\"runs\":{}}",
+            "{\"version\":1,\"runs\":{\"a\":{}}}",
+            "{\"version\":1,\"runs\":{\"a\":{\"at\":\"x\"}}}",
+        ] {
+            assert_eq!(Statistics::read(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_oldest_runs_are_forgotten() {
+        let mut statistics = Statistics::default();
+        for n in 0..MOST_RECORDS + 5 {
+            statistics.remember(format!("{n:05}"), record(i64::try_from(n).unwrap(), 1));
+        }
+        assert_eq!(statistics.records.len(), MOST_RECORDS);
+        assert!(statistics.get("00004").is_none() && statistics.get("00005").is_some());
+    }
+}

@@ -1,1 +1,0 @@
-//! Bills of recorded answers, of statistics and of nothing.
