@@ -75,7 +75,10 @@ async fn a_call_carries_its_token_and_brings_back_json_and_advice() {
     let world = world(&address);
     let (answer, attempts) = call(&world, LIST, subscriptions()).await;
     assert_eq!(answer.unwrap(), json!({"value": []}));
-    assert_eq!(attempts, Attempts { total: 1, throttled: 0, advice: crate::limiter::Advice { left: Some(11), ..Default::default() } });
+    assert_eq!(
+        attempts,
+        Attempts { total: 1, throttled: 0, advice: crate::limiter::Advice { left: Some(11), ..Default::default() }, refused: false }
+    );
     let head = asked.lock().unwrap()[0].to_ascii_lowercase();
     assert!(head.starts_with("get /subscriptions?api-version=2022-12-01 http/1.1\r\n"), "{head}");
     for line in ["authorization: bearer token-0", "accept: application/json", "user-agent: assay/", "accept-encoding: gzip"] {
