@@ -62,6 +62,10 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "BUNDLE", help_heading = "Global options")]
     pub(crate) record: Option<PathBuf>,
 
+    /// How long a statement may take: 500ms, 90s, 5m; what it found until then is incomplete. 0 is no limit
+    #[arg(long, global = true, value_name = "TIME", default_value = "0", value_parser = duration, env = "ASSAY_QUERY_TIMEOUT", hide_default_value = true, help_heading = "Global options")]
+    pub(crate) query_timeout: Duration,
+
     /// Memory that statements may take together: 2GiB, 512MiB; default: half of the machine's, at most 4 GiB
     #[arg(long, global = true, value_name = "SIZE", env = "ASSAY_MEMORY_LIMIT", value_parser = size, help_heading = "Global options")]
     pub(crate) memory_limit: Option<usize>,
@@ -398,6 +402,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let number: u64 = digits.parse().map_err(|_| bad())?;
     let factor = match &text[digits.len()..] {
+        "ms" => return Ok(Duration::from_millis(number)),
         "" | "s" => 1,
         "m" => 60,
         "h" => 3600,

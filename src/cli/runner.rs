@@ -1,6 +1,7 @@
 //! Runs the SQL of controls over the engine: arguments in, plain values and their completeness out.
 
 use crate::exit::{Exit, Failed};
+use crate::statement::out_of_time;
 use crate::{statistics, values};
 use assay_cloud::{Meter, TallyCounts};
 use assay_compliance::{Answer, AnswerColumn, CallCounts, ScopeFailure, SqlArg, SqlError, SqlErrorKind, SqlRunner, TableScopes, Value};
@@ -11,6 +12,7 @@ use datafusion::arrow::array::{Array, AsArray};
 use datafusion::arrow::datatypes::{DataType, Field};
 use futures::StreamExt;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 /// The engine, as the runner of controls sees it.
 pub(crate) struct EngineRunner {
@@ -18,13 +20,19 @@ pub(crate) struct EngineRunner {
     begin: TallyCounts,
     /// Statements that ran to their end, and what they asked for; without those whose calls another run would not make.
     ended: Mutex<Vec<(String, Vec<Arg>, Meter)>>,
+    timeout: Option<Duration>,
 }
 
 impl EngineRunner {
     /// A runner whose calls are counted from now on.
     pub(crate) fn new(engine: Engine) -> EngineRunner {
         let begin = engine.cloud().tally().counts();
-        EngineRunner { engine, begin, ended: Mutex::default() }
+        EngineRunner { engine, begin, timeout: None, ended: Mutex::default() }
+    }
+
+    /// The runner with a limit for each statement.
+    pub(crate) fn within(self, timeout: Option<Duration>) -> EngineRunner {
+        EngineRunner { timeout, ..self }
     }
 
     /// Statements that ran to their end.
@@ -36,6 +44,34 @@ impl EngineRunner {
 #[async_trait]
 impl SqlRunner for EngineRunner {
     async fn run(&self, sql: &str, args: &[SqlArg]) -> Result<Answer, SqlError> {
+        let Some(time) = self.timeout else { return self.answer(sql, args).await };
+        let late = |_| SqlError { kind: SqlErrorKind::Data, message: out_of_time(time), hint: None };
+        tokio::time::timeout(time, self.answer(sql, args)).await.map_err(late)?
+    }
+
+    fn has_table(&self, name: &str) -> bool {
+        let unqualified = name.rsplit('.').next().unwrap_or(name);
+        self.engine.catalog().contains(unqualified)
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        self.engine.cloud().now()
+    }
+
+    fn calls_so_far(&self) -> CallCounts {
+        let now = counts(self.engine.cloud().tally().counts());
+        CallCounts {
+            calls: now.calls - self.begin.calls,
+            cache_hits: now.cache_hits - self.begin.cache_hits,
+            retries: now.retries - self.begin.retries,
+            throttles: now.throttles - self.begin.throttles,
+        }
+    }
+}
+
+impl EngineRunner {
+    /// Runs a statement to its end.
+    async fn answer(&self, sql: &str, args: &[SqlArg]) -> Result<Answer, SqlError> {
         let args: Vec<Arg> = args.iter().map(|a| Arg { name: a.name.clone(), value: a.value.clone() }).collect();
         let mut query = self.engine.query(sql, &args).await.map_err(|e| of_engine(&e))?;
         let fields = query.schema.fields().clone();
@@ -69,25 +105,6 @@ impl SqlRunner for EngineRunner {
         let tables = tables.into_iter();
         let tables = tables.map(|(table, read)| TableScopes { table, noun: read.noun, scopes: read.scopes.into_iter().collect() });
         Ok(Answer { columns, rows, failures, tables: tables.collect(), notices: query.log.notices(), counts: counts(query.log.counts()) })
-    }
-
-    fn has_table(&self, name: &str) -> bool {
-        let unqualified = name.rsplit('.').next().unwrap_or(name);
-        self.engine.catalog().contains(unqualified)
-    }
-
-    fn now(&self) -> DateTime<Utc> {
-        self.engine.cloud().now()
-    }
-
-    fn calls_so_far(&self) -> CallCounts {
-        let now = counts(self.engine.cloud().tally().counts());
-        CallCounts {
-            calls: now.calls - self.begin.calls,
-            cache_hits: now.cache_hits - self.begin.cache_hits,
-            retries: now.retries - self.begin.retries,
-            throttles: now.throttles - self.begin.throttles,
-        }
     }
 }
 

@@ -14,6 +14,7 @@ use assay_engine::{Engine, Settings, Statistics};
 use assay_tables::Catalog;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Ceiling for calls in flight. Each needs a socket, and 1,024 open files is the usual limit of a process.
 const MAX_IN_FLIGHT: usize = 256;
@@ -33,6 +34,8 @@ pub(crate) struct Session {
     pub(crate) engine: Engine,
     /// What earlier runs cost.
     pub(crate) statistics: Arc<Statistics>,
+    /// How long a statement may take.
+    pub(crate) timeout: Option<Duration>,
 }
 
 impl Session {
@@ -64,7 +67,8 @@ impl Session {
         let settings =
             Settings { search_path: global.connection.clone(), secrets, memory: global.memory_limit, statistics: Some(statistics.clone()) };
         let engine = Engine::new(cloud.clone(), Arc::clone(&catalog), settings)?;
-        Ok(Session { console, config, cloud, catalog, engine, statistics })
+        let timeout = Some(global.query_timeout).filter(|time| !time.is_zero());
+        Ok(Session { console, config, cloud, catalog, engine, statistics, timeout })
     }
 
     /// Writes the bundle of a recording; nothing in the other modes.

@@ -4,6 +4,7 @@ use crate::console::Console;
 use crate::exit::Failed;
 use crate::failures;
 use crate::output::{self, Format, Look, Summary};
+use crate::statistics;
 use assay_cloud::{Meter, TallyCounts};
 use assay_engine::{Arg, Engine, Failure};
 use datafusion::arrow::record_batch::RecordBatch;
@@ -36,6 +37,8 @@ pub(crate) struct Job<'a> {
     pub(crate) args: &'a [Arg],
     /// How its rows look.
     pub(crate) look: Look,
+    /// How long it may take.
+    pub(crate) timeout: Option<Duration>,
     /// Put cost into JSON's metadata?
     pub(crate) timing: bool,
     /// Turns a place in the statement into the beginning of a message.
@@ -61,9 +64,16 @@ pub(crate) struct Ran {
     pub(crate) interrupted: bool,
     /// Distinct calls it asked for.
     pub(crate) meter: Meter,
+    /// Was it stopped because it took longer than this?
+    pub(crate) timed_out: Option<Duration>,
 }
 
 impl Ran {
+    /// Did it run to its end, and would it call the same again?
+    pub(crate) fn is_whole(&self) -> bool {
+        !self.interrupted && self.timed_out.is_none() && !self.failures.iter().any(statistics::spoils)
+    }
+
     /// `Time: 1.23 s. Rows: 40. Calls: 41, cache hits: 3.`
     pub(crate) fn timing(&self) -> String {
         let counts = self.counts;
@@ -84,10 +94,24 @@ impl Ran {
         line
     }
 
+    /// Did it come to its end, and lack nothing?
+    pub(crate) fn is_complete(&self) -> bool {
+        self.failures.is_empty() && !self.stopped()
+    }
+
+    /// Was it stopped before its end?
+    fn stopped(&self) -> bool {
+        self.interrupted || self.timed_out.is_some()
+    }
+
     /// Says what people should know, and what failed: a line a scope, then the hints.
     pub(crate) fn report(&self, console: &Console, as_warning: bool) {
         self.notices.iter().for_each(|notice| console.notice(notice));
         for line in failures::lines(&self.failures, &self.nouns) {
+            if as_warning { console.warning(&line) } else { console.error(&line) }
+        }
+        if let Some(after) = self.timed_out {
+            let line = format!("incomplete: {}", out_of_time(after));
             if as_warning { console.warning(&line) } else { console.error(&line) }
         }
         for hint in failures::hints(&self.failures) {
@@ -104,9 +128,22 @@ impl Ran {
                        "columns": f.columns, "code": f.error.code, "message": f.error.to_string()})
             })
             .collect();
-        json!({"complete": failures.is_empty() && !self.interrupted, "rows_returned": self.rows, "calls": self.counts.calls,
+        json!({"complete": self.is_complete(), "rows_returned": self.rows, "calls": self.counts.calls,
                "cache_hits": self.counts.cache_hits, "retries": self.counts.retries, "throttles": self.counts.throttles, "failures": failures,
                "notices": self.notices})
+    }
+}
+
+/// Why a statement was stopped, in PostgreSQL's words.
+pub(crate) fn out_of_time(after: Duration) -> String {
+    format!("canceling statement due to statement timeout: it took longer than {after:?} (--query-timeout)")
+}
+
+/// Waits for the end of a statement's time.
+async fn elapsed(timeout: Option<Duration>) {
+    match timeout {
+        Some(time) => tokio::time::sleep(time).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -165,18 +202,26 @@ impl Drop for Rows {
 }
 
 impl Job<'_> {
-    /// Runs the statement to its end, or until Ctrl-C; rows that came before are written either way.
+    /// Runs the statement to its end, until its time is over, or until Ctrl-C; rows that came before are written either way.
     pub(crate) async fn run(&self, out: &mut dyn Write) -> Result<Ran, Failed> {
         let begin = Instant::now();
         let mut stop = pin!(interrupt());
+        let mut late = pin!(elapsed(self.timeout));
         let mut ran = Ran::default();
         let planned = tokio::select! {
             biased;
-            () = &mut stop => None,
+            () = &mut stop => {
+                ran.interrupted = true;
+                None
+            }
+            () = &mut late => {
+                ran.timed_out = self.timeout;
+                None
+            }
             planned = self.engine.query(self.sql, self.args) => Some(planned),
         };
         let Some(planned) = planned else {
-            return Ok(Ran { interrupted: true, elapsed: begin.elapsed(), ..ran });
+            return Ok(Ran { elapsed: begin.elapsed(), ..ran });
         };
         let query = planned.map_err(|e| Failed::engine(&e, self.locate))?;
         let mut sink = output::sink(self.look, query.schema.clone());
@@ -188,6 +233,10 @@ impl Job<'_> {
                 biased;
                 () = &mut stop => {
                     ran.interrupted = true;
+                    break Ok(());
+                }
+                () = &mut late => {
+                    ran.timed_out = self.timeout;
                     break Ok(());
                 }
                 next = rows.next() => match next {
@@ -227,15 +276,15 @@ impl Job<'_> {
             }
             return Err(failed);
         }
-        let metadata = (self.timing || ran.interrupted || !ran.failures.is_empty() || !ran.notices.is_empty()).then(|| {
+        let metadata = (self.timing || !ran.is_complete() || !ran.notices.is_empty()).then(|| {
             let mut metadata = ran.metadata();
             if self.timing {
                 metadata["duration_ms"] = json!(u64::try_from(ran.elapsed.as_millis()).unwrap_or(u64::MAX));
             }
             metadata
         });
-        // A cancelled statement without rows has nothing to say but in JSON, which is a document or nothing.
-        if !ran.interrupted || ran.rows > 0 || self.look.format == Format::Json {
+        // A stopped statement without rows has nothing to say but in JSON, which is a document or nothing.
+        if !ran.stopped() || ran.rows > 0 || self.look.format == Format::Json {
             sink.end(&Summary { metadata }, out).and_then(|()| out.flush()).map_err(|e| Failed::stdout(&e))?;
         }
         Ok(ran)

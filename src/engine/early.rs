@@ -1,4 +1,4 @@
-//! Filters that are decided before further calls are made: on what is known of the rows above, or of the row itself.
+//! Filters that are decided before calls are made: on what is known of the rows above, of the row itself, or by some of its further calls.
 //!
 //! Owns: leaving out parents and rows that no filter lets through. Refuses: being exact. What cannot be read or computed stays, and
 //! DataFusion filters again.
@@ -35,7 +35,12 @@ pub(crate) fn decides(table: &Table, expr: &Expr) -> Option<Known> {
         return None;
     }
     let known = columns.iter().map(|column| table.known(*column)).collect::<Option<Vec<_>>>()?.into_iter().max()?;
-    (known != Known::Row || table.has_further_calls()).then_some(known)
+    let saves = match known {
+        Known::Above(_) => true,
+        Known::Row => table.further_calls() > 0,
+        Known::Further => table.further_calls() > 1,
+    };
+    saves.then_some(known)
 }
 
 fn columns(table: &Table, expr: &Expr) -> Option<Vec<usize>> {
@@ -68,12 +73,21 @@ impl Early {
         keep(self.0.iter().filter(decided), plan, Known::Above(link), rows.len(), || rows.iter().map(|row| (row, start)), facts)
     }
 
-    /// Which rows are worth further calls.
-    pub(crate) fn rows<'r, I>(&self, plan: &CallPlan, count: usize, rows: impl Fn() -> I, facts: &Facts) -> Vec<bool>
+    /// Which rows are worth the calls that come after what is known.
+    pub(crate) fn rows<'r, I>(&self, plan: &CallPlan, known: Known, count: usize, rows: impl Fn() -> I, facts: &Facts) -> Vec<bool>
     where
         I: Iterator<Item = (&'r Row, &'r Start)>,
     {
-        keep(self.0.iter().filter(|condition| condition.known == Known::Row), plan, Known::Row, count, rows, facts)
+        keep(self.0.iter().filter(|condition| condition.known == known), plan, known, count, rows, facts)
+    }
+
+    /// Columns that filters read and that take further calls.
+    pub(crate) fn further(&self) -> Vec<usize> {
+        self.0
+            .iter()
+            .filter(|condition| condition.known == Known::Further)
+            .flat_map(|condition| condition.columns.iter().copied())
+            .collect()
     }
 }
 

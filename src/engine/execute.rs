@@ -13,7 +13,7 @@ use crate::early::Early;
 use crate::{Failure, QueryLog};
 use assay_cloud::{Cloud, CloudError, ErrorKind, ReadOp, Scope, Tally};
 use assay_tables::run::{Ask, BatchBuilder, Facts, Row};
-use assay_tables::{CallPlan, ScopeKind, Start, Table};
+use assay_tables::{CallPlan, Known, ScopeKind, Start, Table};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::error::DataFusionError;
 use futures::StreamExt;
@@ -119,12 +119,38 @@ fn batches(walk: Arc<Walk>) -> BoxStream<'static, Result<RecordBatch, DataFusion
         rows = rows.take(limit).boxed();
     }
     if !walk.plan.waves().is_empty() {
-        let (hydrating, filtering) = (walk.clone(), walk.clone());
-        rows = rows.ready_chunks(BATCH).flat_map(move |chunk| stream::iter(filtering.worth_calls(chunk))).boxed();
-        rows = rows.map(move |found| hydrate::row(hydrating.clone(), found)).buffered(walk.window()).boxed();
+        rows = worth_calls(&walk, Known::Row, rows);
+        let (first, rest) = walk.plan.waves_for(&walk.env.early.further());
+        if !first.is_empty() {
+            rows = hydrated(&walk, first, rows);
+            if !rest.is_empty() {
+                rows = worth_calls(&walk, Known::Further, rows);
+            }
+        }
+        if !rest.is_empty() {
+            rows = hydrated(&walk, rest, rows);
+        }
     }
     // What is ready goes out: rows of a page do not wait for the next page.
     rows.ready_chunks(BATCH).map(move |chunk| walk.batch(&chunk)).boxed()
+}
+
+/// Rows with the answers of these further calls.
+fn hydrated(walk: &Arc<Walk>, waves: Vec<Vec<usize>>, rows: BoxStream<'static, Found>) -> BoxStream<'static, Found> {
+    let (window, walk, waves) = (walk.window(), walk.clone(), Arc::<[Vec<usize>]>::from(waves));
+    rows.map(move |found| hydrate::row(walk.clone(), waves.clone(), found)).buffered(window).boxed()
+}
+
+/// The rows that a filter may let through, before anything more is asked for them.
+fn worth_calls(walk: &Arc<Walk>, known: Known, rows: BoxStream<'static, Found>) -> BoxStream<'static, Found> {
+    let walk = walk.clone();
+    let worth = move |mut rows: Vec<Found>| {
+        let each = || rows.iter().map(|(row, start)| (row, walk.start(*start)));
+        let mut kept = walk.env.early.rows(&walk.plan, known, rows.len(), each, &walk.facts).into_iter();
+        rows.retain(|_| kept.next().unwrap_or(true));
+        stream::iter(rows)
+    };
+    rows.ready_chunks(BATCH).flat_map(worth).boxed()
 }
 
 impl Walk {
@@ -180,14 +206,6 @@ impl Walk {
             }
         }
         builder.finish().map_err(|e| DataFusionError::ArrowError(Box::new(e), None))
-    }
-
-    /// The rows that a filter may let through, before anything more is asked for them.
-    fn worth_calls(&self, mut rows: Vec<Found>) -> Vec<Found> {
-        let each = || rows.iter().map(|(row, start)| (row, self.start(*start)));
-        let mut kept = self.env.early.rows(&self.plan, rows.len(), each, &self.facts).into_iter();
-        rows.retain(|_| kept.next().unwrap_or(true));
-        rows
     }
 
     /// The parents that a filter may let rows of through.

@@ -39,6 +39,25 @@ def test_a_limit_stops_paging(assay, fast_iam):
     assert server.stats()["calls"]["ListUsers"] == 1
 
 
+def test_a_filter_on_one_call_spares_the_others(assay, estate, proxy):
+    account = estate.accounts[0]
+    columns = "name, mfa_enabled, attached_policy_arns, inline_policies"
+
+    def users(where):
+        proxy.reset()
+        done = assay("query", f"select {columns} from aws_iam_user where account_id = '{account}' and {where}", "--output", "json",
+                     url=proxy.url, config=estate.config)
+        assert done.code == 0, done.err
+        return done.rows(), proxy.stats()["by_action"]
+
+    every, calls = users("true")
+    assert calls["iam:ListMFADevices"] == calls["iam:ListAttachedUserPolicies"] == len(every) == 25
+    rows, calls = users("mfa_enabled")
+    assert rows == [row for row in every if row["mfa_enabled"]] and 0 < len(rows) < 25
+    assert calls["iam:ListMFADevices"] == 25
+    assert calls["iam:ListAttachedUserPolicies"] == calls["iam:ListUserPolicies"] == len(rows)
+
+
 def test_exists_is_answered_by_the_first_row(assay, fast_iam):
     server, _ = fast_iam("--users", 2000)
     for where, found in [("status = 'Active'", "t"), ("status = 'Nothing'", "f")]:
@@ -78,7 +97,7 @@ def test_filters_are_decided_before_calls(assay, fast_iam):
     assert sorted(r["access_key_id"] for r in rows) == truth["alarm"]
     assert asked == {"ListUsers": 2, "ListAccessKeys": 1200, "GetAccessKeyLastUsed": len(truth["alarm"])}
 
-    # one that needs the last use itself, or reads more than the row, waits for it
+    # one that needs the last use itself waits for it
     rows, asked = calls("coalesce(access_key_last_used_date::text, '') = ''")
     assert rows == [r for r in every if r["access_key_last_used_date"] is None]
     assert asked["GetAccessKeyLastUsed"] == truth["keys"]

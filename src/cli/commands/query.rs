@@ -66,6 +66,7 @@ async fn run(session: &Session, args: &QueryArgs, bound: &[Arg], sources: &[Sour
                 sql: &statement.text,
                 args: bound,
                 look,
+                timeout: session.timeout,
                 timing: args.timing,
                 locate: &|at| locate(&source.name, &statement, at),
             };
@@ -77,10 +78,10 @@ async fn run(session: &Session, args: &QueryArgs, bound: &[Arg], sources: &[Sour
             if ran.interrupted {
                 return Err(Failed::new(Exit::Interrupted, format!("interrupted after {} rows: the result is incomplete", ran.rows)));
             }
-            if !ran.failures.is_empty() && !args.allow_partial {
+            if !ran.is_complete() && !args.allow_partial {
                 exit = Exit::Incomplete;
             }
-            if !ran.failures.iter().any(statistics::spoils) {
+            if ran.is_whole() {
                 ended.push((statement.text, ran.meter));
             }
         }

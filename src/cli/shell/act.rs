@@ -112,12 +112,12 @@ impl<'s> Shell<'s> {
             let ran = self.statement(&statement.text, &locate).await?;
             let console = &self.session.console;
             ran.report(console, false);
-            if !ran.interrupted && !ran.failures.iter().any(statistics::spoils) {
+            if ran.is_whole() {
                 let args = used(&self.params, &statement.text);
                 let ended = Ended { asked: (&statement.text, &args), meter: &ran.meter };
                 statistics::remember(self.session, &self.engine, &[ended], false);
             }
-            self.incomplete |= !ran.failures.is_empty();
+            self.incomplete |= !ran.is_complete();
             if self.timing {
                 console.note(&ran.timing());
             }
@@ -138,7 +138,8 @@ impl<'s> Shell<'s> {
             look.color = false;
             look.format = path.extension().and_then(|e| e.to_str()).and_then(Format::parse).unwrap_or(look.format);
         }
-        let job = Job { engine: &self.engine, console: &self.session.console, sql, args: &args, look, timing: self.timing, locate };
+        let (console, timeout) = (&self.session.console, self.session.timeout);
+        let job = Job { engine: &self.engine, console, sql, args: &args, look, timeout, timing: self.timing, locate };
         if let Some(path) = once {
             let mut file = Pending::open(&path)?;
             let ran = job.run(&mut file).await?;

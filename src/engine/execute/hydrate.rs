@@ -11,9 +11,9 @@ use std::sync::Arc;
 /// Calls of one `per:` at once.
 const PER_ROW: usize = 8;
 
-/// The row with the answers of the calls its columns need.
-pub(super) async fn row(walk: Arc<Walk>, (mut row, start): Found) -> Found {
-    for wave in walk.plan.waves() {
+/// The row with the answers of the calls its columns need, wave by wave.
+pub(super) async fn row(walk: Arc<Walk>, waves: Arc<[Vec<usize>]>, (mut row, start): Found) -> Found {
+    for wave in waves.iter() {
         let asked = |also: &usize| {
             let also = *also;
             let (walk, row) = (&walk, &row);

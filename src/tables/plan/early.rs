@@ -1,4 +1,4 @@
-//! What is known of a row before further calls are made for it: from the row above it, or from the row itself.
+//! What is known of a row before calls are made for it: from the row above it, from the row itself, or from some of its further calls.
 //!
 //! Owns: how early a column is known, and its values that early. Refuses: values that a call of their own would have to give.
 
@@ -15,19 +15,21 @@ use arrow_schema::{ArrowError, SchemaRef};
 pub enum Known {
     /// With the rows of this link of the chain, before the next link is asked for them.
     Above(usize),
-    /// With the row, before the further calls of other columns.
+    /// With the row, before any further call.
     Row,
+    /// With the answers of some further calls, before those of other columns.
+    Further,
 }
 
 impl Table {
-    /// How early a column is known; `None` where that takes a further call.
+    /// How early a column is known.
     pub fn known(&self, column: usize) -> Option<Known> {
         self.program.known(column)
     }
 
-    /// Are there further calls for some of its columns?
-    pub fn has_further_calls(&self) -> bool {
-        !self.program.alsos.is_empty()
+    /// How many further calls a row can have.
+    pub fn further_calls(&self) -> usize {
+        self.program.alsos.len()
     }
 }
 
@@ -37,7 +39,7 @@ impl Program {
         if let Some((_, _, last)) = self.above(column) {
             return Some(Known::Above(last));
         }
-        source.alsos.is_empty().then_some(Known::Row)
+        Some(if source.alsos.is_empty() { Known::Row } else { Known::Further })
     }
 
     /// What gives the column from the rows above alone: its own source, or the input that its values are asked by. With the first and the
@@ -79,6 +81,16 @@ impl CallPlan {
         columns.iter().all(|column| self.program.above(*column).is_some_and(|(_, first, last)| first >= begin && last <= link))
     }
 
+    /// The further calls in waves, split in those that these columns need and the rest, which reads the first.
+    pub fn waves_for(&self, columns: &[usize]) -> (Vec<Vec<usize>>, Vec<Vec<usize>>) {
+        let first = |also: &usize| columns.iter().any(|column| self.program.columns[*column].alsos.contains(also));
+        let part = |wanted: bool| {
+            let waves = self.waves.iter().map(|wave| wave.iter().copied().filter(|also| first(also) == wanted).collect::<Vec<_>>());
+            waves.filter(|wave| !wave.is_empty()).collect()
+        };
+        (part(true), part(false))
+    }
+
     /// The values of columns, as early as the rows are there: those of a link above, or those of the table. Says of each row whether all of
     /// its values could be read.
     ///
@@ -98,8 +110,10 @@ impl CallPlan {
             let env = Env { this: row.this(), row: Some(row), facts, keys: start.keys(), item: None };
             let mut all = true;
             for (builder, column) in builders.iter_mut().zip(columns) {
+                let own = &self.program.columns[*column];
                 let source = match known {
-                    Known::Row => Some(&self.program.columns[*column].source),
+                    Known::Row => Some(&own.source),
+                    Known::Further => Some(&own.source).filter(|_| !own.alsos.iter().any(|also| row.unknown(*also))),
                     Known::Above(_) => self.program.above(*column).map(|(expr, ..)| expr),
                 };
                 let appended = source.and_then(|source| source.eval(&env).ok()).map(|value| builder.append(&value));

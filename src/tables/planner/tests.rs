@@ -52,12 +52,19 @@ fn columns_are_known_as_early_as_their_sources() {
         ("id", Some(Known::Row)),
         ("created", Some(Known::Row)),
         ("aka", Some(Known::Row)),
-        ("last", None),
-        ("place", None),
+        ("last", Some(Known::Further)),
+        ("place", Some(Known::Further)),
     ] {
         assert_eq!(known(column), expected, "{column}");
     }
-    assert!(table.has_further_calls());
+    assert_eq!(table.further_calls(), 2);
+    // A filter on the last use needs one call, the place of it two.
+    let all = plan(&["last", "place"], vec![]);
+    for (column, first, rest) in
+        [("id", vec![], vec![vec![0], vec![1]]), ("last", vec![vec![0]], vec![vec![1]]), ("place", vec![vec![0], vec![1]], vec![])]
+    {
+        assert_eq!(all.waves_for(&[table.column(column).unwrap()]), (first, rest), "{column}");
+    }
     let owner = [table.column("owner").unwrap()];
     let name = [table.column("user_name").unwrap()];
     let listed = plan(&["id", "owner", "user_name"], vec![]);
