@@ -248,10 +248,13 @@ async fn faults_are_tried_four_times_and_throttles_longer() {
         (ErrorKind::BadAnswer, "MalformedAnswer", 200, 4),
         (ErrorKind::BadAnswer, "HtmlAnswer", 404, 1),
         (ErrorKind::NotFound, "ResourceNotFound", 404, 1),
-        (ErrorKind::Throttled, "TooManyRequests", 429, 8),
+        (ErrorKind::Throttled, "TooManyRequests", 429, 10),
     ] {
         let clock = Clock::manual();
-        let fake = fake(&clock, move |_, _, _| Err(error(kind, code, status)));
+        let fake = fake(&clock, move |_, _, attempts| {
+            attempts.most = 4;
+            Err(error(kind, code, status))
+        });
         let cloud = open(&fake, &clock, config(), None).await.unwrap();
         let account = one_account(&cloud, &clock).await;
         let before = fake.count();

@@ -1,22 +1,23 @@
 //! The way of one call: cache, single flight, limiter, transport. Owns what happens around a call that goes wrong: credentials renewed
-//! once when they expired, patience when the retries gave up under throttling, and who hears of it.
+//! once when they expired, further attempts, which wait for the limits as the first one does, and who hears of it.
 
 use crate::aws::client::Attempts;
-use crate::azure;
 use crate::budget::Budget;
 use crate::cache::{Cache, Outcome};
 use crate::clock::Clock;
 use crate::credentials::{FAILURE_BELIEVED, Login};
 use crate::flight::{Flights, died};
 use crate::key::{call_key, canonical_input};
-use crate::limiter::{Limit, Limiter};
+use crate::limiter::{Limit, Limiter, Outcome as Went};
 use crate::limits::Limits;
 use crate::meter::{Meter, Place};
 use crate::read_op::is_secret_answer;
 use crate::recorder::Recorder;
+use crate::retries::Retries;
 use crate::tally::Latency;
 use crate::transport::{Request, Transport};
 use crate::{CloudError, ErrorKind, Tally, TallyCounts};
+use crate::{aws, azure};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,11 +26,11 @@ use std::time::Duration;
 /// Answers of a run are kept up to this size.
 const CACHE_BYTES: usize = 256 << 20;
 
-/// Waits before asking again when the SDK's retries were all throttled, or its retry quota was used up. By then the limiter has slowed down.
-const PATIENCE: &[Duration] = &[Duration::from_secs(2), Duration::from_secs(5), Duration::from_secs(10), Duration::from_secs(20)];
-
 /// Codes that say the credentials are too old. Source: AWS "Common error types" and the STS and S3 API references.
 const EXPIRED: &[&str] = &["ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"];
+
+/// Looks in vain after which an address counts as down for all calls that wait for it.
+const LOOKS: u32 = 3;
 
 /// A cloud that asks for a longer wait is not waited for: the call fails, and says so.
 const LONGEST_WAIT: Duration = Duration::from_secs(600);
@@ -47,6 +48,15 @@ fn expired(error: &CloudError, login: &Login) -> bool {
 /// Nobody knows the answer, and nobody may ask.
 pub(crate) fn not_asked() -> CloudError {
     CloudError::new(ErrorKind::NotRecorded, "NotAsked", "nothing is called here, and the answer is not known")
+}
+
+/// What a result says about the calls to come.
+fn outcome(result: &Result<Value, CloudError>, attempts: &Attempts) -> Went {
+    match result {
+        Err(e) if attempts.throttled > 0 || e.kind == ErrorKind::Throttled => Went::Throttled,
+        Err(e) if matches!(e.kind, ErrorKind::Transient | ErrorKind::Unreachable) && e.status != Some(501) => Went::Unanswered,
+        _ => Went::Answered,
+    }
 }
 
 fn too_long(wait: Duration) -> CloudError {
@@ -134,9 +144,16 @@ impl Caller {
         self.down.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The limit of a login's calls to a service, as far as it is configured.
-    pub(crate) fn limit(&self, login: &str, service: &str) -> Option<Limit> {
-        self.limits.get(login).map(|limits| limits.of(service))
+    /// The limits on the way of calls that are not made yet, of AWS with these credentials, of Azure for this connection.
+    pub(crate) fn gates(&self, login: &Login, service: &str, operation: &str) -> Vec<(String, Limit)> {
+        let limits = self.limits.get(login.limits_key());
+        match azure::is_api(service) {
+            true => {
+                let path = operation.split_once(' ').map_or(operation, |(_, path)| path);
+                azure::gates::of(login.limits_key(), service, operation, &serde_json::json!({"path": path}), limits)
+            }
+            false => aws::gates::of(&login.key, service, operation, &Value::Null, limits),
+        }
     }
 
     pub(crate) fn set_cache_ttl(&self, ttl: Duration) {
@@ -172,7 +189,6 @@ impl Caller {
                 operation: operation.into(),
                 input,
                 canonical: canonical.into(),
-                budget: self.budget.clone(),
             };
             let (joined, outcome) = self.flights.join(&key, || self.clone().perform(key.clone(), request(), tally.clone())).await;
             if joined {
@@ -222,7 +238,6 @@ impl Caller {
             operation: operation.into(),
             input,
             canonical: canonical.into(),
-            budget: Budget::default(),
         };
         let answer = self.transport.send(&request, &mut Attempts::default()).await;
         // What was not recorded was not asked then.
@@ -248,8 +263,7 @@ impl Caller {
         }
         let canonical = canonical_input(&input).into();
         let (service, operation) = (service.into(), operation.into());
-        let budget = self.budget.clone();
-        let request = Request { login: who.login.clone(), region: region.clone(), service, operation, input, canonical, budget };
+        let request = Request { login: who.login.clone(), region: region.clone(), service, operation, input, canonical };
         self.send(&request, tally).await.map(Arc::new).map_err(labelled)
     }
 
@@ -278,18 +292,21 @@ impl Caller {
             return Err(error);
         }
         let (gates, lane) = self.way_of(request);
-        let known_down = self.down().get(&lane).filter(|(since, _)| self.clock.now().saturating_sub(*since) < FAILURE_BELIEVED).cloned();
-        if let Some((_, error)) = known_down {
+        if let Some(error) = self.known_down(&lane) {
             return Err(error);
         }
-        let mut patience = PATIENCE.iter();
-        let (mut sent, mut made, mut renewed) = (0, 0, false);
+        let mut retries = Retries::default();
+        let (mut sent, mut renewed) = (0, false);
         loop {
             let closed = self.limiter.closed_for(&gates);
             if closed > LONGEST_WAIT {
                 return Err(too_long(closed));
             }
-            let pass = self.limiter.enter(gates.clone()).await;
+            let pass = self.limiter.enter(tally.consumer(), gates.clone()).await;
+            // While this one waited, others may have found out.
+            if let Some(error) = self.known_down(&lane) {
+                return Err(error);
+            }
             if !self.afford(login) {
                 return Err(self.budget.refusal());
             }
@@ -297,12 +314,11 @@ impl Caller {
             let mut attempts = Attempts::default();
             let begun = self.clock.now();
             let result = self.transport.send(request, &mut attempts).await;
-            if attempts.total == 1 {
+            if attempts.total > 0 {
                 self.latency.add(self.clock.now().saturating_sub(begun));
             }
-            pass.report(attempts.throttled > 0, attempts.advice);
+            pass.report(outcome(&result, &attempts), attempts.advice);
             drop(pass);
-            made += 1;
             tally.add(TallyCounts {
                 calls: u64::from(sent == 0 && attempts.total > 0),
                 retries: u64::from(attempts.total.saturating_sub(u32::from(sent == 0))),
@@ -311,26 +327,17 @@ impl Caller {
             });
             sent += attempts.total;
             let Err(error) = result else { return result };
-            if attempts.refused {
-                return Err(self.budget.refusal());
-            }
-            // AWS's client has made all the attempts there are; Azure's makes one at a time, or none without a token.
             let asked = attempts.advice.retry_after.unwrap_or_default();
-            let again = login
-                .principal()
-                .filter(|_| attempts.total > 0)
-                .and_then(|_| azure::client::again(&error, made, attempts.advice.retry_after));
             if expired(&error, login) && !renewed {
                 renewed = true;
                 login.renew(generation);
             } else if asked > LONGEST_WAIT {
                 return Err(CloudError { message: format!("{}; {}", error.message, too_long(asked).message), ..error });
-            } else if let Some(wait) = again {
-                self.clock.sleep(wait).await;
-            } else if error.kind == ErrorKind::Throttled
-                && let Some(wait) = patience.next()
-            {
-                self.clock.sleep(asked.max(*wait)).await;
+            } else if error.kind == ErrorKind::Unreachable && self.limiter.looks(&gates) >= LOOKS {
+                self.remember(&error, login, lane, generation, attempts);
+                return Err(error);
+            } else if let Some(wait) = retries.next(&error, &attempts, self.clock.random()) {
+                self.clock.sleep(wait.max(asked)).await;
             } else {
                 self.remember(&error, login, lane, generation, attempts);
                 return Err(error);
@@ -353,6 +360,12 @@ impl Caller {
         self.budget.take()
     }
 
+    /// Why it is known that nothing answers there.
+    fn known_down(&self, lane: &str) -> Option<CloudError> {
+        let down = self.down();
+        down.get(lane).filter(|(since, _)| self.clock.now().saturating_sub(*since) < FAILURE_BELIEVED).map(|(_, error)| error.clone())
+    }
+
     /// The gates that a call goes through, and the name under which it is known that nothing answers there.
     fn way_of(&self, request: &Request) -> (Vec<(String, Limit)>, String) {
         let Request { login, region, service, operation, input, .. } = request;
@@ -361,9 +374,8 @@ impl Caller {
             let gates = azure::gates::of(&principal.connection, service, operation, input, limits);
             return (gates, azure::gates::lane(&principal.connection, service, input));
         }
-        let gate = [&*login.key, region, service].join("\t");
-        let limit = limits.map(|l| l.of(service)).unwrap_or_default();
-        (vec![(gate.clone(), limit)], gate)
+        let lane = [&*login.key, region, service].join("\t");
+        (aws::gates::of(&lane, service, operation, input, limits), lane)
     }
 
     /// Some failures hold for the next calls too, which need not wait for them as long.

@@ -1,5 +1,6 @@
 //! The clock of cache, limiter and patience: the real one, or in tests one that is moved by hand and never waits.
 
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -28,6 +29,17 @@ impl Clock {
         }
     }
 
+    /// Anything from 0 to 1, to keep those apart that were turned away together. A clock moved by hand has always the same sequence.
+    pub(crate) fn random(&self) -> f64 {
+        let bits = match &*self.0 {
+            // Every RandomState has its own seed.
+            Kind::Real(_) => RandomState::new().hash_one(0_u8),
+            #[cfg(test)]
+            Kind::Manual(state) => state.lock().unwrap().random(),
+        };
+        (bits >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
     pub(crate) async fn sleep(&self, time: Duration) {
         match &*self.0 {
             Kind::Real(_) => tokio::time::sleep(time).await,
@@ -51,6 +63,18 @@ mod manual {
         pub(super) now: Duration,
         sleepers: BTreeMap<(Duration, u64), Waker>,
         next: u64,
+        drawn: u64,
+    }
+
+    impl State {
+        /// SplitMix64.
+        pub(super) fn random(&mut self) -> u64 {
+            self.drawn = self.drawn.wrapping_add(0x9E37_79B9_7F4A_7C15);
+            let mut z = self.drawn;
+            z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+            z ^ (z >> 31)
+        }
     }
 
     pub(super) struct Sleep<'a> {

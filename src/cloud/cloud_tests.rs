@@ -132,7 +132,7 @@ async fn expired_credentials_are_renewed_once_for_everybody() {
     let calls = (0..20).map(|i| call(&cloud, &account, "GetUser", json!({"UserName": i.to_string()}), &tally));
     assert!(clock.run(join_all(calls)).await.iter().all(Result::is_ok));
     assert_eq!(account.login.generation(), 1);
-    assert_eq!(tally.counts(), TallyCounts { calls: 20, retries: 20, ..TallyCounts::default() });
+    assert_eq!(tally.counts(), TallyCounts { calls: 20, retries: 6, ..TallyCounts::default() }, "those that were under way");
     let fake = Fake::new(&clock, 10, |_, _, _| Err(error(ErrorKind::Credentials, "ExpiredToken")));
     let cloud = open(&fake, &clock, json!({}), None).await.unwrap();
     let account = first_account(&cloud, "aws").await;
@@ -144,7 +144,7 @@ async fn expired_credentials_are_renewed_once_for_everybody() {
 async fn throttled_calls_are_given_time_and_counted() {
     let clock = Clock::manual();
     let quota_gone = |attempts: &mut Attempts| {
-        *attempts = Attempts { total: 2, throttled: 2, ..Attempts::default() };
+        *attempts = Attempts { total: 1, throttled: 1, ..Attempts::default() };
         Err(error(ErrorKind::Throttled, "Throttling"))
     };
     let fake = Fake::new(&clock, 10, move |r, n, attempts| if n < 3 { quota_gone(attempts) } else { standard(r) });
@@ -153,13 +153,14 @@ async fn throttled_calls_are_given_time_and_counted() {
     let tally = Tally::default();
     let start = clock.now();
     clock.run(call(&cloud, &account, "GetUser", json!({"UserName": "x"}), &tally)).await.unwrap();
-    assert_eq!(tally.counts(), TallyCounts { calls: 1, cache_hits: 0, retries: 4, throttles: 4 });
-    assert_eq!((clock.now() - start).as_millis(), 7_030);
+    assert_eq!(tally.counts(), TallyCounts { calls: 1, cache_hits: 0, retries: 2, throttles: 2 });
+    assert!(clock.now() - start < Duration::from_secs(1));
     let fake = Fake::new(&clock, 10, move |_, _, attempts| quota_gone(attempts));
     let cloud = open(&fake, &clock, json!({}), None).await.unwrap();
     let account = first_account(&cloud, "aws").await;
     let e = clock.run(call(&cloud, &account, "GetUser", json!({"UserName": "x"}), &tally)).await.unwrap_err();
-    assert_eq!((e.kind, fake.count()), (ErrorKind::Throttled, 5), "patience ends");
+    assert_eq!((e.kind, fake.count()), (ErrorKind::Throttled, 10), "patience ends");
+    assert!((10..120).contains(&(clock.now() - start).as_secs()), "but not soon: {:?}", clock.now() - start);
 }
 
 #[tokio::test]

@@ -38,7 +38,8 @@ impl Limits {
     pub(crate) fn of(&self, service: &str) -> Limit {
         let other_case = || self.services.iter().find(|(name, _)| name.eq_ignore_ascii_case(service)).map(|(_, own)| own);
         let own = self.services.get(service).or_else(other_case);
-        Limit { in_flight: own.and_then(|s| s.in_flight).or(self.in_flight).unwrap_or(DEFAULT_IN_FLIGHT), rate: own.and_then(|s| s.rate) }
+        let in_flight = own.and_then(|s| s.in_flight).or(self.in_flight).unwrap_or(DEFAULT_IN_FLIGHT);
+        Limit { in_flight, rate: own.and_then(|s| s.rate), ..Limit::default() }
     }
 }
 
@@ -92,9 +93,9 @@ mod tests {
     fn limits_are_read_per_service_with_a_default() {
         let limits =
             Limits::read("prod", &json!({"iam": {"rate": 20, "burst": 40}, "s3": {"max_in_flight": 4}, "max_in_flight": 16})).unwrap();
-        assert_eq!(limits.of("iam"), Limit { in_flight: 16, rate: Some(Rate { per_second: 20.0, burst: 40.0 }) });
-        assert_eq!(limits.of("s3"), Limit { in_flight: 4, rate: None });
-        assert_eq!(limits.of("ec2"), Limit { in_flight: 16, rate: None });
+        assert_eq!(limits.of("iam"), Limit { in_flight: 16, rate: Some(Rate { per_second: 20.0, burst: 40.0 }), learns: true });
+        assert_eq!(limits.of("s3"), Limit { in_flight: 4, ..Limit::default() });
+        assert_eq!(limits.of("ec2"), Limit { in_flight: 16, ..Limit::default() });
         assert_eq!(Limits::default().of("ec2").in_flight, 32);
         let half = Limits::read("p", &json!({"iam": {"rate": 0.5}})).unwrap().of("iam").rate.unwrap();
         assert_eq!(half, Rate { per_second: 0.5, burst: 1.0 });

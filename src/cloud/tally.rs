@@ -5,7 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Counts calls for one consumer (a scan, a control, a run). Clones share the counters; a child also counts into its parent.
+/// Consumers so far.
+static CONSUMERS: AtomicU64 = AtomicU64::new(0);
+
+/// Counts calls for one consumer (a scan, a control, a run). Clones share the counters; a child also counts into its parent, and takes
+/// turns with its siblings where calls wait for a limit.
 #[derive(Debug, Clone, Default)]
 pub struct Tally(Arc<Inner>);
 
@@ -22,6 +26,8 @@ struct Inner {
     table: Option<Arc<str>>,
     /// No meter hears of its calls.
     silent: bool,
+    /// Who waits in line; 0 for those who are nobody's child.
+    consumer: u64,
 }
 
 /// A reading of a [`Tally`].
@@ -40,22 +46,33 @@ pub struct TallyCounts {
 impl Tally {
     /// A tally that also counts into `self`.
     pub fn child(&self) -> Tally {
-        Tally(Arc::new(Inner { parent: Some(self.clone()), ..Inner::default() }))
+        Tally(Arc::new(self.below()))
+    }
+
+    fn below(&self) -> Inner {
+        // Children of a child, as the tables of a query, stand in their parent's lane.
+        let consumer = if self.0.consumer == 0 { CONSUMERS.fetch_add(1, Ordering::Relaxed) + 1 } else { self.0.consumer };
+        Inner { parent: Some(self.clone()), consumer, ..Inner::default() }
+    }
+
+    /// For whom calls are made: those of one consumer keep their order, consumers take turns.
+    pub(crate) fn consumer(&self) -> u64 {
+        self.0.consumer
     }
 
     /// A child that also tells `meter` which calls are asked for.
     pub fn metered(&self, meter: Meter) -> Tally {
-        Tally(Arc::new(Inner { parent: Some(self.clone()), meter: Some(meter), ..Inner::default() }))
+        Tally(Arc::new(Inner { meter: Some(meter), ..self.below() }))
     }
 
     /// A child that counts for a table.
     pub fn of_table(&self, table: &str) -> Tally {
-        Tally(Arc::new(Inner { parent: Some(self.clone()), table: Some(table.into()), ..Inner::default() }))
+        Tally(Arc::new(Inner { table: Some(table.into()), ..self.below() }))
     }
 
     /// A child of which no meter hears.
     pub fn unmetered(&self) -> Tally {
-        Tally(Arc::new(Inner { parent: Some(self.clone()), silent: true, ..Inner::default() }))
+        Tally(Arc::new(Inner { silent: true, ..self.below() }))
     }
 
     /// The outermost tally, with a meter.

@@ -2,7 +2,6 @@
 
 use crate::aws::client::{Attempts, Client};
 use crate::azure;
-use crate::budget::Budget;
 use crate::credentials::Login;
 use crate::{Bundle, CloudError, ErrorKind};
 use aws_config::Region;
@@ -22,8 +21,6 @@ pub(crate) struct Request {
     pub(crate) input: Value,
     /// The input as canonical text: what tells calls apart.
     pub(crate) canonical: Arc<str>,
-    /// What retries are taken from; the first attempt is paid for.
-    pub(crate) budget: Budget,
 }
 
 /// Makes calls.
@@ -65,8 +62,7 @@ impl Transport for Aws {
     fn send<'a>(&'a self, request: &'a Request, attempts: &'a mut Attempts) -> BoxFuture<'a, Result<Value, CloudError>> {
         Box::pin(async move {
             let client = self.client(request).await?;
-            let call = client.call_within(&request.operation, request.input.clone(), attempts, &request.budget);
-            call.await.map_err(|mut e| {
+            client.call(&request.operation, request.input.clone(), attempts).await.map_err(|mut e| {
                 if e.kind == ErrorKind::Credentials && e.status.is_none() {
                     e.message = request.login.explain(&e.message);
                 }
@@ -98,13 +94,12 @@ pub(crate) struct Replay(pub(crate) Arc<Bundle>);
 
 impl Transport for Replay {
     fn send<'a>(&'a self, request: &'a Request, attempts: &'a mut Attempts) -> BoxFuture<'a, Result<Value, CloudError>> {
+        attempts.total = 1;
         Box::pin(async move {
             let Request { login, region, service, operation, canonical, .. } = request;
             let find = |subject: &str| self.0.find(subject, region, service, operation, canonical);
             // A recording is kept by credentials; bundles made by hand, by account.
             let found = find(&login.key).or_else(|| find(&login.identity.get()?.account_id));
-            // What it does not have was never asked.
-            attempts.total = u32::from(found.is_some());
             found.unwrap_or_else(|| {
                 let message = format!("the bundle has no answer for {service}:{operation} in {region} with input {canonical}");
                 Err(CloudError::new(ErrorKind::NotRecorded, "NotRecorded", message))

@@ -90,9 +90,9 @@ pub(crate) fn scan(
 /// them more comes, and the engine filters again. Where neither was recorded, the error names the calls of the first.
 async fn recorded_of(env: &ScanEnv, scope: &Scope, plan: Arc<CallPlan>) -> Arc<CallPlan> {
     for candidate in std::iter::once(&plan).chain(env.instead.iter()) {
-        // What only the trial asks for, a run that calls does not.
-        let tally = env.tally.unmetered();
-        let trial = ScanEnv { log: Arc::default(), instead: Arc::default(), refused: None, tally, ..env.clone() };
+        // What only the trial asks for, a run that calls does not: it is neither counted nor kept.
+        let (cloud, tally) = (env.cloud.offline(), env.tally.unmetered());
+        let trial = ScanEnv { log: Arc::default(), instead: Arc::default(), refused: None, cloud, tally, ..env.clone() };
         let Some(walk) = Walk::begin(trial, scope.clone(), candidate.clone(), None).await else { break };
         if rows::recorded(&walk).await {
             return candidate.clone();

@@ -1,11 +1,11 @@
-//! One client per (service, region, credentials): official orchestrator, retries, signing, credentials; our codecs and endpoints.
+//! One client per (service, region, credentials): official orchestrator, signing, credentials; our codecs and endpoints. A call is one
+//! attempt: whether there is another is for the caller to say, which knows who else waits for the same limit.
 
 use super::attempts::Counter;
 use super::embedded;
 use super::endpoint::{self, Builtins, Endpoint};
 use super::service::{Operation, Service};
 use super::{failure, plugins, request};
-use crate::budget::Budget;
 use crate::limiter::Advice;
 use crate::{CloudError, ErrorKind};
 use aws_smithy_runtime::client::orchestrator::invoke;
@@ -13,7 +13,7 @@ use aws_smithy_runtime_api::client::interceptors::context::Input;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_plugin::RuntimePlugins;
 use aws_smithy_types::error::metadata::{ErrorMetadata, ProvideErrorMetadata};
-use aws_smithy_types::retry::{ErrorKind as RetryKind, ProvideErrorKind};
+use aws_smithy_types::retry::{ErrorKind as RetryKind, ProvideErrorKind, RetryConfig};
 use aws_types::SdkConfig;
 use aws_types::service_config::ServiceConfigKey;
 use serde_json::Value;
@@ -26,10 +26,12 @@ pub struct Attempts {
     pub total: u32,
     /// Of them, how many were throttled.
     pub throttled: u32,
+    /// Attempts that a call may have, the first included; 0 where that is left to the caller.
+    pub most: u32,
+    /// Whether the API's model says that this failure passes.
+    pub passing: bool,
     /// What the answer says about the calls to come.
     pub(crate) advice: Advice,
-    /// There was to be another attempt, and no request left for it.
-    pub(crate) refused: bool,
 }
 
 /// A client for one service in one region with one set of credentials. Cheap to clone.
@@ -39,9 +41,11 @@ pub struct Client {
     plugins: RuntimePlugins,
     builtins: Builtins,
     has_credentials: bool,
+    /// Attempts that the environment or the profile allows.
+    most: u32,
 }
 
-/// A failed call inside the orchestrator, where the official retry classifiers look at it.
+/// A failed call inside the orchestrator.
 #[derive(Debug)]
 pub(super) struct Failure {
     error: Box<CloudError>,
@@ -50,7 +54,7 @@ pub(super) struct Failure {
 }
 
 impl Failure {
-    /// `retry`: what the model or the nature of the failure says; codes and statuses are judged by the classifiers.
+    /// `retry`: what the model or the nature of the failure says.
     pub(super) fn new(error: CloudError, retry: Option<RetryKind>) -> Failure {
         let mut meta = ErrorMetadata::builder().message(error.message.clone());
         if error.kind != ErrorKind::BadAnswer {
@@ -59,8 +63,12 @@ impl Failure {
         Failure { error: Box::new(error), meta: meta.build(), retry }
     }
 
-    pub(super) fn kind(&self) -> ErrorKind {
-        self.error.kind
+    pub(super) fn throttled(&self) -> bool {
+        self.error.kind == ErrorKind::Throttled || self.retry == Some(RetryKind::ThrottlingError)
+    }
+
+    pub(super) fn passing(&self) -> bool {
+        self.retry.is_some()
     }
 
     pub(super) fn into_error(self) -> CloudError {
@@ -110,7 +118,8 @@ impl Client {
             region,
         };
         let plugins = plugins::of_client(service, &builtins.region, config);
-        Ok(Client { service, plugins, builtins, has_credentials: config.credentials_provider().is_some() })
+        let most = config.retry_config().map_or(1, RetryConfig::max_attempts);
+        Ok(Client { service, plugins, builtins, has_credentials: config.credentials_provider().is_some(), most })
     }
 
     /// Calls an operation; the allow-list is checked by `ReadOp`, not here, but input that asks for secrets is refused.
@@ -119,21 +128,10 @@ impl Client {
     /// # Errors
     /// The failed call with code, message, request id.
     pub async fn call(&self, operation: &str, input: Value, attempts: &mut Attempts) -> Result<Value, CloudError> {
-        self.call_within(operation, input, attempts, &Budget::default()).await
-    }
-
-    /// The same with retries taken from a budget.
-    pub(crate) async fn call_within(
-        &self,
-        operation: &str,
-        input: Value,
-        attempts: &mut Attempts,
-        budget: &Budget,
-    ) -> Result<Value, CloudError> {
         *attempts = Attempts::default();
-        let counter = Counter::within(budget);
+        let counter = Counter::default();
         let result = self.send(operation, &input, &counter).await;
-        *attempts = counter.read();
+        *attempts = Attempts { most: self.most, ..counter.read() };
         result.map_err(|mut e| {
             e.service = self.service.name.to_owned();
             e.operation = operation.to_owned();

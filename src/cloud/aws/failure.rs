@@ -189,7 +189,7 @@ fn status_text(status: u16) -> &'static str {
 pub(super) fn of_unreadable(why: &Unreadable, response: &Response) -> Failure {
     let code = match why {
         Unreadable::Html => "HtmlAnswer",
-        Unreadable::Malformed(_) => "MalformedAnswer",
+        Unreadable::Malformed(_) => crate::retries::MALFORMED,
         Unreadable::Breaks(_) => "UnexpectedAnswer",
     };
     let mut error = CloudError::new(ErrorKind::BadAnswer, code, why.to_string());

@@ -10,14 +10,11 @@ use aws_runtime::auth::{SigV4OperationSigningConfig, SigningOptions, sigv4};
 use aws_runtime::invocation_id::InvocationIdInterceptor;
 use aws_runtime::recursion_detection::RecursionDetectionInterceptor;
 use aws_runtime::request_info::RequestInfoInterceptor;
-use aws_runtime::retries::classifiers::AwsErrorCodeClassifier;
 use aws_runtime::user_agent::{ApiMetadata, UserAgentInterceptor};
 use aws_smithy_runtime::client::auth::no_auth::{NO_AUTH_SCHEME_ID, NoAuthScheme};
 use aws_smithy_runtime::client::defaults::{DefaultPluginParams, default_plugins};
 use aws_smithy_runtime::client::http::connection_poisoning::ConnectionPoisoningInterceptor;
 use aws_smithy_runtime::client::identity::no_auth::NoAuthIdentityResolver;
-use aws_smithy_runtime::client::retries::classifiers::{HttpStatusCodeClassifier, ModeledAsRetryableClassifier, TransientErrorClassifier};
-use aws_smithy_runtime::client::retries::{RetryPartition, TokenBucket};
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::auth::static_resolver::StaticAuthSchemeOptionResolver;
 use aws_smithy_runtime_api::client::auth::{AuthSchemeOptionResolverParams, SharedAuthScheme, SharedAuthSchemeOptionResolver};
@@ -38,9 +35,6 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::region::{Region, SigningRegion};
 use aws_types::{SdkConfig, SigningName};
 use serde_json::Value;
-
-/// A client's retry budget, in the official crates' units: a retry costs 5, a time-out 10, and a success gives 1 back.
-const RETRY_BUDGET: usize = 500;
 
 /// A request that was serialized before the orchestrator started, so that its errors are ours and typed.
 #[derive(Debug)]
@@ -130,15 +124,14 @@ pub(super) fn of_client(service: &'static Service, region: &str, config: &SdkCon
     layer.store_put(signing_region.clone());
     layer.store_put(name.clone());
     layer.store_put(SigV4OperationSigningConfig { region: Some(signing_region), region_set: None, name: Some(name), signing_options });
-    layer.store_put(config.retry_config().cloned().unwrap_or_else(RetryConfig::standard));
+    // Each attempt waits for the limits, as the first one does: the caller makes them.
+    layer.store_put(RetryConfig::disabled());
     layer.store_put(config.timeout_config().cloned().unwrap_or_else(TimeoutConfig::disabled));
     layer.store_put(ApiMetadata::new(service.metadata("endpointPrefix").unwrap_or("unknown"), env!("CARGO_PKG_VERSION")));
     if let Some(app) = config.app_name() {
         layer.store_put(app.clone());
     }
-    // A budget of its own: one throttled account must not use up the retries of all the others.
     let partition = format!("{}-{}", service.id(), config.region().map_or("", AsRef::as_ref));
-    layer.store_put(RetryPartition::custom(partition.clone()).token_bucket(TokenBucket::new(RETRY_BUDGET)).build());
 
     let mut parts = RuntimeComponentsBuilder::new("assay-client");
     parts.set_http_client(config.http_client());
@@ -152,10 +145,6 @@ pub(super) fn of_client(service: &'static Service, region: &str, config: &SdkCon
     if let Some(provider) = config.credentials_provider() {
         parts.set_identity_resolver(sigv4::SCHEME_ID, SharedIdentityResolver::new(provider));
     }
-    parts.push_retry_classifier(HttpStatusCodeClassifier::default());
-    parts.push_retry_classifier(TransientErrorClassifier::<Failure>::new());
-    parts.push_retry_classifier(ModeledAsRetryableClassifier::<Failure>::new());
-    parts.push_retry_classifier(AwsErrorCodeClassifier::<Failure>::new());
     parts.push_interceptor(SharedInterceptor::permanent(ConnectionPoisoningInterceptor::new()));
     parts.push_interceptor(SharedInterceptor::permanent(RecursionDetectionInterceptor::new()));
     parts.push_interceptor(SharedInterceptor::permanent(CountAttempts));

@@ -52,7 +52,7 @@ fn read_as(
     let bad = |why: Unreadable| {
         let code = match why {
             Unreadable::Html => "HtmlAnswer",
-            Unreadable::Malformed(_) => super::client::MALFORMED,
+            Unreadable::Malformed(_) => crate::retries::MALFORMED,
             Unreadable::Breaks(_) => "UnexpectedAnswer",
         };
         CloudError::new(ErrorKind::BadAnswer, code, why.to_string())

@@ -13,16 +13,10 @@ use crate::{CloudError, ErrorKind};
 use chrono::Utc;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use std::error::Error;
-use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-/// Code of an answer that is only a part of one, or none: asking again may help.
-pub(super) const MALFORMED: &str = "MalformedAnswer";
-
 /// Attempts per call, the first included.
-const ATTEMPTS: usize = 4;
-/// Before the second attempt, if the answer asks for no longer wait; doubled each time, then shortened by up to half at random.
-const FIRST_BACKOFF: Duration = Duration::from_millis(800);
+const ATTEMPTS: u32 = 4;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Between two reads, and for one attempt as a whole.
@@ -52,7 +46,7 @@ pub(crate) async fn send(principal: &Principal, call: &Request, attempts: &mut A
     let prepared = request::prepare(&parts.environment, &call.service, &call.operation, &call.input)?;
     let token = parts.tokens.token(prepared.audience).await?;
     let out = filled(parts.http.as_ref().map_err(Clone::clone)?, prepared, token);
-    attempts.total = 1;
+    (attempts.total, attempts.most) = (1, ATTEMPTS);
     let response = out.send().await.map_err(of_transport)?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     attempts.advice = answer::advice(&headers, Utc::now());
@@ -94,23 +88,6 @@ pub(crate) async fn write(principal: &Principal, write: &ArmWrite<'_>, subscript
     let body = response.bytes().await.map_err(|e| CloudError { status: Some(status), ..of_transport(e) });
     let without_effect = (300..500).contains(&status) && status != 408;
     body.and_then(|body| answer::read_single(status, &headers, &body)).map_err(|error| WriteFailure { error, without_effect })
-}
-
-/// How long to wait before the next attempt; `None` if there is none. `made`: attempts so far.
-pub(crate) fn again(error: &CloudError, made: usize, retry_after: Option<Duration>) -> Option<Duration> {
-    let passing = match error.kind {
-        ErrorKind::Throttled | ErrorKind::Transient | ErrorKind::Unreachable => true,
-        ErrorKind::BadAnswer => error.code == MALFORMED,
-        _ => false,
-    };
-    (passing && made < ATTEMPTS).then(|| backoff(made).max(retry_after.unwrap_or_default()))
-}
-
-fn backoff(made: usize) -> Duration {
-    let whole = FIRST_BACKOFF.saturating_mul(1 << made.saturating_sub(1).min(5));
-    // Every RandomState has its own seed: enough to keep those apart that were turned away together.
-    let random = (RandomState::new().hash_one(made) % 1024) as u32;
-    whole - whole / 2 * random / 1024
 }
 
 /// The typed error of an attempt that got no answer.

@@ -4,33 +4,9 @@
 use super::allow::{RESOURCE_GRAPH, provider};
 use crate::limiter::{Limit, Rate};
 use crate::limits::Limits;
+use crate::published;
 use reqwest::Url;
 use serde_json::Value;
-
-/// The Resource Manager's buckets, per subscription and principal and per tenant and principal. Source: "Understand how Azure Resource
-/// Manager throttles requests": reads 250, refilled with 25 a second; writes 200, refilled with 10. A POST counts as a write.
-const MANAGER_READS: Rate = Rate { per_second: 25.0, burst: 250.0 };
-const MANAGER_WRITES: Rate = Rate { per_second: 10.0, burst: 200.0 };
-
-/// A provider's own bucket.
-struct Own {
-    provider: &'static str,
-    class: &'static str,
-    /// Ends of paths that draw on it; none: all others.
-    ends: &'static [&'static str],
-    rate: Rate,
-}
-
-/// Source: "Azure subscription and service limits", storage resource provider: lists of accounts 100, reads 800, in 5 minutes each.
-const OWN: &[Own] = &[
-    Own {
-        provider: "microsoft.storage",
-        class: "list",
-        ends: &["/providers/microsoft.storage/storageaccounts"],
-        rate: Rate { per_second: 100.0 / 300.0, burst: 100.0 },
-    },
-    Own { provider: "microsoft.storage", class: "read", ends: &[], rate: Rate { per_second: 800.0 / 300.0, burst: 800.0 } },
-];
 
 /// The gates of a call, the narrowest first. `configured`: the connection's `limits`.
 pub(crate) fn of(connection: &str, api: &str, operation: &str, input: &Value, configured: Option<&Limits>) -> Vec<(String, Limit)> {
@@ -47,18 +23,16 @@ pub(crate) fn of(connection: &str, api: &str, operation: &str, input: &Value, co
     let path = absolute.as_ref().map_or(address, Url::path).to_ascii_lowercase();
     let scope = path.strip_prefix("/subscriptions/").and_then(|rest| rest.split('/').next()).unwrap_or("tenant");
     let post = operation.starts_with("POST ");
-    let (class, rate) = match post && !operation.eq_ignore_ascii_case(RESOURCE_GRAPH) {
-        true => ("writes", MANAGER_WRITES),
-        false => ("reads", MANAGER_READS),
-    };
+    let query = operation.eq_ignore_ascii_case(RESOURCE_GRAPH);
+    let class = if post && !query { "writes" } else { "reads" };
     let mut gates = Vec::new();
     if let Some(provider) = provider(&path) {
-        let ends_so = |own: &&Own| own.ends.is_empty() || own.ends.iter().any(|end| path.ends_with(end));
-        let own = OWN.iter().filter(|own| own.provider == provider && !post).find(ends_so);
-        let class = own.map_or("", |own| own.class);
-        gates.push(([connection, scope, provider, class].join("\t"), limit(provider, own.map(|own| own.rate))));
+        let own = published::of_path(provider, &path).filter(|_| !post || query);
+        let (class, rate) = own.map_or(("", None), |(class, rate)| (class, Some(rate)));
+        gates.push(([connection, scope, provider, class].join("\t"), limit(provider, rate)));
     }
-    gates.push(([connection, scope, class].join("\t"), limit(api, Some(rate))));
+    let manager = published::find(api, class, input).map(|(_, published)| published.rate);
+    gates.push(([connection, scope, class].join("\t"), limit(api, manager)));
     gates
 }
 
@@ -121,7 +95,7 @@ mod tests {
         let keys = gates("arm", "POST /x/listKeys", &format!("{sub}/a/listKeys"), None);
         assert_eq!(keys, ["prod|11|microsoft.storage| free 32", "prod|11|writes 200/10.00 32"]);
         let graph = gates("arm", RESOURCE_GRAPH, "/providers/Microsoft.ResourceGraph/resources", None);
-        assert_eq!(graph, ["prod|tenant|microsoft.resourcegraph| free 32", "prod|tenant|reads 250/25.00 32"]);
+        assert_eq!(graph, ["prod|tenant|microsoft.resourcegraph|queries 1/3.00 32", "prod|tenant|reads 250/25.00 32"]);
     }
 
     #[test]

@@ -148,21 +148,21 @@ impl Cloud {
         all
     }
 
-    /// How fast calls of a service may go for a connection, as configured or published.
-    pub fn pace(&self, connection: &str, service: &str) -> Pace {
-        let login = self.0.behind.get(connection).map(|behind| match behind {
-            Behind::One(own) | Behind::Organization { own, .. } => own.login.limits_key().clone(),
-            Behind::Azure(tenant) => tenant.own.login.limits_key().clone(),
-            Behind::Recorded { .. } => Arc::from(connection),
-        });
-        let limit = login.and_then(|login| self.0.caller.limit(&login, service));
-        match limit {
-            Some(limit) => Pace {
-                per_second: limit.rate.map(|rate| rate.per_second),
-                burst: limit.rate.map_or(0.0, |rate| rate.burst),
-                in_flight: limit.in_flight,
-            },
-            None => Pace { per_second: None, burst: 0.0, in_flight: DEFAULT_IN_FLIGHT },
+    /// How fast calls of an operation may go in one scope of a connection, as configured or published.
+    pub fn pace(&self, connection: &str, service: &str, operation: &str) -> Pace {
+        let own = match self.0.behind.get(connection) {
+            Some(Behind::One(own) | Behind::Organization { own, .. }) => Some(own),
+            Some(Behind::Azure(tenant)) => Some(&tenant.own),
+            Some(Behind::Recorded { accounts, tenant }) => accounts.as_ref().ok().and_then(|all| all.first()).or(tenant.as_ref()),
+            None => None,
+        };
+        let gates = own.map(|own| self.0.caller.gates(&own.login, service, operation)).unwrap_or_default();
+        let rates = gates.iter().filter_map(|(_, limit)| limit.rate);
+        let slowest = rates.min_by(|a, b| a.per_second.total_cmp(&b.per_second));
+        Pace {
+            per_second: slowest.map(|rate| rate.per_second),
+            burst: slowest.map_or(0.0, |rate| rate.burst),
+            in_flight: gates.iter().map(|(_, limit)| limit.in_flight).min().unwrap_or(DEFAULT_IN_FLIGHT),
         }
     }
 }

@@ -213,7 +213,7 @@ impl Engine {
         let latency = records.iter().find_map(|record| record.latency).unwrap_or(LATENCY) / 1000.0;
         let mut gates: BTreeMap<&str, (f64, usize)> = BTreeMap::new();
         for own in &mut bill.lines {
-            let pace = connection.as_ref().map(|connection| self.cloud().pace(connection, &own.service));
+            let pace = connection.as_ref().map(|connection| self.cloud().pace(connection, &own.service, &own.operation));
             let scopes = own.scopes.max(1) as f64;
             let each = own.calls as f64 / scopes;
             let by_flight = each * latency / pace.map_or(32.0, |pace| pace.in_flight as f64);

@@ -55,7 +55,6 @@ async fn call(world: &World, operation: &str, input: Value) -> (Result<Value, Cl
         operation: operation.into(),
         canonical: input.to_string().into(),
         input,
-        budget: Default::default(),
     };
     let mut attempts = Attempts::default();
     (send(&world.principal, &request, &mut attempts).await, attempts)
@@ -77,7 +76,12 @@ async fn a_call_carries_its_token_and_brings_back_json_and_advice() {
     assert_eq!(answer.unwrap(), json!({"value": []}));
     assert_eq!(
         attempts,
-        Attempts { total: 1, throttled: 0, advice: crate::limiter::Advice { left: Some(11), ..Default::default() }, refused: false }
+        Attempts {
+            total: 1,
+            most: ATTEMPTS,
+            advice: crate::limiter::Advice { left: Some(11), ..Default::default() },
+            ..Attempts::default()
+        }
     );
     let head = asked.lock().unwrap()[0].to_ascii_lowercase();
     assert!(head.starts_with("get /subscriptions?api-version=2022-12-01 http/1.1\r\n"), "{head}");
@@ -155,28 +159,4 @@ async fn a_link_to_another_host_is_not_followed() {
     assert_eq!((result.unwrap_err().code.as_str(), attempts.total), ("ForeignNextLink", 0));
     assert!(stolen.lock().unwrap().is_empty());
     call(&world(&address), LIST, json!({"next": format!("{address}/elsewhere?$skiptoken=x")})).await.0.unwrap();
-}
-
-#[test]
-fn passing_failures_are_tried_again() {
-    let error = |kind, code: &str| CloudError::new(kind, code, "");
-    for (e, again_after_one) in [
-        (error(ErrorKind::Throttled, "429"), true),
-        (error(ErrorKind::Transient, "InternalServerError"), true),
-        (error(ErrorKind::Unreachable, "Unreachable"), true),
-        (error(ErrorKind::BadAnswer, MALFORMED), true),
-        (error(ErrorKind::BadAnswer, "HtmlAnswer"), false),
-        (error(ErrorKind::Denied, "AuthorizationFailed"), false),
-        (error(ErrorKind::NotFound, "ResourceNotFound"), false),
-        (error(ErrorKind::Credentials, "ExpiredAuthenticationToken"), false),
-    ] {
-        assert_eq!(again(&e, 1, None).is_some(), again_after_one, "{e}");
-        assert_eq!(again(&e, ATTEMPTS, None), None);
-    }
-    let e = error(ErrorKind::Transient, "InternalServerError");
-    for (made, least, most) in [(1, 400, 800), (2, 800, 1600), (3, 1600, 3200)] {
-        let wait = again(&e, made, None).unwrap().as_millis();
-        assert!((least..=most).contains(&wait), "{made}: {wait}");
-    }
-    assert_eq!(again(&e, 1, Some(Duration::from_secs(60))), Some(Duration::from_secs(60)), "a longer wait that was asked for");
 }
