@@ -1,13 +1,15 @@
 //! The command line: what can be typed. Decides nothing; the commands do.
 
+mod cache;
 mod explain;
 mod rotate;
 
+pub(crate) use cache::CacheVerb;
 pub(crate) use explain::{ExplainArgs, PolicyArgs, PolicyFormat, TargetArgs};
 pub(crate) use rotate::{RotateExclude, RotateGoing, RotatePlanArgs, RotateStepArgs, RotateVerb};
 
 use crate::output::Format;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{BoolishValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -46,9 +48,14 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "NAME", help_heading = "Global options")]
     pub(crate) connection: Vec<String>,
 
-    /// How long answers of the cloud are reused: 300, 90s, 5m, 1h; 0 turns the cache off
-    #[arg(long, global = true, value_name = "TIME", default_value = "5m", value_parser = duration, help_heading = "Global options")]
-    pub(crate) cache_ttl: Duration,
+    /// How long answers of the cloud are reused: 300, 90s, 5m, 1h; 0 turns the cache off [default: 5m]
+    #[arg(long, global = true, value_name = "TIME", env = "ASSAY_CACHE_TTL", value_parser = duration, help_heading = "Global options")]
+    pub(crate) cache_ttl: Option<Duration>,
+
+    /// Keep answers on disk, encrypted, for the next run; the configuration's `cache` says where and how many
+    #[arg(long, global = true, value_name = "true|false", env = "ASSAY_DISK_CACHE", value_parser = BoolishValueParser::new(), num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", help_heading = "Global options")]
+    pub(crate) disk_cache: Option<bool>,
 
     /// Answer from the recorded demo organisation that ships with assay: no account and no network needed
     #[arg(long, global = true, conflicts_with_all = ["replay", "record"], help_heading = "Global options")]
@@ -165,6 +172,13 @@ pub(crate) enum Command {
     Rotate {
         #[command(subcommand)]
         verb: RotateVerb,
+    },
+
+    /// Look at the answers that are kept on disk, and remove them
+    #[command(after_help = "Examples:\n  assay cache status\n  assay cache clear --connection prod")]
+    Cache {
+        #[command(subcommand)]
+        verb: CacheVerb,
     },
 
     /// Check configuration, credentials and access of every connection
@@ -490,6 +504,10 @@ mod tests {
             "assay rotate undo AKIAIOSFODNN7EXAMPLE --yes",
             "assay doctor --config x.yaml",
             "assay completions zsh",
+            "assay cache status -o json",
+            "assay cache clear --connection prod",
+            "assay --disk-cache query select --cache-ttl 1h",
+            "assay query select --disk-cache=false",
         ] {
             if let Err(e) = parse(line) {
                 panic!("{line}: {e}");
@@ -515,6 +533,8 @@ mod tests {
             "assay --demo --replay x",
             "assay --replay x --record y",
             "assay --cache-ttl 5x list tables",
+            "assay --disk-cache=perhaps list tables",
+            "assay cache",
             "assay list everything",
             "assay completions cmd",
             "assay mod",

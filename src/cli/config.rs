@@ -1,11 +1,14 @@
 //! `assay.yaml`: where it is found, and what is in it. Unknown keys and wrong types are errors with their place.
 
+use crate::args;
 use crate::dirs;
 use crate::exit::{Exit, Failed};
-use assay_cloud::ConnectionConfig;
-use serde::Deserialize;
+use assay_cloud::{ConnectionConfig, DiskCache, KeySource};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The name that is searched for.
 const FILE: &str = "assay.yaml";
@@ -21,6 +24,94 @@ pub(crate) struct Config {
     pub(crate) tables: Vec<PathBuf>,
     /// Folders of controls and benchmarks.
     pub(crate) controls: Vec<PathBuf>,
+    /// How answers are kept.
+    pub(crate) cache: Cache,
+}
+
+/// How answers are kept: `cache` of the configuration, as far as it says something.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Cache {
+    /// On disk for the next run too?
+    pub(crate) disk: bool,
+    /// How long they are reused.
+    #[serde(deserialize_with = "time")]
+    pub(crate) ttl: Option<Duration>,
+    #[serde(deserialize_with = "bytes")]
+    max_size: Option<u64>,
+    #[serde(deserialize_with = "key")]
+    key: Option<Key>,
+    path: Option<PathBuf>,
+}
+
+/// Where the key of the disk comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Key {
+    Os,
+    File(PathBuf),
+}
+
+/// What a connection may keep on disk if nobody says more.
+const MAX_SIZE: u64 = 256 << 20;
+
+fn time<'d, D: Deserializer<'d>>(from: D) -> Result<Option<Duration>, D::Error> {
+    args::duration(&scalar(from)?).map(Some).map_err(D::Error::custom)
+}
+
+fn bytes<'d, D: Deserializer<'d>>(from: D) -> Result<Option<u64>, D::Error> {
+    args::size(&scalar(from)?).map(|bytes| Some(bytes as u64)).map_err(D::Error::custom)
+}
+
+fn key<'d, D: Deserializer<'d>>(from: D) -> Result<Option<Key>, D::Error> {
+    let text = scalar(from)?;
+    match text.strip_prefix("file:") {
+        Some(path) if !path.is_empty() => Ok(Some(Key::File(path.into()))),
+        _ if text == "os" => Ok(Some(Key::Os)),
+        _ => Err(D::Error::custom(format!("\"{text}\" is not where a key comes from: write os or file:PATH"))),
+    }
+}
+
+/// Text, or a number as text: `ttl: 300` and `ttl: 5m`.
+fn scalar<'d, D: Deserializer<'d>>(from: D) -> Result<String, D::Error> {
+    match serde_json::Value::deserialize(from)? {
+        serde_json::Value::String(text) => Ok(text),
+        serde_json::Value::Number(number) => Ok(number.to_string()),
+        other => Err(D::Error::custom(format!("{other} is neither a text nor a number"))),
+    }
+}
+
+impl Cache {
+    /// Where answers are kept on disk, if they are.
+    pub(crate) fn place(&self) -> Result<DiskCache, Failed> {
+        let nowhere = |what: &str, fix: &str| {
+            Failed::new(Exit::Usage, format!("there is no folder for {what}: neither HOME nor an XDG variable is set")).hint(fix)
+        };
+        let folder = match &self.path {
+            Some(path) => path.clone(),
+            None => dirs::cache()
+                .map(|dir| dir.join("answers"))
+                .ok_or_else(|| nowhere("the cache", "set `cache: { path: FOLDER }` in assay.yaml"))?,
+        };
+        let key = match &self.key {
+            Some(Key::Os) => KeySource::Os,
+            Some(Key::File(path)) => KeySource::File(path.clone()),
+            None => KeySource::Any(
+                dirs::data()
+                    .map(|dir| dir.join("cache.key"))
+                    .ok_or_else(|| nowhere("the cache's key", "set `cache: { key: file:PATH }` in assay.yaml"))?,
+            ),
+        };
+        Ok(DiskCache { folder, max_bytes: self.max_size.unwrap_or(MAX_SIZE), key })
+    }
+
+    /// Paths are relative to the folder of the file that names them.
+    fn below(self, folder: &Path) -> Cache {
+        let key = self.key.map(|key| match key {
+            Key::File(path) => Key::File(folder.join(path)),
+            Key::Os => Key::Os,
+        });
+        Cache { path: self.path.map(|path| folder.join(path)), key, ..self }
+    }
 }
 
 /// The file as written.
@@ -32,6 +123,7 @@ struct Written {
     limits: BTreeMap<String, serde_json::Value>,
     tables: Vec<PathBuf>,
     controls: Vec<PathBuf>,
+    cache: Cache,
 }
 
 impl Config {
@@ -55,9 +147,10 @@ impl Config {
         let absolute = |paths: Vec<PathBuf>| paths.into_iter().map(|p| folder.join(p)).collect();
         Ok(Config {
             file: Some(path.to_owned()),
-            cloud: assay_cloud::Config { connections: written.connections, default: written.default, limits: written.limits },
+            cloud: assay_cloud::Config { connections: written.connections, default: written.default, limits: written.limits, disk: None },
             tables: absolute(written.tables),
             controls: absolute(written.controls),
+            cache: written.cache.below(folder),
         })
     }
 }
@@ -109,7 +202,19 @@ mod tests {
         assert_eq!(config.cloud.default, ["all"]);
         assert_eq!(config.tables, [PathBuf::from("/etc/specs")]);
         assert_eq!(config.controls, [PathBuf::from("/abs")]);
+        assert!(!config.cache.disk && config.cache.ttl.is_none());
         assert!(Config::parse("# nothing\n", Path::new("a.yaml")).unwrap().cloud.connections.is_empty());
+    }
+
+    #[test]
+    fn the_cache_is_read_with_its_paths() {
+        let text = "cache: { disk: true, ttl: 300, max_size: 64MiB, key: \"file:keys/cache\", path: /var/cache/assay }\n";
+        let cache = Config::parse(text, Path::new("/etc/assay.yaml")).unwrap().cache;
+        assert!(cache.disk && cache.ttl == Some(Duration::from_secs(300)));
+        let key = KeySource::File("/etc/keys/cache".into());
+        assert_eq!(cache.place().unwrap(), DiskCache { folder: "/var/cache/assay".into(), max_bytes: 64 << 20, key });
+        let cache = Config::parse("cache: { key: os, path: kept }\n", Path::new("/etc/assay.yaml")).unwrap().cache;
+        assert_eq!(cache.place().unwrap(), DiskCache { folder: "/etc/kept".into(), max_bytes: MAX_SIZE, key: KeySource::Os });
     }
 
     #[test]
@@ -117,6 +222,10 @@ mod tests {
         for (text, starts) in [
             ("connections:\n  prod: { profil: x }\n", "a.yaml:2:"),
             ("conections: {}\n", "a.yaml:1:1: unknown field `conections`"),
+            ("cache: { ttl: soon }\n", "a.yaml:1:10: cache.ttl: \"soon\" is not a time"),
+            ("cache: { max_size: -1 }\n", "a.yaml:1:10: cache.max_size: "),
+            ("cache: { key: mine }\n", "a.yaml:1:10: cache.key: \"mine\" is not where a key comes from"),
+            ("cache: { disc: true }\n", "a.yaml:1:10: cache: unknown field `disc`"),
             ("default: 7\n", "a.yaml:1:10: default: invalid type"),
             ("default: [1\n", "a.yaml:"),
         ] {

@@ -1,4 +1,4 @@
-//! Folders of the XDG base directory specification: where configuration, mods and history live.
+//! Folders of the XDG base directory specification: where configuration, mods, history and kept answers live.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -16,6 +16,11 @@ pub(crate) fn data() -> Option<PathBuf> {
 /// `$XDG_STATE_HOME/assay` or `~/.local/state/assay`.
 pub(crate) fn state() -> Option<PathBuf> {
     base(std::env::var_os("XDG_STATE_HOME"), std::env::var_os("HOME"), ".local/state")
+}
+
+/// `$XDG_CACHE_HOME/assay` or `~/.cache/assay`.
+pub(crate) fn cache() -> Option<PathBuf> {
+    base(std::env::var_os("XDG_CACHE_HOME"), std::env::var_os("HOME"), ".cache")
 }
 
 /// Relative paths in XDG variables are invalid and ignored, as the specification says.

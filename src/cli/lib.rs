@@ -15,6 +15,7 @@ mod failures;
 mod fetch;
 mod inspect;
 mod mods;
+mod older;
 mod output;
 mod params;
 mod runner;
@@ -88,6 +89,7 @@ fn dispatch(cli: Cli, console: Console) -> Result<Exit, Failed> {
         Some(Command::Show(args)) => commands::show::exec(global, console, &args),
         Some(Command::Mod { verb }) => commands::mods::exec(console, &verb),
         Some(Command::Rotate { verb }) => block_on(commands::rotate::exec(global, console, &verb)),
+        Some(Command::Cache { verb }) => commands::cache::exec(global, console, &verb),
         Some(Command::Doctor) => block_on(commands::doctor::exec(global, console)),
         Some(Command::Completions { shell }) => commands::completions::exec(shell),
     }

@@ -4,7 +4,9 @@ use crate::exit::{Exit, Failed};
 use crate::statement::out_of_time;
 use crate::{statistics, values};
 use assay_cloud::{Meter, TallyCounts};
-use assay_compliance::{Answer, AnswerColumn, CallCounts, ScopeFailure, SqlArg, SqlError, SqlErrorKind, SqlRunner, TableScopes, Value};
+use assay_compliance::{
+    Answer, AnswerColumn, CallCounts, OlderPart, ScopeFailure, SqlArg, SqlError, SqlErrorKind, SqlRunner, TableScopes, Value,
+};
 use assay_engine::{Arg, Engine, EngineError};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -102,9 +104,26 @@ impl EngineRunner {
             message: f.error.to_string(),
         });
         let failures = failures.collect();
+        let older = query.log.older_parts().into_iter().map(|part| OlderPart {
+            noun: tables.get(&part.table).map_or("account", |read| read.noun),
+            table: part.table,
+            source: part.source,
+            connection: part.connection,
+            account: part.account,
+            at: part.at,
+        });
+        let older = older.collect();
         let tables = tables.into_iter();
         let tables = tables.map(|(table, read)| TableScopes { table, noun: read.noun, scopes: read.scopes.into_iter().collect() });
-        Ok(Answer { columns, rows, failures, tables: tables.collect(), notices: query.log.notices(), counts: counts(query.log.counts()) })
+        Ok(Answer {
+            columns,
+            rows,
+            failures,
+            tables: tables.collect(),
+            notices: query.log.notices(),
+            older,
+            counts: counts(query.log.counts()),
+        })
     }
 }
 

@@ -7,17 +7,21 @@ use crate::demo;
 use crate::exit::{Exit, Failed};
 use crate::mods;
 use crate::statistics;
-use assay_cloud::{Bundle, Cloud, Mode, Options};
+use assay_cloud::{Bundle, Cloud, DiskCache, Mode, Options};
 use assay_compliance::Library;
 use assay_engine::shapes::ModelShapes;
 use assay_engine::{Engine, Settings, Statistics};
 use assay_tables::Catalog;
+use chrono::{DateTime, Utc};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Ceiling for calls in flight. Each needs a socket, and 1,024 open files is the usual limit of a process.
 const MAX_IN_FLIGHT: usize = 256;
+
+/// How long answers are reused if nobody says more.
+const CACHE_TTL: Duration = Duration::from_secs(300);
 
 /// Everything a command that runs SQL needs.
 #[derive(Debug)]
@@ -34,6 +38,10 @@ pub(crate) struct Session {
     pub(crate) engine: Engine,
     /// What earlier runs cost.
     pub(crate) statistics: Arc<Statistics>,
+    /// How long answers are reused.
+    pub(crate) cache_ttl: Duration,
+    /// Where answers are kept for the next run, if they are.
+    pub(crate) disk: Option<DiskCache>,
     /// How long a statement may take.
     pub(crate) timeout: Option<Duration>,
 }
@@ -41,11 +49,17 @@ pub(crate) struct Session {
 impl Session {
     /// Builds the graph as the global options say; statements see no secret.
     pub(crate) async fn open(global: &Global, console: Console) -> Result<Session, Failed> {
-        Session::showing(global, console, false).await
+        Session::showing(global, console, false, Some(Utc::now())).await
     }
 
-    /// Builds the graph; with `secrets`, statements see the secret columns that they name.
-    pub(crate) async fn showing(global: &Global, console: Console, secrets: bool) -> Result<Session, Failed> {
+    /// The same without answers of earlier runs, for commands that must see how it is now.
+    pub(crate) async fn today(global: &Global, console: Console) -> Result<Session, Failed> {
+        Session::open(&Global { disk_cache: Some(false), ..global.clone() }, console).await
+    }
+
+    /// Builds the graph; with `secrets`, statements see the secret columns that they name. Answers that were asked for before `since` are
+    /// named as older; `None`: those from before each statement.
+    pub(crate) async fn showing(global: &Global, console: Console, secrets: bool, since: Option<DateTime<Utc>>) -> Result<Session, Failed> {
         let config = if global.demo { Config::default() } else { Config::load(global.config.as_deref())? };
         let mode = if global.demo {
             Mode::Replay(Arc::new(demo::bundle()?))
@@ -59,20 +73,30 @@ impl Session {
         };
         // A recording brings its own connections.
         let connections = if matches!(mode, Mode::Replay(_)) { assay_cloud::Config::default() } else { config.cloud.clone() };
-        let options = Options { config: connections, mode, cache_ttl: global.cache_ttl, max_in_flight: MAX_IN_FLIGHT };
+        let on_disk = matches!(mode, Mode::Live) && global.disk_cache.unwrap_or(config.cache.disk);
+        let disk = if on_disk { Some(config.cache.place()?) } else { None };
+        let cache_ttl = global.cache_ttl.or(config.cache.ttl).unwrap_or(CACHE_TTL);
+        let connections = assay_cloud::Config { disk: disk.clone(), ..connections };
+        let options = Options { config: connections, mode, cache_ttl, max_in_flight: MAX_IN_FLIGHT };
         let cloud = Cloud::open(options).await?;
         let catalog = Arc::new(catalog(&config)?);
         // A recording tells by itself what it costs.
         let statistics = if cloud.is_replay() { Arc::default() } else { statistics::load(&console) };
-        let settings =
-            Settings { search_path: global.connection.clone(), secrets, memory: global.memory_limit, statistics: Some(statistics.clone()) };
+        let settings = Settings {
+            search_path: global.connection.clone(),
+            secrets,
+            memory: global.memory_limit,
+            asked_since: since,
+            statistics: Some(statistics.clone()),
+        };
         let engine = Engine::new(cloud.clone(), Arc::clone(&catalog), settings)?;
         let timeout = Some(global.query_timeout).filter(|time| !time.is_zero());
-        Ok(Session { console, config, cloud, catalog, engine, statistics, timeout })
+        Ok(Session { console, config, cloud, catalog, engine, statistics, cache_ttl, disk, timeout })
     }
 
-    /// Writes the bundle of a recording; nothing in the other modes.
+    /// Writes what is to be kept: answers on disk, the bundle of a recording.
     pub(crate) fn finish(&self) -> Result<(), Failed> {
+        self.cloud.finish_cache().iter().for_each(|notice| self.console.notice(notice));
         Ok(self.cloud.finish_recording()?)
     }
 }

@@ -3,10 +3,12 @@
 use crate::console::Console;
 use crate::exit::Failed;
 use crate::failures;
+use crate::older;
 use crate::output::{self, Format, Look, Summary};
 use crate::statistics;
 use assay_cloud::{Meter, TallyCounts};
-use assay_engine::{Arg, Engine, Failure};
+use assay_engine::{Arg, AsOf, Engine, Failure};
+use chrono::Utc;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
@@ -58,6 +60,8 @@ pub(crate) struct Ran {
     pub(crate) nouns: BTreeMap<String, &'static str>,
     /// What people should know about the answer.
     pub(crate) notices: Vec<String>,
+    /// Parts of the answer that are older than the statement.
+    pub(crate) older: Vec<AsOf>,
     /// Wall time.
     pub(crate) elapsed: Duration,
     /// Was it stopped by Ctrl-C?
@@ -107,6 +111,7 @@ impl Ran {
     /// Says what people should know, and what failed: a line a scope, then the hints.
     pub(crate) fn report(&self, console: &Console, as_warning: bool) {
         self.notices.iter().for_each(|notice| console.notice(notice));
+        older::lines(&self.older, &self.nouns, Utc::now()).iter().for_each(|part| console.notice(part));
         for line in failures::lines(&self.failures, &self.nouns) {
             if as_warning { console.warning(&line) } else { console.error(&line) }
         }
@@ -130,7 +135,7 @@ impl Ran {
             .collect();
         json!({"complete": self.is_complete(), "rows_returned": self.rows, "calls": self.counts.calls,
                "cache_hits": self.counts.cache_hits, "retries": self.counts.retries, "throttles": self.counts.throttles, "failures": failures,
-               "notices": self.notices})
+               "notices": self.notices, "as_of": older::json(&self.older)})
     }
 }
 
@@ -268,6 +273,7 @@ impl Job<'_> {
         ran.nouns = query.log.tables().into_iter().map(|(table, read)| (table, read.noun)).collect();
         ran.notices = query.log.notices();
         ran.meter = query.log.meter().clone();
+        ran.older = query.log.older_parts();
         if let Err(failed) = ended {
             // What rows there were are shown, then the reason why there are no more.
             if ran.rows > 0 {
@@ -276,7 +282,7 @@ impl Job<'_> {
             }
             return Err(failed);
         }
-        let metadata = (self.timing || !ran.is_complete() || !ran.notices.is_empty()).then(|| {
+        let metadata = (self.timing || !ran.is_complete() || !ran.notices.is_empty() || !ran.older.is_empty()).then(|| {
             let mut metadata = ran.metadata();
             if self.timing {
                 metadata["duration_ms"] = json!(u64::try_from(ran.elapsed.as_millis()).unwrap_or(u64::MAX));

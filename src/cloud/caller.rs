@@ -3,21 +3,20 @@
 
 use crate::aws::client::Attempts;
 use crate::budget::Budget;
-use crate::cache::{Cache, Outcome};
+use crate::cache::{Answered, Asked, Cache, Disk, Listing, Outcome, Place};
 use crate::clock::Clock;
 use crate::credentials::{FAILURE_BELIEVED, Login};
 use crate::flight::{Flights, died};
 use crate::key::{call_key, canonical_input};
 use crate::limiter::{Limit, Limiter, Outcome as Went};
 use crate::limits::Limits;
-use crate::meter::{Meter, Place};
+use crate::meter::{self, Meter};
 use crate::read_op::is_secret_answer;
 use crate::recorder::Recorder;
 use crate::retries::Retries;
 use crate::tally::Latency;
 use crate::transport::{Request, Transport};
-use crate::{CloudError, ErrorKind, Tally, TallyCounts};
-use crate::{aws, azure};
+use crate::{CloudError, ErrorKind, Tally, TallyCounts, aws, azure, pages};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -75,8 +74,8 @@ fn label(mut e: CloudError, who: OnBehalf<'_>, region: &str, service: &str, oper
 }
 
 /// Where the meters count a call.
-fn place(who: OnBehalf<'_>, region: &Arc<str>, service: &str, operation: &str) -> Place {
-    Place { login: who.login.key.clone(), region: region.clone(), service: service.into(), operation: operation.into() }
+fn place(who: OnBehalf<'_>, region: &Arc<str>, service: &str, operation: &str) -> meter::Place {
+    meter::Place { login: who.login.key.clone(), region: region.clone(), service: service.into(), operation: operation.into() }
 }
 
 /// Makes calls for everybody in the room.
@@ -84,8 +83,8 @@ fn place(who: OnBehalf<'_>, region: &Arc<str>, service: &str, operation: &str) -
 pub(crate) struct Caller {
     clock: Clock,
     transport: Arc<dyn Transport>,
-    cache: Cache,
-    flights: Flights<Outcome>,
+    pub(crate) cache: Cache,
+    flights: Flights<Answered>,
     limiter: Limiter,
     /// Where nothing answered, since when, and how that was told.
     down: Mutex<HashMap<String, (Duration, CloudError)>>,
@@ -100,6 +99,49 @@ pub(crate) struct Caller {
     pub(crate) budget: Budget,
     /// How long answers took.
     pub(crate) latency: Latency,
+}
+
+/// Which part of an answer is asked for.
+#[derive(Debug, Clone, Copy)]
+enum Part {
+    /// All of it, as far as the caller cares.
+    All,
+    /// A page; not an older one than the page before it.
+    Page { after: Option<Asked> },
+}
+
+impl Part {
+    fn since(self) -> Option<Asked> {
+        match self {
+            Part::All => None,
+            Part::Page { after } => after,
+        }
+    }
+}
+
+/// Whose credentials, where, and what: a call but for its input.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Target<'a> {
+    pub(crate) who: OnBehalf<'a>,
+    pub(crate) region: &'a Arc<str>,
+    pub(crate) service: &'a str,
+    pub(crate) operation: &'a str,
+}
+
+impl<'a> Target<'a> {
+    fn of(request: &'a Request) -> Target<'a> {
+        let who = OnBehalf { login: &request.login, connection: &request.login.key };
+        Target { who, region: &request.region, service: &request.service, operation: &request.operation }
+    }
+
+    /// What makes calls with this input the same call.
+    pub(crate) fn key(self, input: &Value) -> Arc<str> {
+        call_key(&self.who.login.key, self.region, self.service, self.operation, &canonical_input(input))
+    }
+
+    fn labelled(self, e: CloudError) -> CloudError {
+        label(e, self.who, self.region, self.service, self.operation)
+    }
 }
 
 /// Whom a call is for, beside what the cloud is told: names in errors.
@@ -117,11 +159,12 @@ impl Caller {
         max_in_flight: usize,
         limits: HashMap<Arc<str>, Limits>,
         recorder: Option<Recorder>,
+        disk: Option<Disk>,
     ) -> Caller {
         let meter = Meter::default();
         Caller {
             transport,
-            cache: Cache::new(clock.clone(), cache_ttl, CACHE_BYTES),
+            cache: Cache::new(clock.clone(), cache_ttl, CACHE_BYTES, disk),
             flights: Flights::new(),
             limiter: Limiter::new(clock.clone(), max_in_flight),
             down: Mutex::default(),
@@ -170,33 +213,84 @@ impl Caller {
         input: Value,
         tally: &Tally,
     ) -> Outcome {
-        let labelled = |e| label(e, who, region, service, operation);
-        if let Some(refused) = &who.login.refused {
-            return Err(labelled(refused.clone()));
+        self.ask(Target { who, region, service, operation }, input, Part::All, tally).await.outcome
+    }
+
+    /// The same for a page of a listing.
+    pub(crate) async fn page(self: &Arc<Self>, target: Target<'_>, input: Value, after: Option<Asked>, tally: &Tally) -> Answered {
+        self.ask(target, input, Part::Page { after }, tally).await
+    }
+
+    async fn ask(self: &Arc<Self>, target: Target<'_>, input: Value, part: Part, tally: &Tally) -> Answered {
+        let Target { who, region, service, operation } = target;
+        let refused = |e: CloudError| Answered { outcome: Err(e), asked: self.cache.asked_now() };
+        if let Some(error) = &who.login.refused {
+            return refused(target.labelled(error.clone()));
         }
         let canonical = canonical_input(&input);
         let key = call_key(&who.login.key, region, service, operation, &canonical);
         tally.asked(&key, &place(who, region, service, operation));
         let hit = TallyCounts { cache_hits: 1, ..TallyCounts::default() };
-        let outcome = if let Some(outcome) = self.cache.get(&key) {
+        let answered = if let Some(answered) = self.cache.get(&key, part.since()) {
             tally.add(hit);
-            outcome
+            answered
         } else {
             let request = || Request {
                 login: who.login.clone(),
                 region: region.clone(),
                 service: service.into(),
                 operation: operation.into(),
-                input,
-                canonical: canonical.into(),
+                input: input.clone(),
+                canonical: canonical.as_str().into(),
             };
-            let (joined, outcome) = self.flights.join(&key, || self.clone().perform(key.clone(), request(), tally.clone())).await;
-            if joined {
-                tally.add(hit);
+            let mut answered = None;
+            // A call under way may be of an earlier listing; the next one certainly is not.
+            for _ in 0..2 {
+                let (joined, outcome) = self.flights.join(&key, || self.clone().perform(key.clone(), request(), part, tally.clone())).await;
+                if joined {
+                    tally.add(hit);
+                }
+                let early = outcome.as_ref().is_some_and(|a| part.since().is_some_and(|since| a.asked.at < since.at));
+                answered = outcome;
+                if !early {
+                    break;
+                }
             }
-            outcome.unwrap_or_else(|| Err(died()))
+            answered.unwrap_or_else(|| refused(died()))
         };
-        outcome.map_err(labelled)
+        tally.tell(answered.asked.wall);
+        Answered { outcome: answered.outcome.map_err(|e| target.labelled(e)), ..answered }
+    }
+
+    /// All pages of a call, if they are known and from one time.
+    pub(crate) async fn kept_listing(self: &Arc<Self>, target: Target<'_>, input: &Value, tally: &Tally) -> Option<Listing> {
+        let key = target.key(input);
+        let mut listing = self.cache.listing(&key);
+        if listing.is_none() && !self.cache.knows(&key) {
+            let place = self.place(target, &key).await?;
+            listing = self.cache.recall(&place, &key);
+        }
+        let listing = listing?;
+        // Without the listing, each page would be a call.
+        let paging = pages::of(target.service, target.operation);
+        for input in pages::inputs(paging.as_ref(), input, &listing.pages) {
+            tally.asked(&target.key(&input), &place(target.who, target.region, target.service, target.operation));
+        }
+        tally.add(TallyCounts { cache_hits: listing.pages.len() as u64, ..TallyCounts::default() });
+        tally.tell(listing.asked.wall);
+        Some(listing)
+    }
+
+    /// Where on disk the answer to a call stands, or would; `None` if it may not, or nobody can tell whose it is.
+    pub(crate) async fn place(self: &Arc<Self>, target: Target<'_>, key: &str) -> Option<Place> {
+        let login = target.who.login;
+        let connection = login.connection();
+        let disk = self.cache.disk(&connection, target.service, target.operation)?;
+        if login.refused.is_some() || login.recent_failure(self.clock.now()).is_some() {
+            return None;
+        }
+        let (who, endpoint) = self.cache.subjects.of(self, login, target.service, target.operation).await?;
+        disk.place(&connection, &[&who, endpoint.as_bytes(), key.as_bytes()])
     }
 
     /// An answer that is there without a call.
@@ -214,9 +308,9 @@ impl Caller {
         }
         let key = call_key(&who.login.key, region, service, operation, &canonical_input(input));
         tally.asked(&key, &place(who, region, service, operation));
-        let Some(outcome) = self.cache.get(&key) else { return Err(label(not_asked(), who, region, service, operation)) };
+        let Some(answered) = self.cache.get(&key, None) else { return Err(label(not_asked(), who, region, service, operation)) };
         tally.add(TallyCounts { cache_hits: 1, ..TallyCounts::default() });
-        outcome.map_err(|e| label(e, who, region, service, operation))
+        answered.outcome.map_err(|e| label(e, who, region, service, operation))
     }
 
     /// The answer of a recording, of which only meters hear.
@@ -268,22 +362,39 @@ impl Caller {
     }
 
     /// The call itself, in a task of its own.
-    async fn perform(self: Arc<Self>, key: Arc<str>, request: Request, tally: Tally) -> Outcome {
+    async fn perform(self: Arc<Self>, key: Arc<str>, request: Request, part: Part, tally: Tally) -> Answered {
         // Between the caller's look and the start of this task the answer may have come.
-        if let Some(outcome) = self.cache.get(&key) {
+        if let Some(answered) = self.cache.get(&key, part.since()) {
             tally.add(TallyCounts { cache_hits: 1, ..TallyCounts::default() });
-            return outcome;
+            return answered;
         }
+        let (service, operation) = (&*request.service, &*request.operation);
+        let place = match part {
+            Part::All => self.place(Target::of(&request), &key).await,
+            // Pages are kept together.
+            Part::Page { .. } => None,
+        };
+        if let Some(listing) = place.as_ref().and_then(|place| self.cache.recall(place, &key)) {
+            tally.add(TallyCounts { cache_hits: 1, ..TallyCounts::default() });
+            return Answered { outcome: Ok(listing.pages[0].clone()), asked: listing.asked };
+        }
+        let asked = self.cache.asked_now();
         let outcome = self.send(&request, &tally).await.map(Arc::new);
+        let answered = Answered { outcome, asked };
         // An answer that is a secret goes to those who wait for it, and nowhere else.
-        if outcome.is_ok() && is_secret_answer(&request.service, &request.operation) {
-            return outcome;
+        if answered.outcome.is_ok() && is_secret_answer(service, operation) {
+            return answered;
         }
-        self.cache.put(&key, &request.service, &request.operation, &outcome);
+        self.cache.put(&key, service, operation, &answered);
+        if let (Some(place), Ok(page)) = (place, &answered.outcome)
+            && pages::is_whole(service, operation, &request.input, page)
+        {
+            self.cache.store(place, service, operation, vec![page.clone()], asked);
+        }
         if let Some(recorder) = &self.recorder {
-            recorder.answer(&key, &request.service, &request.operation, &outcome);
+            recorder.answer(&key, service, operation, &answered.outcome);
         }
-        outcome
+        answered
     }
 
     async fn send(&self, request: &Request, tally: &Tally) -> Result<Value, CloudError> {

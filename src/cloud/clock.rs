@@ -1,5 +1,6 @@
 //! The clock of cache, limiter and patience: the real one, or in tests one that is moved by hand and never waits.
 
+use chrono::{DateTime, Utc};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,6 +19,20 @@ enum Kind {
 impl Clock {
     pub(crate) fn real() -> Clock {
         Clock(Arc::new(Kind::Real(Instant::now())))
+    }
+
+    /// Microseconds since the clock was made.
+    pub(crate) fn micros(&self) -> i64 {
+        i64::try_from(self.now().as_micros()).unwrap_or(i64::MAX)
+    }
+
+    /// What the wall's clock says.
+    pub(crate) fn wall(&self) -> DateTime<Utc> {
+        match &*self.0 {
+            Kind::Real(_) => Utc::now(),
+            #[cfg(test)]
+            Kind::Manual(state) => manual::EPOCH + self.now() + state.lock().unwrap().set_back,
+        }
     }
 
     /// Time since the clock was made.
@@ -52,15 +67,21 @@ impl Clock {
 #[cfg(test)]
 mod manual {
     use super::{Clock, Kind};
+    use chrono::{DateTime, Utc};
     use std::collections::BTreeMap;
     use std::pin::{Pin, pin};
     use std::sync::{Arc, Mutex};
     use std::task::{Context, Poll, Waker};
     use std::time::Duration;
 
+    /// When manual clocks are made.
+    pub(super) const EPOCH: DateTime<Utc> = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+
     #[derive(Debug, Default)]
     pub(super) struct State {
         pub(super) now: Duration,
+        /// By how much the wall's clock was moved.
+        pub(super) set_back: chrono::TimeDelta,
         sleepers: BTreeMap<(Duration, u64), Waker>,
         next: u64,
         drawn: u64,
@@ -119,6 +140,11 @@ mod manual {
         fn state(&self) -> std::sync::MutexGuard<'_, State> {
             let Kind::Manual(state) = &*self.0 else { panic!("only a manual clock can be moved") };
             state.lock().unwrap()
+        }
+
+        /// Sets the wall's clock to another hour; what is measured from the start goes on.
+        pub(crate) fn set_wall_back(&self, time: Duration) {
+            self.state().set_back -= chrono::TimeDelta::from_std(time).unwrap();
         }
 
         pub(crate) fn advance(&self, time: Duration) {

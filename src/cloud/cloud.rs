@@ -8,7 +8,7 @@ pub use known::{Pace, is_paged};
 use crate::azure::principal::{Http, Principal};
 use crate::azure::subscriptions::{Tenant, tenant_login};
 use crate::bundle::RecordedAccount;
-use crate::caller::{Caller, OnBehalf};
+use crate::caller::{Caller, OnBehalf, Target};
 use crate::clock::Clock;
 use crate::connection::AZURE;
 use crate::credentials::{Login, Source, configured_region};
@@ -18,7 +18,9 @@ use crate::organization::member_accounts;
 use crate::recorder::Recorder;
 use crate::registry::{Globs, Registry, unknown};
 use crate::transport::{Clouds, Replay, Transport};
-use crate::{Account, Bundle, CloudError, Config, Connection, ConnectionConfig, ErrorKind, ReadOp, Scope, Tally, azure, pages};
+use crate::{
+    Account, Bundle, CloudError, Config, Connection, ConnectionConfig, ErrorKind, ReadOp, Scope, Tally, azure, cache, listing, pages,
+};
 use chrono::{DateTime, Utc};
 use futures::future::join_all;
 use futures::stream::{BoxStream, StreamExt};
@@ -178,7 +180,11 @@ impl Cloud {
             }
         }
         let stopped_at = recorder.as_ref().map(Recorder::recorded_at);
-        let caller = Arc::new(Caller::new(clock, transport, options.cache_ttl, options.max_in_flight, limits, recorder));
+        // A recording holds what the clouds say now.
+        let settings = options.config.disk.as_ref().filter(|_| recorder.is_none());
+        let off = by_connection.iter().filter(|(c, _)| c.config.cache == Some(false)).map(|(c, _)| c.name.clone());
+        let disk = cache::disk(settings, &clock, off);
+        let caller = Arc::new(Caller::new(clock, transport, options.cache_ttl, options.max_in_flight, limits, recorder, disk));
         let mut behind = HashMap::new();
         for (connection, login) in by_connection {
             let own = Arc::new(Account {
@@ -207,6 +213,7 @@ impl Cloud {
             options.cache_ttl,
             options.max_in_flight,
             HashMap::new(),
+            None,
             None,
         ));
         let missing = |what: &str| CloudError::new(ErrorKind::NotRecorded, "NotRecorded", format!("the bundle does not say {what}"));
@@ -392,10 +399,18 @@ impl Cloud {
         let paging = pages::of(op.service(), op.operation());
         let input = pages::first_input(paging.as_ref(), op.service(), op.operation(), input, page_size);
         let context = (op.clone(), scope.clone());
-        let stream = pages::follow(paging, input, move |input| {
-            let (cloud, scope, op, tally) = (cloud.clone(), scope.clone(), op.clone(), tally.clone());
-            async move { cloud.call(&scope, &op, input, &tally).await }
-        });
+        let stream = match self.1 {
+            Sharing::Shared => {
+                let who = OnBehalf { login: &scope.account.login, connection: &scope.account.connection };
+                let target = Target { who, region: &scope.region, service: op.service(), operation: op.operation() };
+                listing::pages(&self.0.caller, target, input, &tally)
+            }
+            Sharing::Own | Sharing::Known | Sharing::Rehearsed => pages::follow(paging, input, move |input| {
+                let (cloud, scope, op, tally) = (cloud.clone(), scope.clone(), op.clone(), tally.clone());
+                async move { cloud.call(&scope, &op, input, &tally).await }
+            })
+            .boxed(),
+        };
         stream.map(move |page| page.map_err(|e| labelled(e, &context))).boxed()
     }
 
@@ -419,7 +434,7 @@ impl Cloud {
         &self.0.caller.tally
     }
 
-    /// Forgets every cached answer, and that credentials could not be had.
+    /// Forgets every cached answer, in memory and on disk, and that credentials could not be had.
     pub fn clear_cache(&self) {
         self.0.caller.clear_cache();
         for behind in self.0.behind.values() {
@@ -439,12 +454,23 @@ impl Cloud {
         self.0.caller.set_cache_ttl(ttl);
     }
 
-    /// Keeps a member of an operation's answers out of the recording: names joined by dots, lists entered by themselves. To be called
-    /// before the run; does nothing in the other modes. Members whose name says that they are secret are always left out.
+    /// Are answers kept for the next process? Then, as in a recording, every secret member has to be named before the first call.
+    pub fn keeps_on_disk(&self) -> bool {
+        self.0.caller.cache.on_disk()
+    }
+
+    /// Keeps a member of an operation's answers out of the recording: names joined by dots, lists entered by themselves; and answers of
+    /// that operation off the disk. To be called before the run. Members whose name says that they are secret are always left out.
     pub fn redact(&self, service: &str, operation: &str, path: &str) {
+        self.0.caller.cache.redact(service, operation, path);
         if let Some(recorder) = &self.0.caller.recorder {
             recorder.redactions.add(service, operation, path);
         }
+    }
+
+    /// Writes what the disk is still to keep, and waits for it; gives what people should know about the disk.
+    pub fn finish_cache(&self) -> Vec<String> {
+        self.0.caller.cache.finish()
     }
 
     /// Writes the bundle of a recording (temporary file, mode 0600, renamed); does nothing in the other modes.

@@ -2,6 +2,7 @@
 //! with which credentials.
 
 use crate::azure;
+use crate::cache::DiskCache;
 use crate::caller::{Caller, OnBehalf};
 use crate::credentials::Login;
 use crate::registry::Globs;
@@ -26,6 +27,9 @@ pub struct Config {
     /// Rate limits: connection → service → limit; `max_in_flight` beside the services.
     #[serde(default)]
     pub limits: BTreeMap<String, serde_json::Value>,
+    /// Where answers are kept for the next process; `None`: nowhere.
+    #[serde(skip)]
+    pub disk: Option<DiskCache>,
 }
 
 /// One connection as configured.
@@ -46,6 +50,8 @@ pub struct ConnectionConfig {
     pub organization: Option<OrganizationConfig>,
     /// Names of other connections, or globs over those that are no aggregates: this one is their union.
     pub aggregate: Vec<String>,
+    /// May answers be kept on disk, where that is asked for? Default: yes.
+    pub cache: Option<bool>,
     /// Azure: the tenant, by id or domain. Default: the one of the credentials.
     pub tenant: Option<String>,
     /// Azure: globs over ids and names of subscriptions, in whatever case. Default: all that the principal sees.
@@ -333,7 +339,8 @@ const HOMES: &[(&str, &str, &str)] = &[
     ("aws-eusc", "eusc-", "eusc-de-east-1"),
 ];
 
-async fn ask_identity(login: &Arc<Login>, caller: &Arc<Caller>, connection: &str) -> Result<Identity, CloudError> {
+/// Asks who a login is.
+pub(crate) async fn ask_identity(login: &Arc<Login>, caller: &Arc<Caller>, connection: &str) -> Result<Identity, CloudError> {
     let who = OnBehalf { login, connection };
     let answer = caller.call(who, &login.region, "sts", "GetCallerIdentity", json!({}), &caller.tally).await?;
     let text = |name: &str| answer.get(name).and_then(Value::as_str).unwrap_or_default();

@@ -134,6 +134,15 @@ impl Login {
         }
     }
 
+    /// The connection that it belongs to: the first, if several share it.
+    pub(crate) fn connection(&self) -> Arc<str> {
+        match self.principal() {
+            Some(principal) => principal.connection.clone(),
+            // Names of connections have no slash; members of an organization have one behind it.
+            None => self.key.split_once('/').map_or_else(|| self.key.clone(), |(connection, _)| connection.into()),
+        }
+    }
+
     /// The name under which the configuration has limits for it.
     pub(crate) fn limits_key(&self) -> &Arc<str> {
         self.principal().map_or(&self.key, |principal| &principal.connection)

@@ -8,6 +8,8 @@ use crate::clock::Clock;
 use crate::recorder::Recorder;
 use crate::transport::{Request, Transport};
 use crate::{Account, Cloud, CloudError, Connection, ErrorKind, Mode, Options};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use std::fmt;
@@ -132,11 +134,17 @@ pub(crate) async fn open(fake: &Arc<Fake>, clock: &Clock, config: Value, recorde
 pub(crate) struct FakeTokens {
     pub(crate) forgotten: AtomicUsize,
     pub(crate) tenant: Option<String>,
+    /// Whose token it says it is; empty: it says so little.
+    pub(crate) bearer: Option<&'static str>,
 }
 
 impl TokenSource for Arc<FakeTokens> {
     fn token(&self, _: Audience) -> BoxFuture<'_, Result<Token, CloudError>> {
-        let header = format!("Bearer token-{}", self.forgotten.load(Ordering::SeqCst)).parse().unwrap();
+        let text = match self.bearer {
+            Some(bearer) => format!("x.{}.y", URL_SAFE_NO_PAD.encode(json!({"tid": "t", "appid": bearer}).to_string())),
+            None => format!("token-{}", self.forgotten.load(Ordering::SeqCst)),
+        };
+        let header = format!("Bearer {text}").parse().unwrap();
         Box::pin(async { Ok(Token { header }) })
     }
 

@@ -26,6 +26,7 @@ mod http;
 mod key;
 mod limiter;
 mod limits;
+mod listing;
 mod meter;
 mod organization;
 mod own_keys;
@@ -42,6 +43,7 @@ mod transport;
 pub mod writer;
 
 pub use bundle::{Bundle, BundleError};
+pub use cache::{DiskCache, KeySource, StoreStatus};
 pub use cloud::{Cloud, Mode, Options, Pace, is_paged};
 pub use connection::{Account, Config, Connection, ConnectionConfig, EndpointsConfig, Identity, OrganizationConfig, Scope};
 pub use error::{CloudError, ErrorKind};

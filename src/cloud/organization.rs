@@ -1,13 +1,12 @@
 //! The member accounts of an AWS organization, each reached through a role of the same name.
 
-use crate::caller::OnBehalf;
+use crate::caller::{OnBehalf, Target};
 use crate::connection::{OrganizationConfig, bad_answer};
 use crate::credentials::Login;
 use crate::registry::Globs;
-use crate::{Account, CloudError, pages};
+use crate::{Account, CloudError, listing};
 use futures::StreamExt;
 use serde_json::{Value, json};
-use std::pin::pin;
 use std::sync::Arc;
 
 /// Lists the active accounts, by id, without the excluded ones. The account that asks keeps its own credentials, the others are entered
@@ -43,9 +42,7 @@ async fn list_accounts(own: &Arc<Account>) -> Result<Vec<(String, String)>, Clou
     let (service, operation) = ("organizations", "ListAccounts");
     let region = own.home_region();
     let who = OnBehalf { login: &own.login, connection: &own.connection };
-    let paging = pages::of(service, operation);
-    let ask = |input: Value| own.caller.call(who, &region, service, operation, input, &own.caller.tally);
-    let mut stream = pin!(pages::follow(paging, json!({}), ask));
+    let mut stream = listing::pages(&own.caller, Target { who, region: &region, service, operation }, json!({}), &own.caller.tally);
     let mut accounts = Vec::new();
     while let Some(page) = stream.next().await {
         let page = page?;

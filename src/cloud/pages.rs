@@ -137,13 +137,24 @@ where
     A: Fn(Value) -> F + Send,
     F: Future<Output = Outcome> + Send,
 {
-    struct At<A> {
+    follow_to_end(paging, input, ask, || {})
+}
+
+/// The same; `end` is told when the last page is there, before it is handed on.
+pub(crate) fn follow_to_end<A, F, E>(paging: Option<Paging>, input: Value, ask: A, end: E) -> impl Stream<Item = Outcome> + Send
+where
+    A: Fn(Value) -> F + Send,
+    F: Future<Output = Outcome> + Send,
+    E: Fn() + Send,
+{
+    struct At<A, E> {
         paging: Option<Paging>,
         input: Option<Value>,
         seen: HashSet<String>,
         ask: A,
+        end: E,
     }
-    let start = At { paging, input: Some(input), seen: HashSet::new(), ask };
+    let start = At { paging, input: Some(input), seen: HashSet::new(), ask, end };
     futures::stream::unfold(start, |mut at| async move {
         let input = at.input.take()?;
         let outcome = (at.ask)(input.clone()).await;
@@ -151,18 +162,39 @@ where
             Ok(page) => page,
             Err(e) => return Some((Err(e), at)),
         };
-        if let Some(paging) = &at.paging {
-            let next = match paging {
-                Paging::Members(paging) => next_input(paging, input, &page, &mut at.seen),
-                Paging::Azure(paging) => azure::paging::next_input(*paging, input, &page, &mut at.seen),
-            };
-            match next {
-                Ok(next) => at.input = next,
-                Err(e) => return Some((Err(e), at)),
-            }
+        match next(at.paging.as_ref(), input, &page, &mut at.seen) {
+            Ok(None) => (at.end)(),
+            Ok(next) => at.input = next,
+            Err(e) => return Some((Err(e), at)),
         }
         Some((Ok(page), at))
     })
+}
+
+fn next(paging: Option<&Paging>, input: Value, page: &Value, seen: &mut HashSet<String>) -> Result<Option<Value>, CloudError> {
+    match paging {
+        None => Ok(None),
+        Some(Paging::Members(paging)) => next_input(paging, input, page, seen),
+        Some(Paging::Azure(paging)) => azure::paging::next_input(*paging, input, page, seen),
+    }
+}
+
+/// What each of these pages was asked with.
+pub(crate) fn inputs(paging: Option<&Paging>, input: &Value, pages: &[std::sync::Arc<Value>]) -> Vec<Value> {
+    let mut seen = HashSet::new();
+    let mut inputs = Vec::with_capacity(pages.len());
+    let mut at = Some(input.clone());
+    for page in pages {
+        let Some(input) = at.take() else { break };
+        inputs.push(input.clone());
+        at = next(paging, input, page, &mut seen).ok().flatten();
+    }
+    inputs
+}
+
+/// Is this answer all there is?
+pub(crate) fn is_whole(service: &str, operation: &str, input: &Value, page: &Value) -> bool {
+    matches!(next(of(service, operation).as_ref(), input.clone(), page, &mut HashSet::new()), Ok(None))
 }
 
 /// The input for the page after `page`; `None` if that was the last.

@@ -235,6 +235,46 @@ pub(crate) fn is_secret_answer(service: &str, operation: &str) -> bool {
     listed(SECRET_ANSWERS, service, operation) || azure::allow::class(service, operation) == azure::allow::Class::SecretAnswer
 }
 
+/// Operations whose answers hold texts or data in which people put secrets: templates, environments, user data, parameters, logs.
+const LOOSE: &[(&str, &[&str])] = &[
+    ("amplify", &["GetApp", "GetBranch", "ListApps", "ListBranches"]),
+    ("apprunner", &["DescribeService"]),
+    ("athena", &["GetQueryResults"]),
+    ("batch", &["DescribeJobDefinitions", "DescribeJobs"]),
+    ("cloudformation", &["GetTemplate"]),
+    ("codebuild", &["BatchGetBuilds", "BatchGetProjects"]),
+    ("dynamodb", &["BatchGetItem", "GetItem"]),
+    (
+        "ec2",
+        &[
+            "DescribeInstanceAttribute",
+            "DescribeLaunchTemplateVersions",
+            "GetConsoleOutput",
+            "GetConsoleScreenshot",
+            "GetLaunchTemplateData",
+        ],
+    ),
+    ("ecs", &["DescribeTaskDefinition"]),
+    ("elasticbeanstalk", &["DescribeConfigurationSettings"]),
+    ("glue", &["GetConnection", "GetConnections"]),
+    ("kinesis", &["GetRecords"]),
+    ("lambda", &["GetFunction", "GetFunctionConfiguration", "ListFunctions", "ListVersionsByFunction"]),
+    ("logs", &["GetLogEvents", "GetLogRecord", "GetQueryResults"]),
+    ("redshift-data", &["GetStatementResult", "GetStatementResultV2"]),
+    ("ssm", &["GetParameter", "GetParameterHistory", "GetParameters", "GetParametersByPath"]),
+];
+
+/// May answers be kept on disk, as far as the operation tells? Only what a read verb begins, hands out no secret and is not loose.
+pub(crate) fn may_be_kept(service: &str, operation: &str) -> bool {
+    if azure::is_api(service) {
+        return azure::allow::class(service, operation) == azure::allow::Class::Read;
+    }
+    class(service, operation) == Class::Read
+        && READ_VERBS.iter().any(|v| starts_with_word(operation, v))
+        && !is_secret_answer(service, operation)
+        && !listed(LOOSE, service, operation)
+}
+
 /// Refuses input that makes a read operation hand out secrets or do something.
 ///
 /// # Errors
@@ -308,6 +348,31 @@ mod tests {
             let e = ReadOp::azure(api, operation).unwrap_err();
             assert_eq!((e.kind, e.code.as_str()), (ErrorKind::Invalid, code), "{api} {operation}");
             assert!(e.message.contains(text), "{}", e.message);
+        }
+    }
+
+    #[test]
+    fn what_may_be_kept_on_disk() {
+        for (service, operation, kept) in [
+            ("iam", "ListUsers", true),
+            ("sts", "GetCallerIdentity", true),
+            ("iam", "GenerateCredentialReport", false),
+            ("sts", "AssumeRole", false),
+            ("sts", "GetSessionToken", false),
+            ("secretsmanager", "GetSecretValue", false),
+            ("ssm", "GetParameter", false),
+            ("iam", "CreateUser", false),
+            ("arm", "GET /subscriptions/{}/resourcegroups", true),
+            ("arm", "POST /providers/Microsoft.ResourceGraph/resources", true),
+            ("arm", "POST /subscriptions/{}/resourceGroups/{}/providers/Microsoft.Storage/storageAccounts/{}/listKeys", false),
+            ("arm", "PUT /subscriptions/{}/x", false),
+        ] {
+            assert_eq!(may_be_kept(service, operation), kept, "{service} {operation}");
+        }
+        for (service, operations) in LOOSE {
+            for operation in *operations {
+                assert!(model::operation_shapes(service, operation).is_some(), "{service} has no {operation}");
+            }
         }
     }
 

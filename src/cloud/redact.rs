@@ -71,6 +71,12 @@ impl Redactions {
         }
     }
 
+    /// May answers of this operation hold what is to be taken out?
+    pub(crate) fn touches(&self, service: &str, operation: &str) -> bool {
+        SECRET_LINKS.iter().any(|(s, o, _)| (*s, *o) == (service, operation))
+            || self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&(service.to_owned(), operation.to_owned()))
+    }
+
     /// A copy of an answer that may be written to a file.
     pub(crate) fn clean(&self, service: &str, operation: &str, answer: &Value) -> Value {
         let mut clean = answer.clone();
@@ -99,6 +105,18 @@ fn by_name(value: &mut Value) {
     }
 }
 
+/// Does an answer have a member whose name says that it is secret?
+pub(crate) fn holds_secret(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => items.iter().any(holds_secret),
+        Value::Object(members) => members.iter().any(|(name, value)| match value {
+            Value::String(text) => !text.is_empty() && SECRET_NAMES.contains(&name.to_ascii_lowercase().as_str()),
+            other => holds_secret(other),
+        }),
+        _ => false,
+    }
+}
+
 fn by_path(value: &mut Value, path: &[String]) {
     match (value, path) {
         (value, []) => *value = Value::Null,
@@ -123,6 +141,18 @@ mod tests {
         let clean = json!({"Code": {"Location": null, "RepositoryType": "S3"}});
         assert_eq!(Redactions::default().clean("lambda", "GetFunction", &answer), clean);
         assert_eq!(Redactions::default().clean("lambda", "ListFunctions", &answer), answer);
+    }
+
+    #[test]
+    fn secrets_are_seen_before_they_are_kept() {
+        let redactions = Redactions::default();
+        redactions.add("lambda", "ListFunctions", "Functions[].Environment.Variables");
+        assert!(redactions.touches("lambda", "ListFunctions") && redactions.touches("lambda", "GetFunction"));
+        assert!(!redactions.touches("lambda", "ListAliases") && !redactions.touches("iam", "ListFunctions"));
+        assert!(holds_secret(&json!({"a": [{"MasterUserPassword": "s"}]})));
+        assert!(!holds_secret(
+            &json!({"a": [{"MasterUserPassword": ""}, {"Password": {"Length": 3}}, "password"], "PasswordLastUsed": "x"})
+        ));
     }
 
     #[test]

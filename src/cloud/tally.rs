@@ -1,6 +1,8 @@
 //! Counters of what a query, scan or run cost: shared, lock-free, and summed by whoever reports them.
 
 use crate::meter::{Meter, Place};
+use chrono::{DateTime, Utc};
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -28,6 +30,16 @@ struct Inner {
     silent: bool,
     /// Who waits in line; 0 for those who are nobody's child.
     consumer: u64,
+    hears: Option<Hears>,
+}
+
+/// Hears when answers were asked for.
+struct Hears(Box<dyn Fn(DateTime<Utc>) + Send + Sync>);
+
+impl fmt::Debug for Hears {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hears")
+    }
 }
 
 /// A reading of a [`Tally`].
@@ -92,6 +104,22 @@ impl Tally {
             table = table.or(t.0.table.as_ref());
             if let Some(meter) = &t.0.meter {
                 meter.asked(key, place, table.unwrap_or(&nobody));
+            }
+            at = t.0.parent.as_ref();
+        }
+    }
+
+    /// A tally that also counts into `self`; `hears` is told of every answer when it was asked for.
+    pub fn hearing(&self, hears: impl Fn(DateTime<Utc>) + Send + Sync + 'static) -> Tally {
+        Tally(Arc::new(Inner { hears: Some(Hears(Box::new(hears))), ..self.below() }))
+    }
+
+    /// Tells whoever listens, here and in every parent, when an answer was asked for.
+    pub(crate) fn tell(&self, asked: DateTime<Utc>) {
+        let mut at = Some(self);
+        while let Some(t) = at {
+            if let Some(hears) = &t.0.hears {
+                (hears.0)(asked);
             }
             at = t.0.parent.as_ref();
         }

@@ -32,4 +32,4 @@ pub use result::{
     RunState, Status, Unknown,
 };
 pub use run::{Progress, RunOptions, run};
-pub use sql::{Answer, AnswerColumn, CallCounts, ScopeFailure, SqlArg, SqlError, SqlErrorKind, SqlRunner, TableScopes, Value};
+pub use sql::{Answer, AnswerColumn, CallCounts, OlderPart, ScopeFailure, SqlArg, SqlError, SqlErrorKind, SqlRunner, TableScopes, Value};

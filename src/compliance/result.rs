@@ -1,6 +1,6 @@
 //! The result of a run: plain data that reports render. Counts are exact, order never depends on timing.
 
-use crate::{CallCounts, PlanControl, ScopeFailure, Severity, Tags};
+use crate::{CallCounts, OlderPart, PlanControl, ScopeFailure, Severity, Tags};
 use chrono::{DateTime, Utc};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -313,6 +313,8 @@ pub struct Completeness {
     pub gaps: Vec<Gap>,
     /// What people should know about the answers.
     pub notices: BTreeSet<String>,
+    /// Parts of the answers that are older than the run, each once, with the oldest time.
+    pub older: Vec<OlderPart>,
 }
 
 /// A finished or cancelled run.

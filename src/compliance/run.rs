@@ -3,8 +3,8 @@
 use crate::judge::{NOUN_ACCOUNT as ACCOUNT, failed, judge, without_rows};
 use crate::plan::{Evaluation, Plan, PlanChild, PlanControl, PlanGroup};
 use crate::{
-    Answer, CallCounts, Completeness, ControlResult, Counts, Findings, Gap, GroupResult, ResultChild, RunResult, RunState, ScopeFailure,
-    SqlArg, SqlRunner,
+    Answer, CallCounts, Completeness, ControlResult, Counts, Findings, Gap, GroupResult, OlderPart, ResultChild, RunResult, RunState,
+    ScopeFailure, SqlArg, SqlRunner,
 };
 use futures::future::{self, Either};
 use futures::stream::{self, StreamExt};
@@ -92,6 +92,7 @@ pub async fn run(plan: &Plan, sql: &dyn SqlRunner, options: RunOptions<'_>, canc
                         completeness.scopes.extend(table.scopes);
                     }
                     completeness.notices.extend(answer.notices);
+                    completeness.older.extend(answer.older);
                     finished[i] = Some(Finished { findings: Arc::new(findings), failures: answer.failures });
                     tell(progress);
                 }
@@ -104,12 +105,19 @@ pub async fn run(plan: &Plan, sql: &dyn SqlRunner, options: RunOptions<'_>, canc
     gaps.sort_by(|a, b| key(&a.failure).cmp(&key(&b.failure)));
     RunResult {
         root,
-        completeness: Completeness { gaps, ..completeness },
+        completeness: Completeness { gaps, older: oldest(completeness.older), ..completeness },
         calls: since(before, sql.calls_so_far()),
         time: sql.now(),
         duration: started.elapsed(),
         cancelled,
     }
+}
+
+/// Each part once, as old as the oldest that was told of it.
+fn oldest(mut parts: Vec<OlderPart>) -> Vec<OlderPart> {
+    parts.sort();
+    parts.dedup_by(|b, a| (&a.table, &a.source, &a.connection, &a.account) == (&b.table, &b.source, &b.connection, &b.account));
+    parts
 }
 
 async fn evaluate(e: &Evaluation, sql: &dyn SqlRunner) -> (Findings, Answer) {

@@ -88,6 +88,7 @@ impl SqlRunner for Script {
                 scopes: vec![("c".into(), Some("111".into()), "eu-west-1".into())],
             }],
             notices: if sql == "denied" { vec!["older events are not kept".into()] } else { vec![] },
+            older: ["denied", "ok"].iter().zip([5, 3]).filter(|(on, _)| **on == sql).map(|(_, second)| older("t", second)).collect(),
             counts: CallCounts::default(),
         })
     }
@@ -196,6 +197,17 @@ fn gaps_name_the_leaves_they_concern() {
     assert_eq!(gaps, [("eu-west-1", "a,c".to_owned()), ("us-east-1", "a,c".to_owned())]);
     assert_eq!(result.completeness.scopes.len(), 1);
     assert_eq!(result.completeness.notices, ["older events are not kept".to_owned()].into());
+}
+
+fn older(table: &str, second: i64) -> OlderPart {
+    let at = DateTime::from_timestamp(second, 0).unwrap();
+    OlderPart { table: table.into(), source: "cache".into(), connection: "c".into(), account: None, at, noun: "account" }
+}
+
+#[test]
+fn what_is_older_is_named_once_with_its_oldest_time() {
+    let result = all(&plan(&[("a", "denied"), ("b1", "ok"), ("c", "denied")]), &Script::default(), 2);
+    assert_eq!(result.completeness.older, [older("t", 3)]);
 }
 
 #[test]

@@ -72,6 +72,23 @@ pub struct TableScopes {
     pub scopes: Vec<(String, Option<String>, String)>,
 }
 
+/// A part of an answer that shows the cloud as it was earlier. Sorted by table, source, connection, account, then time.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OlderPart {
+    /// The table.
+    pub table: String,
+    /// Where it comes from: `cache`, `credential report` …
+    pub source: String,
+    /// The connection.
+    pub connection: String,
+    /// The account id, where it is known.
+    pub account: Option<String>,
+    /// The time it shows; the oldest where there are several.
+    pub at: DateTime<Utc>,
+    /// What the account is: `account`, `subscription` or `tenant`.
+    pub noun: &'static str,
+}
+
 /// What it cost.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CallCounts {
@@ -98,6 +115,8 @@ pub struct Answer {
     pub tables: Vec<TableScopes>,
     /// What people should know about the answer, sorted.
     pub notices: Vec<String>,
+    /// Parts that are older than the statement, in a stable order.
+    pub older: Vec<OlderPart>,
     /// What it cost.
     pub counts: CallCounts,
 }

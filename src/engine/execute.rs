@@ -10,7 +10,7 @@ mod rows;
 mod tests;
 
 use crate::early::Early;
-use crate::{Failure, QueryLog};
+use crate::{AsOf, Failure, QueryLog};
 use assay_cloud::{Cloud, CloudError, ErrorKind, ReadOp, Scope, Tally};
 use assay_tables::run::{Ask, BatchBuilder, Facts, Row};
 use assay_tables::{CallPlan, Known, ScopeKind, Start, Table};
@@ -113,6 +113,18 @@ struct Walk {
 /// A row and the start it came from.
 type Found = (Row, usize);
 
+/// A tally that notes in the log how old answers are.
+fn ages(env: &ScanEnv, scope: &Scope) -> Tally {
+    let (log, table, account) = (Arc::clone(&env.log), env.table.name.clone(), Arc::clone(&scope.account));
+    env.tally.hearing(move |at| {
+        if log.is_old(at) {
+            let (source, connection) = ("cache".to_owned(), account.connection.to_string());
+            let account = account.known_identity().map(|i| i.account_id.to_string());
+            log.as_of(AsOf { table: table.clone(), source, connection, account, at });
+        }
+    })
+}
+
 fn batches(walk: Arc<Walk>) -> BoxStream<'static, Result<RecordBatch, DataFusionError>> {
     let mut rows = rows::all(walk.clone());
     if let Some(limit) = walk.limit {
@@ -161,6 +173,7 @@ impl Walk {
         }
         let account = scope.account.clone();
         let facts = Facts::new(&account.connection, &scope.region).home_region(&account.home_region()).now(plan.now());
+        let env = ScanEnv { tally: ages(&env, &scope), ..env };
         let mut walk = Walk { facts, env, scope, plan, limit };
         if walk.plan.needs_identity() {
             match walk.env.cloud.identity(&account).await {

@@ -78,6 +78,8 @@ pub struct QueryLog {
     meter: Meter,
     /// Tables some of whose scopes stand in for those that nobody has listed.
     assumed: Mutex<BTreeSet<String>>,
+    /// What was asked for before is old; `None`: nothing is.
+    since: Option<DateTime<Utc>>,
 }
 
 impl Failure {
@@ -92,6 +94,17 @@ impl QueryLog {
     pub fn new(parent: &Tally) -> QueryLog {
         let meter = Meter::default();
         QueryLog { tally: parent.metered(meter.clone()), meter, ..QueryLog::default() }
+    }
+
+    /// What was asked for before this time is old.
+    #[must_use]
+    pub fn asked_since(self, since: Option<DateTime<Utc>>) -> QueryLog {
+        QueryLog { since, ..self }
+    }
+
+    /// Is an answer that was asked for then older than the statement?
+    pub(crate) fn is_old(&self, asked: DateTime<Utc>) -> bool {
+        self.since.is_some_and(|since| asked < since)
     }
 
     /// Distinct calls that its tables asked for, whoever answered.
@@ -290,6 +303,14 @@ mod tests {
             log.as_of(part(connection, hour));
         }
         assert_eq!(log.older_parts(), [part("a", 3), part("b", 5)]);
+    }
+
+    #[test]
+    fn what_was_asked_for_before_the_statement_is_old() {
+        let at = |second| DateTime::from_timestamp(second, 0).unwrap();
+        let log = QueryLog::default().asked_since(Some(at(10)));
+        assert!(log.is_old(at(9)) && !log.is_old(at(10)));
+        assert!(!QueryLog::default().is_old(at(0)));
     }
 
     #[test]

@@ -40,6 +40,8 @@ pub(crate) struct Shared {
     pub(crate) secrets: bool,
     /// What earlier runs cost.
     pub(crate) statistics: Option<Arc<Statistics>>,
+    /// Since when answers are as good as new; `None`: since each statement's beginning.
+    pub(crate) asked_since: Option<DateTime<Utc>>,
 }
 
 impl fmt::Debug for Shared {
@@ -91,7 +93,9 @@ pub(crate) struct Statement {
 
 impl Statement {
     pub(crate) fn new(shared: Arc<Shared>) -> Statement {
-        let log = Arc::new(QueryLog::new(&shared.cloud.counts()));
+        // In a replay all is of one time.
+        let since = (!shared.cloud.is_replay()).then(|| shared.asked_since.unwrap_or_else(Utc::now));
+        let log = Arc::new(QueryLog::new(&shared.cloud.counts()).asked_since(since));
         let now = shared.cloud.now();
         Statement { shared, now, log, views: Vec::new() }
     }

@@ -11,6 +11,7 @@ use crate::slices::SliceBeforeLists;
 use crate::{EngineError, QueryLog, Statistics, dialect, memory};
 use assay_cloud::Cloud;
 use assay_tables::Catalog;
+use chrono::{DateTime, Utc};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::Result;
@@ -39,6 +40,9 @@ pub struct Settings {
     pub search_path: Vec<String>,
     /// May a statement see the secret columns that it names? Not by itself: somebody has to ask for it.
     pub secrets: bool,
+    /// Answers that were asked for since then are as good as new; what is older is named in the statement's log. `None`: since each
+    /// statement's own beginning.
+    pub asked_since: Option<DateTime<Utc>>,
     /// Bytes that the statements of the engine may hold together; `None`: half of the machine's memory, at most 4 GiB.
     pub memory: Option<usize>,
     /// What earlier runs cost, for `EXPLAIN API`.
@@ -77,10 +81,10 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Builds the session; makes no call, and parses no spec unless the cloud records.
+    /// Builds the session; makes no call, and parses no spec unless the cloud records or keeps answers on disk.
     ///
     /// # Errors
-    /// The search path names an unknown connection; in a recording, a spec is bad.
+    /// The search path names an unknown connection; where the specs are parsed, one is bad.
     pub fn new(cloud: Cloud, catalog: Arc<Catalog>, settings: Settings) -> Result<Engine, EngineError> {
         Engine::with_rules(cloud, catalog, settings, bind::rules(dialect::physical_rules()))
     }
@@ -93,7 +97,7 @@ impl Engine {
         rules: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>>,
     ) -> Result<Engine, EngineError> {
         let search_path = search_path(&cloud, &settings)?;
-        if cloud.is_recording() {
+        if cloud.is_recording() || cloud.keeps_on_disk() {
             // Any table may be the first to ask for what another one calls secret.
             redact_all(&cloud, &catalog)?;
         }
@@ -110,8 +114,9 @@ impl Engine {
         dialect::install(&context);
         let base = context.state();
         let functions: BTreeSet<String> = dialect::functions(&base).into_iter().collect();
-        let Settings { secrets, statistics, .. } = settings;
-        Ok(Engine { shared: Arc::new(Shared { cloud, catalog, base, default_schema, search_path, functions, secrets, statistics }) })
+        let Settings { secrets, statistics, asked_since, .. } = settings;
+        let shared = Shared { cloud, catalog, base, default_schema, search_path, functions, secrets, asked_since, statistics };
+        Ok(Engine { shared: Arc::new(shared) })
     }
 
     /// Splits a text into statements (`;`, comments and quotes understood), without planning them.
@@ -168,7 +173,7 @@ impl Engine {
     }
 }
 
-/// Tells the recorder every member that any table calls secret.
+/// Tells the recorder, and the disk, every member that any table calls secret.
 fn redact_all(cloud: &Cloud, catalog: &Catalog) -> Result<(), EngineError> {
     for name in catalog.names() {
         for secret in catalog.table(name)?.map(|table| table.secret_members()).unwrap_or_default() {

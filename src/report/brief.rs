@@ -39,7 +39,7 @@ pub(crate) fn render(result: &RunResult, options: &Options) -> Vec<u8> {
     for gap in &result.completeness.gaps {
         tail.push(format!("- {}: {}", wording::gap_place(gap), wording::gap_message(gap)));
     }
-    tail.extend(result.completeness.notices.iter().map(|notice| format!("note: {notice}")));
+    tail.extend(result.completeness.notices.iter().chain(&wording::older(result)).map(|notice| format!("note: {notice}")));
     for text in tail {
         for l in wrap(&text, options.width.max(40)) {
             out.push_str(&l);

@@ -97,7 +97,7 @@ impl Page {
             }
             self.add("</ul>\n");
         }
-        for notice in &result.completeness.notices {
+        for notice in result.completeness.notices.iter().chain(&wording::older(result)) {
             self.add(&format!("<p>Note: {}</p>\n", escape(notice)));
         }
         self.add("</section>\n");

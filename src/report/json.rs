@@ -4,7 +4,7 @@
 //! `run_status` is 4 for complete and 8 for error; 1 (never started) for controls that are not implemented.
 
 use crate::{qualified, wording};
-use assay_compliance::{ControlResult, Counts, Gap, GroupResult, ResultRow, RunResult, RunState, Unknown};
+use assay_compliance::{ControlResult, Counts, Gap, GroupResult, OlderPart, ResultRow, RunResult, RunState, Unknown};
 use serde_json::{Map, Value, json};
 
 pub(crate) fn render(result: &RunResult) -> Vec<u8> {
@@ -25,6 +25,7 @@ pub(crate) fn render(result: &RunResult) -> Vec<u8> {
             "failures": c.gaps.iter().map(gap).collect::<Vec<_>>(),
             "scopes": scopes.collect::<Vec<_>>(),
             "notices": c.notices,
+            "as_of": c.older.iter().map(older).collect::<Vec<_>>(),
         }),
     );
     let calls = &result.calls;
@@ -36,6 +37,11 @@ pub(crate) fn render(result: &RunResult) -> Vec<u8> {
     let mut text = format!("{:#}", Value::Object(root));
     text.push('\n');
     text.into_bytes()
+}
+
+fn older(part: &OlderPart) -> Value {
+    json!({"table": part.table, "source": part.source, "connection": part.connection, "account": part.account,
+           "at": part.at.format("%Y-%m-%dT%H:%M:%SZ").to_string()})
 }
 
 fn group(g: &GroupResult) -> Map<String, Value> {

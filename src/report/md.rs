@@ -87,7 +87,11 @@ impl Page {
         for notice in &result.completeness.notices {
             self.add(&format!("- note: {}\n", escape(notice)));
         }
-        if !result.completeness.gaps.is_empty() || !result.completeness.notices.is_empty() {
+        let older = wording::older(result);
+        for part in &older {
+            self.add(&format!("- note: {}\n", escape(part)));
+        }
+        if !result.completeness.gaps.is_empty() || !result.completeness.notices.is_empty() || !older.is_empty() {
             self.add("\n");
         }
     }

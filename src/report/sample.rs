@@ -1,8 +1,8 @@
 //! A result with everything a report can meet: every status and state, hostile text, failed calls, leaves without a query.
 
 use assay_compliance::{
-    CallCounts, Completeness, ControlResult, Counts, Findings, Gap, GroupResult, PlanControl, ROOT_GROUP, ResultChild, ResultRow,
-    RunResult, RunState, ScopeFailure, Severity, SqlArg, Status, Unknown,
+    CallCounts, Completeness, ControlResult, Counts, Findings, Gap, GroupResult, OlderPart, PlanControl, ROOT_GROUP, ResultChild,
+    ResultRow, RunResult, RunState, ScopeFailure, Severity, SqlArg, Status, Unknown,
 };
 use chrono::DateTime;
 use std::sync::Arc;
@@ -182,6 +182,15 @@ pub(crate) fn full() -> RunResult {
     result.completeness.scopes.insert(("azure".to_owned(), Some(subscription.to_owned()), "global".to_owned()));
     result.completeness.nouns.insert(subscription.to_owned(), "subscription");
     result.completeness.notices.insert("demo_events: <90 days> are kept; older ones are not known".to_owned());
+    let older = |table: &str, account: Option<&str>, noun| OlderPart {
+        table: table.to_owned(),
+        source: "cache".to_owned(),
+        connection: "prod".to_owned(),
+        account: account.map(str::to_owned),
+        at: DateTime::from_timestamp(1_700_000_000, 0).unwrap(),
+        noun,
+    };
+    result.completeness.older = vec![older("aws_iam_user", Some("444455556666"), "account"), older("azure_<table>", None, "subscription")];
     result.completeness.gaps = vec![
         Gap {
             failure: failure("eu-west-1", Some("logs"), "s3:GetBucketPolicy AccessDenied (request 1A2B)"),

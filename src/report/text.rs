@@ -241,7 +241,7 @@ impl Page {
             let lead = format!("{}? ", " ".repeat(SEVERITY));
             self.hanging(&lead, Style::Plain, &text);
         }
-        for notice in &result.completeness.notices {
+        for notice in result.completeness.notices.iter().chain(&wording::older(result)) {
             self.hanging(&pad("note", SEVERITY), Style::Plain, notice);
         }
         self.hanging(&pad("calls", SEVERITY), Style::Plain, &wording::calls(&result.calls));

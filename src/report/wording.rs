@@ -1,6 +1,6 @@
 //! Sentences and facts that several formats share, unescaped.
 
-use assay_compliance::{CallCounts, Completeness, ControlResult, Counts, Gap, GroupResult, RunResult, RunState, Status};
+use assay_compliance::{CallCounts, Completeness, ControlResult, Counts, Gap, GroupResult, OlderPart, RunResult, RunState, Status};
 use std::collections::BTreeSet;
 
 /// `1 control`, `2 controls`.
@@ -53,6 +53,27 @@ pub(crate) fn completeness(result: &RunResult) -> String {
         (false, 0) => format!("complete: no call failed in {scopes}"),
         (false, n) => format!("INCOMPLETE: {} failed in {scopes}; results that could be affected are errors", plural(n, "call")),
     }
+}
+
+/// Parts that are named one by one; the others are counted.
+const OLDER: usize = 8;
+
+/// What is older than the run, a line each: `aws_iam_user of account 111122223333 as of 2024-03-05 10:11:12Z, from the cache`.
+pub(crate) fn older(result: &RunResult) -> Vec<String> {
+    let all = &result.completeness.older;
+    let mut lines: Vec<String> = all.iter().take(OLDER).map(older_part).collect();
+    if let Some(more) = all.len().checked_sub(OLDER).filter(|more| *more > 0) {
+        lines.push(format!("and {more} more that are older than the run"));
+    }
+    lines
+}
+
+fn older_part(part: &OlderPart) -> String {
+    let whose = match &part.account {
+        Some(account) => format!("{} {account}", part.noun),
+        None => format!("connection {}", part.connection),
+    };
+    format!("{} of {whose} as of {}, from the {}", part.table, part.at.format("%Y-%m-%d %H:%M:%SZ"), part.source)
 }
 
 /// Where a failed call was to go: `aws_s3_bucket, account 111122223333, eu-west-1`.

@@ -27,7 +27,7 @@ struct Tally {
 
 /// Looks at everything; fails when no connection works.
 pub(crate) async fn exec(global: &Global, console: Console) -> Result<Exit, Failed> {
-    let session = Session::open(global, console).await?;
+    let session = Session::today(global, console).await?;
     let mut out = format!("assay {}\n", env!("CARGO_PKG_VERSION"));
     let source = if global.demo {
         "none (demo)".to_owned()

@@ -13,7 +13,7 @@ use std::io::{self, BufWriter, Write};
 /// Prints the bill of all targets together.
 pub(crate) async fn exec(global: &Global, console: Console, args: &ExplainArgs) -> Result<Exit, Failed> {
     let found = targets::resolve(global, console, &args.target)?;
-    let session = Session::showing(global, console, args.show_secrets).await?;
+    let session = Session::showing(global, console, args.show_secrets, None).await?;
     let (targets, notes) = targets::plannable(&session, found).await?;
     let asked: Vec<Asked<'_>> = targets.iter().map(Target::asked).collect();
     let bill = session.engine.bill(&asked).await?;

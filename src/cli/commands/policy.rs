@@ -17,7 +17,7 @@ const NO_SUBSCRIPTION: &str = "00000000-0000-0000-0000-000000000000";
 /// Prints the policy of all targets together. Calls nothing and needs no credentials.
 pub(crate) async fn exec(global: &Global, console: Console, args: &PolicyArgs) -> Result<Exit, Failed> {
     let found = targets::resolve(global, console, &args.target)?;
-    let session = Session::showing(global, console, args.show_secrets).await?;
+    let session = Session::showing(global, console, args.show_secrets, None).await?;
     let (targets, notes) = targets::plannable(&session, found).await?;
     let asked: Vec<Asked<'_>> = targets.iter().map(Target::asked).collect();
     let needed = session.engine.operations(&asked).await?;

@@ -12,6 +12,7 @@ use crate::statistics::{self, Ended};
 use crate::{params, session};
 use assay_cloud::Meter;
 use assay_engine::{Arg, Asked};
+use chrono::Utc;
 use std::io::{self, BufWriter, IsTerminal, Read};
 use std::path::Path;
 
@@ -41,7 +42,7 @@ pub(crate) async fn exec(global: &Global, console: Console, args: &QueryArgs) ->
     if sources.iter().all(|s| sql_text::is_blank(&s.text)) {
         return Err(Failed::new(Exit::Content, "there is no statement to run").hint("for example: assay query \"select 1\""));
     }
-    let session = Session::showing(global, console, args.show_secrets).await?;
+    let session = Session::showing(global, console, args.show_secrets, Some(Utc::now())).await?;
     let ended = run(&session, args, &bound, &sources).await;
     let recorded = session.finish();
     let exit = ended?;

@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::console::{self, Console};
 use crate::exit::{Exit, Failed};
 use crate::export;
+use crate::older;
 use crate::output::{self, Look};
 use crate::runner::EngineRunner;
 use crate::session::{self, Session};
@@ -14,8 +15,9 @@ use crate::statement::interrupt;
 use crate::statistics::{self, Ended};
 use crate::targets::Target;
 use assay_compliance::{
-    Outcome, Plan, PlanChild, PlanGroup, Progress, Request, RunOptions, RunResult, SqlRunner, TargetKind, read_mod_values,
+    OlderPart, Outcome, Plan, PlanChild, PlanGroup, Progress, Request, RunOptions, RunResult, SqlRunner, TargetKind, read_mod_values,
 };
+use assay_engine::AsOf;
 use assay_report::{Format, Options};
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -154,9 +156,17 @@ fn missing(console: &Console, result: &RunResult, args: &RunArgs) {
         if args.allow_partial { console.warning(&message) } else { console.error(&message) }
     }
     result.completeness.notices.iter().for_each(|notice| console.notice(notice));
+    let older: Vec<AsOf> = result.completeness.older.iter().map(as_of).collect();
+    let nouns = result.completeness.older.iter().map(|part| (part.table.clone(), part.noun)).collect();
+    older::lines(&older, &nouns, result.time).iter().for_each(|part| console.notice(part));
     if result.cancelled {
         console.error("interrupted: only what was finished is reported");
     }
+}
+
+fn as_of(part: &OlderPart) -> AsOf {
+    let OlderPart { table, source, connection, account, at, .. } = part.clone();
+    AsOf { table, source, connection, account, at }
 }
 
 /// Lists what would run.

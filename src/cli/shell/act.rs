@@ -13,7 +13,7 @@ use crate::shell::script::{self, Step};
 use crate::sql_text::{self, Kind};
 use crate::statement::{Job, Ran};
 use crate::statistics::{self, Ended};
-use crate::{inspect, params};
+use crate::{commands, inspect, params};
 use assay_engine::{Arg, Engine, Settings};
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
@@ -67,8 +67,8 @@ impl<'s> Shell<'s> {
             look: Look { format: Format::Table, header: true, separator: b',', color: session.console.color_stdout },
             timing: false,
             paged,
-            cache: !global.cache_ttl.is_zero(),
-            cache_ttl: global.cache_ttl,
+            cache: !session.cache_ttl.is_zero(),
+            cache_ttl: session.cache_ttl,
             search_path: global.connection.clone(),
             secrets,
             memory: global.memory_limit,
@@ -190,7 +190,7 @@ impl<'s> Shell<'s> {
             Meta::Multi(Some(on)) => self.multi = on,
             Meta::Autocomplete(None) => console.note(on_off(self.autocomplete)),
             Meta::Autocomplete(Some(on)) => self.autocomplete = on,
-            Meta::Cache(action) => self.cache(action),
+            Meta::Cache(action) => self.cache(action)?,
             Meta::CacheTtl(None) => console.note(&format!("{} s", self.cache_ttl.as_secs())),
             Meta::CacheTtl(Some(ttl)) => {
                 self.cache_ttl = ttl;
@@ -245,16 +245,38 @@ impl<'s> Shell<'s> {
 
     /// The engine with the shell's settings.
     fn rebuild(&mut self) -> Result<(), Failed> {
-        let statistics = Some(self.session.statistics.clone());
-        let settings = Settings { search_path: self.search_path.clone(), secrets: self.secrets, memory: self.memory, statistics };
+        let settings = Settings {
+            search_path: self.search_path.clone(),
+            secrets: self.secrets,
+            memory: self.memory,
+            asked_since: None,
+            statistics: Some(self.session.statistics.clone()),
+        };
         self.engine = Engine::new(self.session.cloud.clone(), self.session.catalog.clone(), settings)?;
         Ok(())
     }
 
-    fn cache(&mut self, action: Option<Cache>) {
+    /// On or off, how long, and what is on disk.
+    fn cache_status(&self) -> Result<(), Failed> {
+        let (console, ttl) = (&self.session.console, self.cache_ttl.as_secs());
+        console.note(&if self.cache { format!("on: answers are reused for {ttl} s") } else { "off".to_owned() });
+        let Some(place) = &self.session.disk else {
+            console.note("disk: off");
+            return Ok(());
+        };
+        let stores = place.status().map_err(|e| Failed::file("read", &place.folder, &e))?;
+        console.note(&commands::cache::settings(place, true));
+        for store in stores {
+            console.note(&format!("{}: {} answers, {} bytes", store.connection, store.entries, store.bytes));
+        }
+        Ok(())
+    }
+
+    fn cache(&mut self, action: Option<Cache>) -> Result<(), Failed> {
         match action {
             None => self.session.console.note(if self.cache { "on" } else { "off" }),
             Some(Cache::Clear) => self.session.cloud.clear_cache(),
+            Some(Cache::Status) => self.cache_status()?,
             Some(Cache::Off) => {
                 self.cache = false;
                 self.session.cloud.set_cache_ttl(Duration::ZERO);
@@ -267,6 +289,7 @@ impl<'s> Shell<'s> {
                 self.session.cloud.set_cache_ttl(self.cache_ttl);
             }
         }
+        Ok(())
     }
 
     fn tables(&self, pattern: &str) -> Result<(), Failed> {

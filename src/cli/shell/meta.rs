@@ -38,12 +38,13 @@ pub(crate) struct Entry {
 }
 
 const ON_OFF: &[&str] = &["on", "off"];
+const CACHE: &[&str] = &["on", "off", "clear", "status"];
 const FORMATS: &[&str] = &["table", "csv", "json", "jsonl", "line", "none"];
 
 /// All commands, sorted.
 pub(crate) const COMMANDS: &[Entry] = &[
     Entry { name: ".autocomplete", usage: "[on|off]", about: "completion while typing", takes: Takes::Words(ON_OFF) },
-    Entry { name: ".cache", usage: "[on|off|clear]", about: "reuse of answers", takes: Takes::Words(&["on", "off", "clear"]) },
+    Entry { name: ".cache", usage: "[on|off|clear|status]", about: "reuse of answers", takes: Takes::Words(CACHE) },
     Entry { name: ".cache_ttl", usage: "[TIME]", about: "how long answers are reused: 300, 5m, 1h", takes: Takes::Other },
     Entry { name: ".clear", usage: "", about: "clear the screen", takes: Takes::Nothing },
     Entry { name: ".connections", usage: "", about: "list connections", takes: Takes::Nothing },
@@ -134,8 +135,10 @@ pub(crate) enum Cache {
     On,
     /// Ask anew every time.
     Off,
-    /// Forget what is known.
+    /// Forget what is known, also on disk.
     Clear,
+    /// Show how much there is, and where.
+    Status,
 }
 
 /// What `.params` does.
@@ -198,6 +201,7 @@ pub(crate) fn parse(line: &str) -> Result<Meta, String> {
             "on" => Some(Cache::On),
             "off" => Some(Cache::Off),
             "clear" => Some(Cache::Clear),
+            "status" => Some(Cache::Status),
             _ => return Err(wrong()),
         })),
         ".cache_ttl" => Ok(Meta::CacheTtl(some.map(args::duration).transpose()?)),
@@ -314,6 +318,7 @@ mod tests {
             (".inspect aws_iam_user", Meta::Inspect(Some("aws_iam_user".into()))),
             (".tables iam", Meta::Tables("iam".into())),
             (".cache clear", Meta::Cache(Some(Cache::Clear))),
+            (".cache status", Meta::Cache(Some(Cache::Status))),
             (".cache_ttl 5m", Meta::CacheTtl(Some(Duration::from_secs(300)))),
             (".read 'my file.sql'", Meta::Read(PathBuf::from("my file.sql"))),
             (".separator ;", Meta::Separator(Some(b';'))),

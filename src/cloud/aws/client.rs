@@ -100,6 +100,17 @@ impl ProvideErrorKind for Failure {
     }
 }
 
+/// Where a service is called, if not where the endpoint rules say.
+pub(crate) fn endpoint_override(service: &str, config: &SdkConfig) -> Option<String> {
+    override_of(Service::find(service).ok()?, config)
+}
+
+fn override_of(service: &Service, config: &SdkConfig) -> Option<String> {
+    let key = ServiceConfigKey::builder().service_id(service.id()).env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
+    let own = key.ok().and_then(|key| config.service_config()?.load_config(key));
+    own.or_else(|| config.endpoint_url().map(str::to_owned))
+}
+
 impl Client {
     /// `config` carries region, credentials, endpoint overrides, HTTP client, retry and time-out settings. An endpoint override
     /// (`AWS_ENDPOINT_URL_<SERVICE>`, the profile's `services` section, `AWS_ENDPOINT_URL`) goes before the endpoint rules.
@@ -109,12 +120,10 @@ impl Client {
     pub fn new(service: &str, config: &SdkConfig) -> Result<Client, CloudError> {
         let service = Service::find(service)?;
         let region = config.region().map_or("us-east-1", AsRef::as_ref).to_owned();
-        let key = ServiceConfigKey::builder().service_id(service.id()).env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
-        let own = key.ok().and_then(|key| config.service_config()?.load_config(key));
         let builtins = Builtins {
             fips: config.use_fips().unwrap_or(false),
             dual_stack: config.use_dual_stack().unwrap_or(false),
-            endpoint: own.or_else(|| config.endpoint_url().map(str::to_owned)),
+            endpoint: override_of(service, config),
             region,
         };
         let plugins = plugins::of_client(service, &builtins.region, config);

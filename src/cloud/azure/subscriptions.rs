@@ -2,16 +2,15 @@
 
 use super::GLOBAL;
 use super::principal::Principal;
-use crate::caller::OnBehalf;
+use crate::caller::{OnBehalf, Target};
 use crate::connection::{Identity, bad_answer};
 use crate::credentials::{Login, Source};
 use crate::flight::Once;
 use crate::registry::Globs;
-use crate::{Account, CloudError, ErrorKind, pages};
+use crate::{Account, CloudError, ErrorKind, listing};
 use futures::StreamExt;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::pin::pin;
 use std::sync::Arc;
 
 /// The call that lists them, in the version and with the input that the table of subscriptions has too: it is made once for both.
@@ -131,8 +130,7 @@ async fn listed(login: &Arc<Login>, own: &Account, operation: &str) -> Result<Ve
     let region: Arc<str> = GLOBAL.into();
     let (_, path) = operation.split_once(' ').unwrap_or_default();
     let input = json!({"path": path, "query": {"api-version": VERSION}});
-    let ask = |input: Value| own.caller.call(who, &region, "arm", operation, input, &own.caller.tally);
-    let mut stream = pin!(pages::follow(pages::of("arm", operation), input, ask));
+    let mut stream = listing::pages(&own.caller, Target { who, region: &region, service: "arm", operation }, input, &own.caller.tally);
     let mut items = Vec::new();
     while let Some(page) = stream.next().await {
         let page = page.map_err(|e| match e.operation.is_empty() {

@@ -312,10 +312,26 @@ impl Shared {
     }
 }
 
+/// Tenant and bearer of a token, as it names them itself; `None` if it does not. The bearer is a user with the program that asked, or a client.
+pub(crate) fn bearer(token: &Token) -> Option<(String, String)> {
+    let claims = claims(token.header.to_str().ok()?.strip_prefix("Bearer ")?);
+    let text = |name: &str| claims.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let client = text("appid").or_else(|| text("azp"));
+    let object = text("oid");
+    // One of the two there has to be.
+    let bearer = object.or(client)?;
+    Some((text("tid")?.to_owned(), format!("{bearer} {}", client.unwrap_or_default())))
+}
+
+/// What a token says, if it is of a form that says anything.
+fn claims(token: &str) -> Value {
+    let claims = token.split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part.trim_end_matches('=')).ok());
+    claims.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+}
+
 /// Reads the claims of a token, if it is of a form that has any.
 fn whose(token: &str) -> Whose {
-    let claims = token.split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part.trim_end_matches('=')).ok());
-    let claims: Value = claims.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+    let claims = claims(token);
     let plain = |text: &&str| !text.is_empty() && text.len() <= 200 && !text.chars().any(char::is_control);
     let text = |name: &str| claims.get(name).and_then(Value::as_str).filter(plain);
     let user = ["upn", "preferred_username", "unique_name"].iter().find_map(|name| text(name));

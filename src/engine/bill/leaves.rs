@@ -71,6 +71,7 @@ impl Engine {
                 search_path: Arc::clone(&shared.search_path),
                 functions: shared.functions.clone(),
                 secrets: shared.secrets,
+                asked_since: shared.asked_since,
                 statistics: shared.statistics.clone(),
             }),
         }

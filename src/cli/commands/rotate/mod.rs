@@ -9,7 +9,7 @@ mod showing;
 mod status;
 
 use crate::args::{Global, RotateExclude, RotateVerb};
-use crate::commands::list;
+use crate::commands::{cache, list};
 use crate::console::Console;
 use crate::dirs;
 use crate::exit::{Exit, Failed};
@@ -26,7 +26,8 @@ use std::time::Duration;
 /// Runs the command.
 pub(crate) async fn exec(global: &Global, console: Console, verb: &RotateVerb) -> Result<Exit, Failed> {
     // What is judged and written must be as it is now.
-    let live = Global { cache_ttl: Duration::ZERO, ..global.clone() };
+    let live = Global { cache_ttl: Some(Duration::ZERO), disk_cache: Some(false), ..global.clone() };
+    let global = &Global { disk_cache: Some(false), ..global.clone() };
     let going = going::Going { global: &live, console };
     let work = async {
         match verb {
@@ -44,11 +45,16 @@ pub(crate) async fn exec(global: &Global, console: Console, verb: &RotateVerb) -
             RotateVerb::Undo { what, going: options } => going.undo(what, options).await,
         }
     };
+    let writes = !matches!(verb, RotateVerb::Users { .. } | RotateVerb::Plan(_) | RotateVerb::Status { .. });
     // Ctrl-C is a crash that gives its locks back: the journal has every line up to here.
-    tokio::select! {
+    let ended = tokio::select! {
         ended = work => ended,
         () = interrupt() => Err(Failed::new(Exit::Interrupted, "interrupted").hint("assay rotate status shows how far a run came")),
+    };
+    if writes {
+        cache::forget(global, console);
     }
+    ended
 }
 
 /// Users, as the runbooks begin with them.
