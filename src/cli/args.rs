@@ -57,6 +57,11 @@ pub(crate) struct Global {
           default_missing_value = "true", help_heading = "Global options")]
     pub(crate) disk_cache: Option<bool>,
 
+    /// How old what is shown may be: 4h lets reports of the cloud, such as IAM's credential report, take the place of many calls; without it, or
+    /// with 0, only live answers do
+    #[arg(long, global = true, value_name = "TIME", value_parser = duration, help_heading = "Global options")]
+    pub(crate) max_staleness: Option<Duration>,
+
     /// Answer from the recorded demo organisation that ships with assay: no account and no network needed
     #[arg(long, global = true, conflicts_with_all = ["replay", "record"], help_heading = "Global options")]
     pub(crate) demo: bool,

@@ -26,6 +26,8 @@ pub(crate) struct Config {
     pub(crate) controls: Vec<PathBuf>,
     /// How answers are kept.
     pub(crate) cache: Cache,
+    /// How old what is shown may be.
+    pub(crate) max_staleness: Duration,
 }
 
 /// How answers are kept: `cache` of the configuration, as far as it says something.
@@ -54,6 +56,7 @@ enum Key {
 /// What a connection may keep on disk if nobody says more.
 const MAX_SIZE: u64 = 256 << 20;
 
+/// A time as the options take it.
 fn time<'d, D: Deserializer<'d>>(from: D) -> Result<Option<Duration>, D::Error> {
     args::duration(&scalar(from)?).map(Some).map_err(D::Error::custom)
 }
@@ -124,6 +127,8 @@ struct Written {
     tables: Vec<PathBuf>,
     controls: Vec<PathBuf>,
     cache: Cache,
+    #[serde(deserialize_with = "time")]
+    max_staleness: Option<Duration>,
 }
 
 impl Config {
@@ -151,6 +156,7 @@ impl Config {
             tables: absolute(written.tables),
             controls: absolute(written.controls),
             cache: written.cache.below(folder),
+            max_staleness: written.max_staleness.unwrap_or_default(),
         })
     }
 }
@@ -196,13 +202,15 @@ mod tests {
     #[test]
     fn a_whole_file_is_read() {
         let text = "connections:\n  prod: { cloud: aws, profile: prod, regions: [us-*] }\n  all: { aggregate: [prod] }\n\
-                    default: [all]\nlimits: { prod: { iam: { rate: 20 } } }\ntables: [specs]\ncontrols: [/abs]\n";
+                    default: [all]\nlimits: { prod: { iam: { rate: 20 } } }\ntables: [specs]\ncontrols: [/abs]\n\
+                    max_staleness: 4h\n";
         let config = Config::parse(text, Path::new("/etc/assay.yaml")).unwrap();
         assert_eq!(config.cloud.connections["prod"].profile.as_deref(), Some("prod"));
         assert_eq!(config.cloud.default, ["all"]);
         assert_eq!(config.tables, [PathBuf::from("/etc/specs")]);
         assert_eq!(config.controls, [PathBuf::from("/abs")]);
         assert!(!config.cache.disk && config.cache.ttl.is_none());
+        assert_eq!(config.max_staleness, Duration::from_secs(14_400));
         assert!(Config::parse("# nothing\n", Path::new("a.yaml")).unwrap().cloud.connections.is_empty());
     }
 
@@ -226,6 +234,7 @@ mod tests {
             ("cache: { max_size: -1 }\n", "a.yaml:1:10: cache.max_size: "),
             ("cache: { key: mine }\n", "a.yaml:1:10: cache.key: \"mine\" is not where a key comes from"),
             ("cache: { disc: true }\n", "a.yaml:1:10: cache: unknown field `disc`"),
+            ("max_staleness: soon\n", "a.yaml:1:1: max_staleness: \"soon\" is not a time"),
             ("default: 7\n", "a.yaml:1:10: default: invalid type"),
             ("default: [1\n", "a.yaml:"),
         ] {

@@ -1,6 +1,7 @@
 //! What a table is, in text: columns, types, key columns, and the API calls behind it. For `show` and `.inspect`.
 
 use assay_tables::{KeyOp, ScopeKind, Table};
+use chrono::TimeDelta;
 use std::fmt::Write;
 use unicode_width::UnicodeWidthStr;
 
@@ -65,7 +66,29 @@ pub(crate) fn table(table: &Table) -> String {
             grid(&rows, &mut out);
         }
     }
+    let rows: Vec<[String; 3]> = table
+        .summaries()
+        .map(|summary| {
+            let age = match summary.staleness() {
+                live if live.is_zero() => "live".to_owned(),
+                age => format!("up to {} old", spoken(age)),
+            };
+            let what = if summary.screens() { "says which parents to ask".to_owned() } else { summary.columns().join(", ") };
+            [summary.source().to_owned(), age, what]
+        })
+        .collect();
+    if !rows.is_empty() {
+        out.push_str("\nSummaries: read instead where they have what a query needs\n");
+        grid(&rows, &mut out);
+    }
     out
+}
+
+fn spoken(time: TimeDelta) -> String {
+    match time.num_minutes() {
+        minutes if minutes % 60 == 0 => format!("{} h", minutes / 60),
+        minutes => format!("{minutes} min"),
+    }
 }
 
 fn op_name(op: KeyOp) -> &'static str {

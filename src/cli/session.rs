@@ -88,6 +88,7 @@ impl Session {
             memory: global.memory_limit,
             asked_since: since,
             statistics: Some(statistics.clone()),
+            max_staleness: global.max_staleness.unwrap_or(config.max_staleness),
         };
         let engine = Engine::new(cloud.clone(), Arc::clone(&catalog), settings)?;
         let timeout = Some(global.query_timeout).filter(|time| !time.is_zero());

@@ -8,6 +8,9 @@ mod hydrate;
 mod rows;
 #[cfg(test)]
 mod tests;
+mod trial;
+
+pub(crate) use trial::Trial;
 
 use crate::early::Early;
 use crate::{AsOf, Failure, QueryLog};
@@ -45,6 +48,8 @@ pub(crate) struct ScanEnv {
     pub(crate) early: Arc<Early>,
     /// Takes walks whose first call the service refuses for its input, where the values are those of another table; then that is no failure.
     pub(crate) refused: Option<Arc<Refused>>,
+    /// Decides whether a summary can be used, where the plan is one's.
+    pub(crate) trial: Option<Arc<Trial>>,
 }
 
 /// Walks that were refused, by their place in the plan: the value may be none that the service knows.
@@ -92,7 +97,7 @@ async fn recorded_of(env: &ScanEnv, scope: &Scope, plan: Arc<CallPlan>) -> Arc<C
     for candidate in std::iter::once(&plan).chain(env.instead.iter()) {
         // What only the trial asks for, a run that calls does not: it is neither counted nor kept.
         let (cloud, tally) = (env.cloud.offline(), env.tally.unmetered());
-        let trial = ScanEnv { log: Arc::default(), instead: Arc::default(), refused: None, cloud, tally, ..env.clone() };
+        let trial = ScanEnv { log: Arc::default(), instead: Arc::default(), refused: None, trial: None, cloud, tally, ..env.clone() };
         let Some(walk) = Walk::begin(trial, scope.clone(), candidate.clone(), None).await else { break };
         if rows::recorded(&walk).await {
             return candidate.clone();

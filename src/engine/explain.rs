@@ -3,7 +3,7 @@
 use crate::early::Early;
 use crate::scan::ScanSpec;
 use assay_cloud::{Scope, TallyCounts};
-use assay_tables::{Filter, RangeOp, Scalar};
+use assay_tables::{Filter, RangeOp, Scalar, Summary};
 use datafusion::physical_plan::metrics::{Count, Metric, MetricValue, MetricsSet};
 use std::fmt;
 use std::sync::Arc;
@@ -11,8 +11,15 @@ use std::sync::Arc;
 /// Scopes that are named one by one; the rest is counted.
 const SCOPES_SHOWN: usize = 4;
 
-/// One line: table, scopes, filters that reach the API, columns that are asked by values of other tables, columns of the output.
-pub(crate) fn scan(spec: &ScanSpec, early: &Early, bound_by: &[&str], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+/// One line: table, scopes, filters that reach the API, columns that are asked by values of other tables, the summary that is read instead, columns
+/// of the output.
+pub(crate) fn scan(
+    spec: &ScanSpec,
+    early: &Early,
+    bound_by: &[&str],
+    summary: Option<&Summary>,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
     write!(f, "ApiScan: table={}, scopes=[", spec.table.name)?;
     for (i, scope) in spec.scopes.iter().take(SCOPES_SHOWN).enumerate() {
         write!(f, "{}{}", if i > 0 { ", " } else { "" }, scope_name(scope))?;
@@ -34,6 +41,10 @@ pub(crate) fn scan(spec: &ScanSpec, early: &Early, bound_by: &[&str], f: &mut fm
     }
     if !bound_by.is_empty() {
         write!(f, ", bound_by=[{}]", bound_by.join(", "))?;
+    }
+    if let Some(summary) = summary {
+        let rest = if summary.screens() { ", then listed" } else { "" };
+        write!(f, ", summary=[{}{rest}]", summary.source())?;
     }
     let columns: Vec<&str> = spec.projection.iter().filter_map(|i| spec.table.columns.get(*i)).map(|c| c.name.as_str()).collect();
     write!(f, ", columns=[{}]", columns.join(", "))?;

@@ -12,6 +12,7 @@ use crate::secrets::Secrets;
 use assay_cloud::Cloud;
 use assay_tables::{Filter, Request, Table};
 use async_trait::async_trait;
+use chrono::TimeDelta;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::Result;
@@ -28,14 +29,22 @@ pub(crate) struct ApiTable {
     /// Positions in the spec of the columns that SQL sees.
     visible: Vec<usize>,
     schema: SchemaRef,
+    /// How old what it shows may be.
+    max_staleness: TimeDelta,
 }
 
 impl ApiTable {
     /// `connections` are all of the table's provider.
-    pub(crate) fn new(cloud: Cloud, table: Arc<Table>, connections: Arc<[Arc<str>]>, secrets: &Secrets) -> ApiTable {
+    pub(crate) fn new(
+        cloud: Cloud,
+        table: Arc<Table>,
+        connections: Arc<[Arc<str>]>,
+        secrets: &Secrets,
+        max_staleness: TimeDelta,
+    ) -> ApiTable {
         let visible: Vec<usize> = (0..table.columns.len()).filter(|i| secrets.shows(&table, *i)).collect();
         let schema = Arc::new(Schema::new(visible.iter().map(|i| table.columns[*i].field()).collect::<Vec<_>>()));
-        ApiTable { cloud, table, connections, visible, schema }
+        ApiTable { cloud, table, connections, visible, schema, max_staleness }
     }
 
     fn filters_of(&self, expr: &Expr) -> Vec<Filter> {
@@ -54,10 +63,13 @@ impl TableProvider for ApiTable {
     }
 
     fn supports_filters_pushdown(&self, exprs: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        let summaries = self.max_staleness > TimeDelta::zero();
         let support = |expr: &&Expr| {
             if scopes::decides(&self.table, expr) {
                 TableProviderFilterPushDown::Exact
-            } else if early::decides(&self.table, expr).is_some() || self.filters_of(expr).iter().any(|f| self.table.uses(f)) {
+            } else if early::decides(&self.table, expr).is_some()
+                || self.filters_of(expr).iter().any(|f| self.table.uses(f) || (summaries && self.table.heeds(f)))
+            {
                 // What an API makes of a parameter is its business (case, wildcards, eventual consistency): DataFusion checks again.
                 TableProviderFilterPushDown::Inexact
             } else {
@@ -103,6 +115,7 @@ impl TableProvider for ApiTable {
             projection: request.projection,
             // A filter that DataFusion checks again may drop rows, and then more of them are needed than the limit says.
             limit: limit.filter(|_| of_rows.is_empty()),
+            max_staleness: self.max_staleness,
         };
         let early = Early::new(session, &self.table, of_rows.iter().copied())?;
         Ok(Arc::new(ApiScan::new(spec, plan, request.now, schema, self.cloud.clone(), log).before_calls(early)))

@@ -5,11 +5,11 @@
 use crate::QueryLog;
 use crate::bind::{Chooser, Chosen, Fed, Feed, Need};
 use crate::early::Early;
-use crate::execute::{self, Refused, ScanEnv};
+use crate::execute::{self, Refused, ScanEnv, Trial};
 use crate::explain;
 use assay_cloud::{Cloud, Scope, Tally};
 use assay_tables::{CallPlan, Filter, PlanError, Request, Scalar, Table};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -42,6 +42,8 @@ pub(crate) struct ScanSpec {
     pub(crate) projection: Vec<usize>,
     /// Rows that are enough, per scope.
     pub(crate) limit: Option<usize>,
+    /// How old what it shows may be.
+    pub(crate) max_staleness: TimeDelta,
 }
 
 /// Scans a table by calls.
@@ -84,7 +86,10 @@ impl ApiScan {
             .then(|| spec.table.plan(&Request { projection: spec.projection.clone(), filters: Vec::new(), now: cloud.now() }).ok())
             .flatten()
             .map(Arc::new);
-        let chooser = Chooser { spec: Arc::new(spec), list: plan.map(Arc::new), feeds: Arc::default(), now, replay: cloud.is_replay() };
+        let request = Request { projection: spec.projection.clone(), filters: spec.filters.clone(), now };
+        let summary = plan.as_ref().ok().and_then(|own| spec.table.summarized(own, &request, spec.max_staleness)).map(Arc::new);
+        let chooser =
+            Chooser { spec: Arc::new(spec), list: plan.map(Arc::new), summary, feeds: Arc::default(), now, replay: cloud.is_replay() };
         ApiScan {
             chooser,
             instead: unfiltered.into_iter().collect(),
@@ -150,7 +155,8 @@ impl ApiScan {
 
 impl DisplayAs for ApiScan {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        explain::scan(&self.chooser.spec, &self.early, &self.chooser.fed_by(), f)
+        let summary = self.chooser.summary.as_ref().and_then(|plan| plan.summary());
+        explain::scan(&self.chooser.spec, &self.early, &self.chooser.fed_by(), summary, f)
     }
 }
 
@@ -201,13 +207,15 @@ impl ExecutionPlan for ApiScan {
             instead: Arc::clone(&self.instead),
             early: Arc::clone(&self.early),
             refused: None,
+            trial: None,
         };
         let read = Read { log: Arc::clone(&self.log), table: spec.table.name.clone(), scope: scope.clone() };
         let (chooser, limit) = (self.chooser.clone(), spec.limit);
         let output = BaselineMetrics::new(&self.metrics, partition);
         let bound = (!chooser.feeds.is_empty()).then(|| MetricBuilder::new(&self.metrics).counter("bound_values", partition));
+        let summarized = self.chooser.summary.is_some().then(|| MetricBuilder::new(&self.metrics).counter("by_summary", partition));
         let batches = stream::once(async move {
-            let Chosen { plans, values, doubtful } = chooser.choose(&scope).await?;
+            let Chosen { summary, plans, values, doubtful } = chooser.choose(&scope).await?;
             if let Some(bound) = bound {
                 bound.add(values);
             }
@@ -216,6 +224,15 @@ impl ExecutionPlan for ApiScan {
                 return Ok::<_, DataFusionError>(stream::empty().boxed());
             }
             read.begins();
+            let (by_summary, trial) = match summary {
+                Some(plan) => {
+                    let trial = Arc::new(Trial::new(&plan, chooser.spec.max_staleness));
+                    let env = ScanEnv { trial: Some(Arc::clone(&trial)), instead: Arc::default(), ..env.clone() };
+                    (execute::scan(env, scope.clone(), plan, limit), Some(trial))
+                }
+                None => (stream::empty().boxed(), None),
+            };
+            let (log, at) = (Arc::clone(&env.log), format!("{} of {}", env.table.name, scope.account.connection));
             let walk = move |plan: Arc<CallPlan>| {
                 let refused = doubtful.map(|_| Arc::<Refused>::default());
                 let found = execute::scan(ScanEnv { refused: refused.clone(), ..env.clone() }, scope.clone(), Arc::clone(&plan), limit);
@@ -233,7 +250,24 @@ impl ExecutionPlan for ApiScan {
                 });
                 found.chain(rest.flatten())
             };
-            let rows = stream::iter(plans).map(walk).flatten();
+            // Nothing has come of a summary that was given up.
+            let listed = stream::once(async move {
+                let plans = match trial {
+                    Some(trial) if !trial.is_abandoned() => {
+                        if let Some(summarized) = summarized {
+                            summarized.add(1);
+                        }
+                        Vec::new()
+                    }
+                    Some(trial) => {
+                        trial.notice().into_iter().for_each(|why| log.notice(&format!("{at}: {why}")));
+                        plans
+                    }
+                    None => plans,
+                };
+                stream::iter(plans)
+            });
+            let rows = by_summary.chain(listed.flatten().map(walk).flatten());
             let ends = stream::once(async move {
                 read.ends();
                 Ok(None)

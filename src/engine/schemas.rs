@@ -11,7 +11,7 @@ use crate::{EngineError, QueryLog, Statistics, dialect};
 use assay_cloud::Cloud;
 use assay_tables::{Catalog, Table};
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use datafusion::catalog::view::ViewTable;
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, TableProvider};
 use datafusion::common::{DataFusionError, Result};
@@ -42,6 +42,8 @@ pub(crate) struct Shared {
     pub(crate) statistics: Option<Arc<Statistics>>,
     /// Since when answers are as good as new; `None`: since each statement's beginning.
     pub(crate) asked_since: Option<DateTime<Utc>>,
+    /// How old what a statement shows may be.
+    pub(crate) max_staleness: TimeDelta,
 }
 
 impl fmt::Debug for Shared {
@@ -268,7 +270,7 @@ impl SchemaProvider for Tables {
                 if connections.is_empty() {
                     return Err(self.other_cloud(&table).into());
                 }
-                Arc::new(ApiTable::new(shared.cloud.clone(), table, connections, &self.names.secrets))
+                Arc::new(ApiTable::new(shared.cloud.clone(), table, connections, &self.names.secrets, shared.max_staleness))
             }
         }))
     }

@@ -11,7 +11,7 @@ use crate::slices::SliceBeforeLists;
 use crate::{EngineError, QueryLog, Statistics, dialect, memory};
 use assay_cloud::Cloud;
 use assay_tables::Catalog;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::Result;
@@ -29,6 +29,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 /// Rows of a batch that DataFusion's operators fill before they hand it on: small, for rows are wide and come slowly.
 const BATCH_ROWS: usize = 2048;
@@ -43,6 +44,9 @@ pub struct Settings {
     /// Answers that were asked for since then are as good as new; what is older is named in the statement's log. `None`: since each
     /// statement's own beginning.
     pub asked_since: Option<DateTime<Utc>>,
+    /// How old what a statement shows may be. Zero: it shows the present. More lets summaries of the service, such as a report that is made every
+    /// few hours, take the place of many calls.
+    pub max_staleness: Duration,
     /// Bytes that the statements of the engine may hold together; `None`: half of the machine's memory, at most 4 GiB.
     pub memory: Option<usize>,
     /// What earlier runs cost, for `EXPLAIN API`.
@@ -113,9 +117,11 @@ impl Engine {
         let context = SessionContext::new_with_state(builder.build());
         dialect::install(&context);
         let base = context.state();
+        let max_staleness = TimeDelta::from_std(settings.max_staleness).unwrap_or(TimeDelta::MAX);
         let functions: BTreeSet<String> = dialect::functions(&base).into_iter().collect();
         let Settings { secrets, statistics, asked_since, .. } = settings;
-        let shared = Shared { cloud, catalog, base, default_schema, search_path, functions, secrets, asked_since, statistics };
+        let shared =
+            Shared { cloud, catalog, base, default_schema, search_path, functions, secrets, asked_since, max_staleness, statistics };
         Ok(Engine { shared: Arc::new(shared) })
     }
 

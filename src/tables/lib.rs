@@ -16,6 +16,7 @@ mod provider;
 pub mod run;
 mod secrets;
 mod spec;
+mod summary;
 mod table;
 
 pub use catalog::Catalog;
@@ -24,4 +25,5 @@ pub use column::{Column, ColumnType, EXTENSION};
 pub use error::SpecError;
 pub use plan::{CallGroup, CallPlan, Filter, Known, Per, PlanError, RangeOp, Request, Route, Scalar, Start};
 pub use secrets::SecretMember;
+pub use summary::Summary;
 pub use table::{Key, KeyOp, ScopeKind, Table};

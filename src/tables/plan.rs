@@ -11,6 +11,7 @@ pub use tree::{CallGroup, Per};
 use crate::expr::Fact;
 use crate::program::{Program, Source};
 use crate::run::{Also, Keys, Link, LinkSource, Override};
+use crate::summary::Summary;
 use arrow_schema::SchemaRef;
 use chrono::{DateTime, Utc};
 use std::collections::BTreeSet;
@@ -99,6 +100,8 @@ pub struct CallPlan {
     pub(crate) facts: BTreeSet<Fact>,
     pub(crate) notices: Vec<String>,
     pub(crate) now: DateTime<Utc>,
+    /// The summary it reads; `None`: the table's own calls.
+    pub(crate) summary: Option<Arc<Summary>>,
 }
 
 /// Where rows begin.
@@ -156,6 +159,11 @@ impl CallPlan {
     /// What people should know about the answer before they trust it: a time range that the API does not keep, for one.
     pub fn notices(&self) -> &[String] {
         &self.notices
+    }
+
+    /// The summary that it reads instead of the table's own calls, if it does.
+    pub fn summary(&self) -> Option<&Summary> {
+        self.summary.as_deref()
     }
 
     /// The statement's clock.
@@ -219,6 +227,9 @@ impl CallPlan {
             for link in links {
                 if let LinkSource::Call(call) = &link.source {
                     add(call.name());
+                }
+                if let Some(make) = &link.make {
+                    add(make.call.name());
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! From filters to starts, and from columns to the calls they need.
 
 mod keep;
+pub(crate) mod summary;
 
 use crate::expr::{Expr, Fact, Root};
 use crate::plan::{CallPlan, Filter, PlanError, RangeOp, Request, Route, Scalar, Start};
@@ -46,12 +47,16 @@ impl Given {
     /// Takes the values for bounds, where the API knows only those.
     fn values_as_bounds(&mut self) {
         let values = self.one_of.take().unwrap_or_default();
-        let extreme = |wanted| values.iter().reduce(|a, b| if order(b, a) == Some(wanted) { b } else { a });
-        if let (Some(low), Some(high)) = (extreme(Ordering::Less), extreme(Ordering::Greater)) {
+        if let (Some(low), Some(high)) = (extreme(&values, Ordering::Less), extreme(&values, Ordering::Greater)) {
             self.within(RangeOp::Ge, low);
             self.within(RangeOp::Le, high);
         }
     }
+}
+
+/// The least or the greatest of some values.
+fn extreme(values: &[Scalar], wanted: Ordering) -> Option<&Scalar> {
+    values.iter().reduce(|a, b| if order(b, a) == Some(wanted) { b } else { a })
 }
 
 /// Plans a request.
@@ -73,6 +78,7 @@ pub(crate) fn plan(table: &str, program: &Arc<Program>, fields: Vec<Field>, requ
         facts: needed.iter().flat_map(|e| facts(e)).collect(),
         notices: Vec::new(),
         now: request.now,
+        summary: None,
     };
     let Some(mut given) = merge(&request.filters) else { return Ok(plan) };
     let kept = keep::bound(table, program, &mut given, request.now, &mut plan.notices);
@@ -440,6 +446,9 @@ impl Planner<'_> {
                         Takes::List | Takes::Filter(_) => false,
                     })
                 };
+                if let LinkSource::Built(list, _) = &link.source {
+                    reads(list);
+                }
                 if let LinkSource::Call(call) = &link.source {
                     call.input.iter().filter(|(name, ..)| !set(name, None)).for_each(|(_, e, _)| reads(e));
                     call.region.iter().for_each(|(e, _)| reads(e));

@@ -1,10 +1,10 @@
 //! A compiled table of calls: sources of columns, links, further calls and key columns, with what each of them needs.
 
 use crate::ColumnType;
-use crate::expr::{Expr, Fact, Root};
+use crate::expr::{Expr, Fact, Root, Step};
 use crate::plan::RangeOp;
 use crate::provider::Provider;
-use crate::run::{Also, Link, Takes};
+use crate::run::{Also, Decode, Link, Takes};
 use crate::spec::yaml::At;
 use chrono::TimeDelta;
 use serde_json::Value;
@@ -24,6 +24,8 @@ pub(crate) struct Program {
     pub(crate) needs: Vec<Vec<usize>>,
     pub(crate) keys: Vec<KeySpec>,
     pub(crate) key_names: Arc<[String]>,
+    /// Of a summary: column, link and member of its input, where the column is that of the parent which the link is asked with.
+    pub(crate) parents: Vec<(usize, usize, String)>,
 }
 
 /// Where a column comes from.
@@ -132,6 +134,43 @@ impl Program {
             self.columns[i].costly_fact = self.reads_costly_fact(&self.columns[i].source) || alsos.iter().any(|a| costly[*a]);
             self.columns[i].alsos = alsos;
         }
+    }
+
+    /// Leaves out of decoded tables what nobody reads: a report has a line for each user.
+    pub(crate) fn prune(&mut self) {
+        for link in 0..self.links.len() {
+            let read = self.read_of(link).map(Arc::<[String]>::from);
+            for decode in &mut self.links[link].decode {
+                if let Decode::Csv(only) = decode {
+                    only.clone_from(&read);
+                }
+            }
+        }
+    }
+
+    /// Members of a link's rows that are read, and perhaps more; `None` where that may be any.
+    fn read_of(&self, link: usize) -> Option<Vec<String>> {
+        let last = link + 1 == self.links.len();
+        if self.links[link].fold.is_some() {
+            return None;
+        }
+        let mut read = Some(Vec::new());
+        let mut add = |expr: &Expr, this: bool| {
+            expr.paths(&mut |root, steps| match (root, steps.first()) {
+                (Root::This, _) if !this => {}
+                (Root::Link(of), _) if of != link => {}
+                (Root::This | Root::Link(_), Some(Step::Field(name))) => read.iter_mut().for_each(|read| read.push(name.clone())),
+                (Root::This | Root::Link(_), _) => read = None,
+                _ => {}
+            });
+        };
+        // What the next link asks with is of this row, what it keeps rows by of its own: so these may be too many.
+        for other in &self.links[link..] {
+            other.exprs().for_each(|(expr, _)| add(expr, other.index <= link + 1));
+        }
+        self.columns.iter().for_each(|column| add(&column.source, last));
+        self.alsos.iter().for_each(|also| also.inputs(&mut |expr, _| add(expr, last)));
+        read
     }
 
     /// Adds what the calls themselves need; sorted.

@@ -19,10 +19,11 @@ pub struct SecretMember {
 impl Table {
     /// What recordings must leave out: every member that a secret column reads. Sorted.
     pub fn secret_members(&self) -> Vec<SecretMember> {
-        let program = &self.program;
         let mut out = Vec::new();
-        for column in program.columns.iter().filter(|c| c.secret) {
-            column.source.paths(&mut |root, steps| members(program, root, steps, &mut out));
+        for program in std::iter::once(&self.program).chain(self.summaries.iter().map(|summary| &summary.program)) {
+            for column in program.columns.iter().filter(|c| c.secret) {
+                column.source.paths(&mut |root, steps| members(program, root, steps, &mut out));
+            }
         }
         out.sort();
         out.dedup();

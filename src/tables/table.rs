@@ -3,7 +3,9 @@
 use crate::plan::{CallPlan, Filter, PlanError, Request};
 use crate::program::Program;
 use crate::run::LinkSource;
+use crate::summary::Summary;
 use crate::{Column, ColumnType, SpecError, planner, spec};
+use chrono::TimeDelta;
 use std::sync::Arc;
 
 /// What a table is asked per.
@@ -63,6 +65,7 @@ pub struct Table {
     /// SQL of a view; `None` for a table of calls.
     pub view: Option<String>,
     pub(crate) program: Arc<Program>,
+    pub(crate) summaries: Vec<Arc<Summary>>,
 }
 
 impl Table {
@@ -89,6 +92,22 @@ impl Table {
             fields.push(column.field());
         }
         planner::plan(&self.name, &self.program, fields, request)
+    }
+
+    /// The plan by a summary of the table, where that answers the request with fewer calls than `own`, the table's own plan; the answer may show
+    /// the cloud as it was `max_staleness` ago.
+    pub fn summarized(&self, own: &CallPlan, request: &Request, max_staleness: TimeDelta) -> Option<CallPlan> {
+        planner::summary::plan(self, own, request, max_staleness)
+    }
+
+    /// Its summaries, in the order in which they are tried.
+    pub fn summaries(&self) -> impl Iterator<Item = &Summary> {
+        self.summaries.iter().map(|summary| &**summary)
+    }
+
+    /// Can a summary of the table make something of this filter?
+    pub fn heeds(&self, filter: &Filter) -> bool {
+        planner::summary::heeds(self, filter)
     }
 
     /// Does this filter reach an API parameter? The engine evaluates every filter again, so this is only about cost.

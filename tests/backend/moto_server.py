@@ -1,6 +1,6 @@
 """moto as AWS in one process: a server on a free loopback port, with what moto 5.2 lacks added.
 
-Added: paging of IAM lists, the `<root_account>` row of the credential report, root facts per account, and the few read
+Added: paging of IAM lists and of the account's authorization details, with what moto leaves out of its policies, the `<root_account>` row of the credential report, root facts per account, and the few read
 operations that moto does not implement (see `fakes`). Key ages cannot be set through the API, so seeding edits moto's objects in
 this process (estate.py).
 """
@@ -95,6 +95,31 @@ def patch_root():
         lambda self: int(any(active for active, _, _ in root_of(self._iam_backend.account_id).keys)), lambda self, _: None)
 
 
+def patch_details(page, most):
+    """moto gives all pages at once, policies without name and id, and those of AWS whether they are attached or not."""
+    original = iam_responses.IamResponse.get_account_authorization_details
+    lists = ("UserDetailList", "GroupDetailList", "RoleDetailList", "Policies")
+
+    def details(self):
+        result = original(self)
+        body = dict(result._result if hasattr(result, "_result") else result.result)
+        policy = lambda p: {
+            "PolicyName": p.name, "PolicyId": p.id, "Arn": p.arn, "Path": p.path, "DefaultVersionId": p.default_version_id,
+            "AttachmentCount": p.attachment_count, "IsAttachable": p.is_attachable, "CreateDate": p.create_date, "UpdateDate": p.update_date,
+            "PolicyVersionList": p.policy_version_list}
+        body["Policies"] = [policy(p) for p in body["Policies"] if p.attachment_count or not p.arn.startswith("arn:aws:iam::aws:")]
+        items = [(name, item) for name in lists for item in body[name]]
+        start = int(self._get_param("Marker") or "0")
+        size = min(int(self._get_param("MaxItems") or page), most)
+        out = {name: [item for of, item in items[start:start + size] if of == name] for name in lists}
+        out["IsTruncated"] = start + size < len(items)
+        if out["IsTruncated"]:
+            out["Marker"] = str(start + size)
+        return ActionResult(out)
+
+    iam_responses.IamResponse.get_account_authorization_details = details
+
+
 def patch_certificates():
     """moto gives every server certificate the same past dates; ours come from the object where the estate sets them."""
     original = iam_responses.IamResponse.list_server_certificates
@@ -174,6 +199,7 @@ def start(page=100, port=0, most=1000):
     patch_tags_of_devices()
     patch_certificates()
     patch_paging(page, most)
+    patch_details(page, most)
     patch_root()
     original = threaded_moto_server.make_server
     threaded_moto_server.make_server = lambda host, port, app, threaded, **k: original(host, port, fakes(app), threaded, **k)

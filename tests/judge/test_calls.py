@@ -41,7 +41,7 @@ def test_a_limit_stops_paging(assay, fast_iam):
 
 def test_a_filter_on_one_call_spares_the_others(assay, estate, proxy):
     account = estate.accounts[0]
-    columns = "name, mfa_enabled, attached_policy_arns, inline_policies"
+    columns = "name, mfa_enabled, groups, login_profile"
 
     def users(where):
         proxy.reset()
@@ -51,11 +51,11 @@ def test_a_filter_on_one_call_spares_the_others(assay, estate, proxy):
         return done.rows(), proxy.stats()["by_action"]
 
     every, calls = users("true")
-    assert calls["iam:ListMFADevices"] == calls["iam:ListAttachedUserPolicies"] == len(every) == 25
+    assert calls["iam:ListMFADevices"] == calls["iam:ListGroupsForUser"] == len(every) == 25
     rows, calls = users("mfa_enabled")
     assert rows == [row for row in every if row["mfa_enabled"]] and 0 < len(rows) < 25
     assert calls["iam:ListMFADevices"] == 25
-    assert calls["iam:ListAttachedUserPolicies"] == calls["iam:ListUserPolicies"] == len(rows)
+    assert calls["iam:ListGroupsForUser"] == calls["iam:GetLoginProfile"] == len(rows)
 
 
 def test_exists_is_answered_by_the_first_row(assay, fast_iam):

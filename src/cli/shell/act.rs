@@ -50,6 +50,7 @@ pub(crate) struct Shell<'s> {
     search_path: Vec<String>,
     secrets: bool,
     memory: Option<usize>,
+    max_staleness: Duration,
     params: Vec<Arg>,
     once: Option<PathBuf>,
     max_calls: Option<u64>,
@@ -72,6 +73,7 @@ impl<'s> Shell<'s> {
             search_path: global.connection.clone(),
             secrets,
             memory: global.memory_limit,
+            max_staleness: global.max_staleness.unwrap_or(session.config.max_staleness),
             params: Vec::new(),
             once: None,
             max_calls: None,
@@ -197,6 +199,11 @@ impl<'s> Shell<'s> {
                 self.cache = !ttl.is_zero();
                 self.session.cloud.set_cache_ttl(ttl);
             }
+            Meta::MaxStaleness(None) => console.note(&format!("{} s", self.max_staleness.as_secs())),
+            Meta::MaxStaleness(Some(time)) => {
+                self.max_staleness = time;
+                self.rebuild()?;
+            }
             Meta::SearchPath(None) => {
                 let names = if self.search_path.is_empty() {
                     self.session.cloud.default_connections().iter().map(ToString::to_string).collect()
@@ -251,6 +258,7 @@ impl<'s> Shell<'s> {
             memory: self.memory,
             asked_since: None,
             statistics: Some(self.session.statistics.clone()),
+            max_staleness: self.max_staleness,
         };
         self.engine = Engine::new(self.session.cloud.clone(), self.session.catalog.clone(), settings)?;
         Ok(())

@@ -53,6 +53,7 @@ pub(crate) const COMMANDS: &[Entry] = &[
     Entry { name: ".help", usage: "[COMMAND]", about: "this list", takes: Takes::Command },
     Entry { name: ".inspect", usage: "[TABLE]", about: "columns, key columns and API calls of a table", takes: Takes::Table },
     Entry { name: ".max_calls", usage: "[N|off]", about: "requests that each statement may send", takes: Takes::Words(&["off"]) },
+    Entry { name: ".max_staleness", usage: "[TIME]", about: "how old what is shown may be: 0, 5m, 4h", takes: Takes::Other },
     Entry { name: ".multi", usage: "[on|off]", about: "on: a statement ends with ;  off: with the line", takes: Takes::Words(ON_OFF) },
     Entry { name: ".once", usage: "FILE", about: "the next result goes to a file", takes: Takes::File },
     Entry { name: ".output", usage: "[FORMAT]", about: "format of results", takes: Takes::Words(FORMATS) },
@@ -98,6 +99,8 @@ pub(crate) enum Meta {
     Inspect(Option<String>),
     /// `.max_calls`; `off`: any number
     MaxCalls(Option<Option<u64>>),
+    /// `.max_staleness`
+    MaxStaleness(Option<Duration>),
     /// `.multi`
     Multi(Option<bool>),
     /// `.once`
@@ -216,6 +219,7 @@ pub(crate) fn parse(line: &str) -> Result<Meta, String> {
             "off" => Some(None),
             number => Some(Some(number.parse().map_err(|_| wrong())?)),
         })),
+        ".max_staleness" => Ok(Meta::MaxStaleness(some.map(args::duration).transpose()?)),
         ".multi" => Ok(Meta::Multi(on_off()?)),
         ".once" => Ok(Meta::Once(file()?)),
         ".output" => Ok(Meta::Output(match some {
@@ -320,6 +324,7 @@ mod tests {
             (".cache clear", Meta::Cache(Some(Cache::Clear))),
             (".cache status", Meta::Cache(Some(Cache::Status))),
             (".cache_ttl 5m", Meta::CacheTtl(Some(Duration::from_secs(300)))),
+            (".max_staleness 4h", Meta::MaxStaleness(Some(Duration::from_secs(14_400)))),
             (".read 'my file.sql'", Meta::Read(PathBuf::from("my file.sql"))),
             (".separator ;", Meta::Separator(Some(b';'))),
             (".search_path a, b", Meta::SearchPath(Some(vec!["a".into(), "b".into()]))),

@@ -51,7 +51,7 @@ impl Engine {
         let known = self.shared.statistics.as_deref();
         if let Some(record) = known.and_then(|s| s.get(&self.run_key(statements))) {
             let basis = Basis::Statistics(record.at);
-            let lines: Vec<BillLine> = record.cells.iter().map(|cell| of_cell(cell, basis)).collect();
+            let lines: Vec<BillLine> = record.cells.iter().filter(|cell| !is_made(cell, leaves)).map(|cell| of_cell(cell, basis)).collect();
             // A record of one statement among others has not seen what finds the scopes.
             let lines = if lines.iter().any(|line| line.table.is_empty()) { lines } else { self.with_scopes(lines, leaves) };
             return Bill { lines, ..Bill::default() };
@@ -60,7 +60,7 @@ impl Engine {
         let single = |asked: &Asked<'_>| known.and_then(|s| s.get(&self.run_key(std::slice::from_ref(asked))));
         let records: Option<Vec<&Record>> = statements.iter().map(single).collect();
         match records.filter(|records| !records.is_empty()) {
-            Some(records) => Bill { lines: self.with_scopes(union(&records), leaves), ..Bill::default() },
+            Some(records) => Bill { lines: self.with_scopes(union(&records, leaves), leaves), ..Bill::default() },
             None => self.guess(leaves),
         }
     }
@@ -234,6 +234,13 @@ impl Engine {
     }
 }
 
+/// Does the call only make what another asks for? After an earlier run it is there.
+fn is_made(cell: &Cell, leaves: &[Leaf]) -> bool {
+    let groups = || leaves.iter().flat_map(|leaf| leaf.groups.iter().chain(&leaf.others));
+    let mut same = groups().filter(|group| *group.service == *cell.service && *group.operation == *cell.operation).peekable();
+    same.peek().is_some() && same.all(|group| group.fallback && group.polled)
+}
+
 /// Calls one after the other, at least.
 fn depth(groups: &[CallGroup]) -> usize {
     let mut depths: Vec<usize> = Vec::new();
@@ -266,10 +273,10 @@ fn per(group: &CallGroup, leaf: &Leaf) -> String {
 }
 
 /// Cells of several runs; equal ones are the same calls.
-fn union(records: &[&Record]) -> Vec<BillLine> {
+fn union(records: &[&Record], leaves: &[Leaf]) -> Vec<BillLine> {
     let mut all: BTreeMap<(&str, &str), Vec<(&Cell, Basis)>> = BTreeMap::new();
     for record in records {
-        for cell in record.cells.iter().filter(|cell| !cell.table.is_empty()) {
+        for cell in record.cells.iter().filter(|cell| !cell.table.is_empty() && !is_made(cell, leaves)) {
             let same = all.entry((&cell.service, &cell.operation)).or_default();
             let basis = Basis::Others(record.at);
             if !same.iter().any(|(other, _)| (other.calls, other.mark) == (cell.calls, cell.mark)) {

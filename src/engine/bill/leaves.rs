@@ -72,6 +72,7 @@ impl Engine {
                 functions: shared.functions.clone(),
                 secrets: shared.secrets,
                 asked_since: shared.asked_since,
+                max_staleness: shared.max_staleness,
                 statistics: shared.statistics.clone(),
             }),
         }

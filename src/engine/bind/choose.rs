@@ -20,6 +20,9 @@ const COMBINED_AT_ONCE: usize = 50;
 /// So many values of a second feed may multiply the calls of the first.
 const FEW: usize = 100;
 
+/// So many values are asked by key rather than by a summary, which may first have to be made.
+const FEW_BY_KEY: usize = 10;
+
 /// What a value is for a scan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fed {
@@ -61,6 +64,8 @@ pub(crate) struct Chooser {
     pub(crate) spec: Arc<ScanSpec>,
     /// The plan without values.
     pub(crate) list: Result<Arc<CallPlan>, PlanError>,
+    /// The plan by a summary, where that saves calls and may be used.
+    pub(crate) summary: Option<Arc<CallPlan>>,
     pub(crate) feeds: Arc<[Feed]>,
     pub(crate) now: DateTime<Utc>,
     /// A recording may have the list instead of what values ask for, and then of all values at once.
@@ -70,6 +75,8 @@ pub(crate) struct Chooser {
 /// The walks of one scope, one after the other; none where there is nothing to ask.
 #[derive(Debug, Default)]
 pub(crate) struct Chosen {
+    /// The plan by a summary: where it cannot be used, the others are walked instead.
+    pub(crate) summary: Option<Arc<CallPlan>>,
     pub(crate) plans: Vec<Arc<CallPlan>>,
     /// How many values were asked by.
     pub(crate) values: usize,
@@ -133,11 +140,11 @@ impl Chooser {
         self.plan(self.placeholders(&used)).is_err().then_some(why)
     }
 
-    /// Every plan it may choose, the likeliest first: by key where it is fed, the list otherwise.
+    /// Every plan it may choose, the likeliest first: a summary, by key where it is fed, the list otherwise.
     pub(crate) fn plans(&self) -> Vec<Arc<CallPlan>> {
         let used: Vec<(usize, Fed)> = self.feeds.iter().flat_map(|feed| feed.columns.iter().copied()).collect();
         let by_key = (!used.is_empty()).then(|| self.plan(self.placeholders(&used)).ok().map(Arc::new)).flatten();
-        by_key.into_iter().chain(self.list.as_ref().ok().cloned()).collect()
+        self.summary.iter().cloned().chain(by_key).chain(self.list.as_ref().ok().cloned()).collect()
     }
 
     /// Names of the columns it is fed by.
@@ -198,7 +205,7 @@ impl Chooser {
     pub(crate) async fn choose(&self, scope: &Scope) -> Result<Chosen> {
         if self.feeds.is_empty() {
             return match &self.list {
-                Ok(list) => Ok(Chosen { plans: vec![Arc::clone(list)], ..Chosen::default() }),
+                Ok(list) => Ok(Chosen { summary: self.summary.clone(), plans: vec![Arc::clone(list)], ..Chosen::default() }),
                 Err(why) => Err(refused(why)),
             };
         }
@@ -211,7 +218,23 @@ impl Chooser {
             }
             given.push(one);
         }
-        self.cheapest(&given)
+        Ok(Chosen { summary: self.summarized(&given), ..self.cheapest(&given)? })
+    }
+
+    /// The plan by a summary, for rows of these values alone; `None` where asking by them is fewer calls.
+    fn summarized(&self, given: &[Given]) -> Option<Arc<CallPlan>> {
+        self.summary.as_ref()?;
+        let by_few = |given: &Given| given.rows.len() <= FEW_BY_KEY && given.columns.iter().any(|column| self.is_key(*column));
+        if given.iter().any(by_few) {
+            return None;
+        }
+        let request = Request { projection: self.spec.projection.clone(), filters: self.spec.filters.clone(), now: self.now };
+        let own = self.list.as_ref().ok()?;
+        let mut plan = self.spec.table.summarized(own, &request, self.spec.max_staleness)?;
+        for given in given {
+            narrow(&mut plan, given, &given.rows);
+        }
+        Some(Arc::new(plan))
     }
 
     /// The values of a feed that are this scope's.
@@ -260,7 +283,7 @@ impl Chooser {
         let first = given.iter().enumerate().filter(|(_, g)| keys(g) > 0).min_by_key(|(_, g)| g.rows.len()).map(|(at, _)| at);
         let Some(first) = first else {
             let values = given.iter().map(|g| g.rows.len()).max().unwrap_or(0);
-            return Ok(Chosen { plans: vec![Arc::new(self.listed(given)?)], values, doubtful: None });
+            return Ok(Chosen { plans: vec![Arc::new(self.listed(given)?)], values, ..Chosen::default() });
         };
         let own = &given[first];
         let others: Vec<&Given> = given.iter().enumerate().filter(|(at, _)| *at != first).map(|(_, g)| g).collect();
@@ -280,7 +303,7 @@ impl Chooser {
                 let listed = self.listed(given)?;
                 let shared = self.spec.scopes.len() > 1 && !own.scoped && listed.leaves_out_parents();
                 if !plan.begins_narrow() || (more && (list.is_one_list() || shared)) {
-                    return Ok(Chosen { plans: vec![Arc::new(listed)], values: own.rows.len(), doubtful: None });
+                    return Ok(Chosen { plans: vec![Arc::new(listed)], values: own.rows.len(), ..Chosen::default() });
                 }
             }
             plans.push(Arc::new(plan));
@@ -290,7 +313,7 @@ impl Chooser {
             [column] if self.looked_up(*column, &[]).is_some() && plans.iter().all(|plan| told(plan, *column)) => Some(*column),
             _ => None,
         };
-        Ok(Chosen { plans, values: own.rows.len(), doubtful })
+        Ok(Chosen { summary: None, plans, values: own.rows.len(), doubtful })
     }
 
     /// The list, for rows of these values alone; `None` where rows cannot be told by them.

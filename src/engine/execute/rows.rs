@@ -49,7 +49,7 @@ pub(super) async fn recorded(walk: &Walk) -> bool {
             Route::Get => walk.link(Which::Get),
             Route::Links(first) => walk.link(Which::Chain(first)),
         };
-        if link.fixed(None).is_some() {
+        if link.is_fixed() {
             continue;
         }
         if let Ok(Some(ask)) = link.ask(start, &walk.facts, None)
@@ -97,8 +97,13 @@ fn descend(walk: Arc<Walk>, start: usize, link: usize, parents: Pages) -> Pages 
 /// The rows of a link for one parent.
 fn of_link(walk: Arc<Walk>, start: usize, which: Which, parent: Option<Arc<Row>>) -> Pages {
     let link = walk.link(which);
-    if let Some(rows) = link.fixed(parent.as_ref()) {
-        return stream::once(async { rows }).boxed();
+    match link.fixed(walk.start(start), &walk.facts, parent.as_ref()) {
+        Ok(Some(rows)) => return stream::once(async { rows }).boxed(),
+        Ok(None) => {}
+        Err(why) => {
+            walk.fail(None, None, Vec::new(), walk.own_error("BadValue", why));
+            return stream::empty().boxed();
+        }
     }
     match link.ask(walk.start(start), &walk.facts, parent.as_deref()) {
         Ok(Some(ask)) => asked(walk, start, which, ask, parent.clone(), parent),
@@ -136,11 +141,13 @@ enum State {
 
 /// The rows of a call. `up` is the row they come from, `parent` the one its fallback is computed for.
 fn asked(walk: Arc<Walk>, start: usize, which: Which, ask: Ask, up: Option<Arc<Row>>, parent: Option<Arc<Row>>) -> Pages {
+    let original = ask.clone();
     let step = move |state: State| {
-        let (walk, up, parent) = (walk.clone(), up.clone(), parent.clone());
+        let (walk, up, parent, original) = (walk.clone(), up.clone(), parent.clone(), original.clone());
         async move {
             let mut state = state;
             let mut instead = false;
+            let mut made = false;
             loop {
                 let first = matches!(state, State::Begin(_));
                 let (mut pages, about, mut waiting) = match state {
@@ -157,8 +164,9 @@ fn asked(walk: Arc<Walk>, start: usize, which: Which, ask: Ask, up: Option<Arc<R
                         Ok(rows) => return rows.map(|rows| (rows, State::End)),
                         Err(why) => walk.own_error("BadAnswer", why),
                     },
-                    Some(Ok(page)) => match walk.kept(link, start, &page, up.as_ref()) {
-                        Ok(rows) => match link.fold() {
+                    Some(Ok(page)) => match walk.usable(link, start, &page, up.as_ref()) {
+                        Ok(None) => return None,
+                        Ok(Some(rows)) => match link.fold() {
                             None => return Some((rows, State::Pages(pages, about, waiting))),
                             Some(fold) => {
                                 waiting.extend(rows.into_iter().map(|row| fold.detach(row)));
@@ -172,6 +180,22 @@ fn asked(walk: Arc<Walk>, start: usize, which: Which, ask: Ask, up: Option<Arc<R
                 };
                 // Rows that wait to be folded are lost with a page: without it, which is the last of them nobody knows.
                 if link.means_none(&error.code) {
+                    return None;
+                }
+                let making = if first && !std::mem::replace(&mut made, true) {
+                    walk.make(link, start, &error, parent.as_deref()).await
+                } else {
+                    None
+                };
+                let error = match making {
+                    Some(Ok(())) => {
+                        state = State::Begin(original.clone());
+                        continue;
+                    }
+                    Some(Err(why)) => why,
+                    None => error,
+                };
+                if walk.gives_up(link, &error) {
                     return None;
                 }
                 let other = match instead {
@@ -217,6 +241,21 @@ impl Walk {
             refused.add(start);
         }
         of_input
+    }
+
+    /// The rows of a page; `None` where it is that of a summary which is older than it may be.
+    fn usable(&self, link: &Link, start: usize, page: &Arc<serde_json::Value>, up: Option<&Arc<Row>>) -> Result<Option<Vec<Row>>, String> {
+        let rows = self.kept(link, start, page, up)?;
+        Ok(self.fresh(link, page)?.then_some(rows))
+    }
+
+    /// Makes what a call says is not there yet; `None` where that is not what it says.
+    async fn make(&self, link: &Link, start: usize, error: &CloudError, parent: Option<&Row>) -> Option<Result<(), CloudError>> {
+        match link.making(&error.code, self.start(start), &self.facts, parent) {
+            Ok(None) => None,
+            Ok(Some((ask, until))) => Some(self.polled(ask, until).await.map(|_| ())),
+            Err(why) => Some(Err(self.own_error("BadValue", why))),
+        }
     }
 
     /// The rows of a page that `where:` lets through.

@@ -63,8 +63,16 @@ impl World {
         let scope = Scope { region: account.home_region(), account };
         let log = Arc::new(QueryLog::default());
         let tally = Tally::default();
-        let env =
-            ScanEnv { cloud, log: log.clone(), table, tally: tally.clone(), instead: Arc::default(), early: Arc::default(), refused: None };
+        let env = ScanEnv {
+            cloud,
+            log: log.clone(),
+            table,
+            tally: tally.clone(),
+            instead: Arc::default(),
+            early: Arc::default(),
+            refused: None,
+            trial: None,
+        };
         let batches: Vec<_> = scan(env, scope, plan, limit).try_collect().await.unwrap();
         let text = pretty_format_batches(&batches).unwrap().to_string();
         let row = |line: &str| line.trim_matches('|').split('|').map(str::trim).collect::<Vec<_>>().join(" | ").trim_end().to_owned();
@@ -329,8 +337,16 @@ async fn a_dropped_scan_asks_nothing_more() {
     let account = cloud.accounts("aws").await.unwrap().remove(0);
     let scope = Scope { region: account.home_region(), account };
     let tally = Tally::default();
-    let env =
-        ScanEnv { cloud, log: Arc::default(), table, tally: tally.clone(), instead: Arc::default(), early: Arc::default(), refused: None };
+    let env = ScanEnv {
+        cloud,
+        log: Arc::default(),
+        table,
+        tally: tally.clone(),
+        instead: Arc::default(),
+        early: Arc::default(),
+        refused: None,
+        trial: None,
+    };
     let unpolled = scan(env.clone(), scope.clone(), plan.clone(), None);
     tokio::task::yield_now().await;
     assert_eq!(tally.counts().calls, 0);

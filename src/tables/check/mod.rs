@@ -6,7 +6,7 @@ mod codes;
 mod types;
 
 use crate::expr::Expr;
-use crate::program::{Op, Program};
+use crate::program::{Op, Program, Source};
 use crate::run::{Call, FILTER, Fallback, Link, LinkSource, Rest, Segment, Select, Takes};
 use crate::spec::yaml::{At, Bad, closest};
 use crate::{SpecError, Table};
@@ -92,7 +92,11 @@ impl Table {
     /// Everything that is wrong with the spec by the models; empty when nothing is. `file` is named in the errors.
     pub fn check(&self, file: &str, shapes: &dyn Shapes) -> Vec<SpecError> {
         let mut check = Check { shapes, program: &self.program, found: Vec::new() };
-        check.run();
+        check.run(|_| true);
+        for summary in &self.summaries {
+            check.program = &summary.program;
+            check.run(|column| summary.gives[column]);
+        }
         check.found.into_iter().map(|bad| bad.in_file(file)).collect()
     }
 }
@@ -104,7 +108,8 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    fn run(&mut self) {
+    /// Looks at the links, the key columns, and those of the columns that are `given`, with their calls.
+    fn run(&mut self, given: impl Fn(usize) -> bool) {
         let program = self.program;
         let mut scene = Scene { alsos: vec![Ty::Any; program.alsos.len()], ..Scene::default() };
         for link in &program.links {
@@ -123,13 +128,14 @@ impl Check<'_> {
             }
         }
         // Those that others read first, so that their types are known.
-        let mut left: Vec<usize> = (0..program.alsos.len()).collect();
+        let given: Vec<&Source> = program.columns.iter().enumerate().filter(|(at, _)| given(*at)).map(|(_, column)| column).collect();
+        let mut left: Vec<usize> = (0..program.alsos.len()).filter(|also| given.iter().any(|c| c.alsos.contains(also))).collect();
         while !left.is_empty() {
             let ready = left.iter().position(|a| program.needs[*a].iter().all(|n| !left.contains(n))).unwrap_or(0);
             let also = left.remove(ready);
             scene.alsos[also] = self.also(also, &scene);
         }
-        for column in &program.columns {
+        for column in given {
             match types::infer(&column.source, &scene, self.shapes) {
                 Ok(ty) => {
                     if let Some(message) = types::misfit(column.ty, &ty, self.shapes) {
@@ -148,7 +154,11 @@ impl Check<'_> {
 
     /// The types of a link's rows and of the objects that hold them.
     fn link(&mut self, link: &Link, scene: &Scene) -> (Ty, Ty) {
-        let LinkSource::Call(call) = &link.source else { return (Ty::Text, Ty::Any) };
+        let call = match &link.source {
+            LinkSource::Call(call) => call,
+            LinkSource::Values(_) => return (Ty::Text, Ty::Any),
+            LinkSource::Built(list, at) => return (self.built(list, *at, scene), Ty::Any),
+        };
         let output = self.call(call, scene, link.batch.map(|(input, _)| input));
         self.codes(call, &link.none);
         if let Some(fallback) = &link.fallback {
@@ -159,7 +169,30 @@ impl Check<'_> {
         {
             self.wrong(until.at, "until: ", wrong);
         }
+        if let Some((as_of, at)) = &link.as_of
+            && let Err(wrong) = types::infer(as_of, &Scene::over(&output), self.shapes)
+        {
+            self.wrong(*at, "as_of: ", wrong);
+        }
+        if let Some(make) = &link.make {
+            self.codes(call, &make.on);
+            let made = self.call(&make.call, scene, None);
+            if let Err(wrong) = types::infer(&make.until.done, &Scene::over(&made), self.shapes) {
+                self.wrong(make.until.at, "until: ", wrong);
+            }
+        }
         self.select(&link.each, &output, link.each_at, !link.decode.is_empty())
+    }
+
+    /// The type of the rows of a list that is made from the row above.
+    fn built(&mut self, list: &Expr, at: At, scene: &Scene) -> Ty {
+        match types::infer(list, scene, self.shapes).and_then(|ty| types::element(&ty, self.shapes)) {
+            Ok(ty) => ty,
+            Err(wrong) => {
+                self.wrong(at, "values: ", wrong);
+                Ty::Any
+            }
+        }
     }
 
     /// `where:` and `fold:`, over the rows of a link.

@@ -173,6 +173,55 @@ fn typing_errors_are_found_with_place_and_hint() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+const SUMMARY: &str = "\
+table: t
+about: Users.
+scope: account
+rows:
+  - { call: iam.ListUsers, each: Users }
+columns:
+  user_name: text
+  tags: jsonb
+  last: timestamp <- Labels.last
+summaries:
+  - source: report
+    staleness: 4h
+    rows:
+      - call: iam.Describe
+        in: { Ids: ['a'] }
+        make: { on: [NoSuchEntity], call: iam.Generate, until: State == 'COMPLETE' }
+        as_of: Users[0].Labels.at
+        each: Users
+      - values: \"[{name: UserName, tags: Tags}]\"
+        where: name != 'x'
+    columns:
+      user_name: name
+      tags: tags
+";
+
+#[test]
+fn typing_errors_in_summaries_are_found() {
+    assert_eq!(check(SUMMARY), [] as [&str; 0]);
+    for (from, to, want) in [
+        ("iam.Describe", "iam.Descripe", "iam has no operation Descripe"),
+        ("in: { Ids", "in: { Idz", "iam.Describe has no input `Idz`"),
+        ("[NoSuchEntity]", "[NoSuchEntiti]", "iam.Describe has no error `NoSuchEntiti`"),
+        ("State == ", "Stat == ", "until: iam GenerateOut has no member `Stat`"),
+        ("Users[0]", "Usrs[0]", "as_of: iam DescribeOut has no member `Usrs`"),
+        ("name: UserName", "name: UsrName", "values: iam User has no member `UsrName`"),
+        // What is as in the table is read from the summary's rows.
+        (
+            "      - values: \"[{name: UserName, tags: Tags}]\"\n        where: name != 'x'\n    columns:\n      user_name: name\n      tags: tags\n",
+            "    columns:\n      user_name:\n      last: Labls.last\n",
+            "column last: iam User has no member `Labls`",
+        ),
+    ] {
+        assert_eq!(SUMMARY.matches(from).count(), 1, "{from}");
+        let found = check(&SUMMARY.replace(from, to));
+        assert!(found.iter().any(|e| e.contains(want)), "{to}: {found:?}");
+    }
+}
+
 #[test]
 fn calls_with_paths() {
     let source = "\

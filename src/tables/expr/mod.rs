@@ -9,7 +9,7 @@ mod negation;
 mod parse;
 
 pub(crate) use eval::{Env, same_name, truthy};
-pub(crate) use parse::{Names, constant, parse, pieces};
+pub(crate) use parse::{KEY, Names, UPPER, constant, parse, pieces};
 
 use functions::Function;
 use jmespath::ast::{Ast, Comparator};

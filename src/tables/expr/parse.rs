@@ -8,6 +8,11 @@ use jmespath::ast::Ast;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
+/// Values that a query gives for key columns: `key.user_name`.
+pub(crate) const KEY: &str = "key";
+/// Upper bounds that a query gives for columns: `upper.create_date`.
+pub(crate) const UPPER: &str = "upper";
+
 /// The names an expression may use.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Names<'a> {
@@ -15,8 +20,10 @@ pub(crate) struct Names<'a> {
     pub(crate) links: &'a [(String, usize)],
     /// `also:` names.
     pub(crate) alsos: &'a [String],
-    /// Key columns.
+    /// Key columns; in a summary, columns that filters can give an upper bound.
     pub(crate) keys: &'a [String],
+    /// The name they are reached by: [`KEY`] or [`UPPER`].
+    pub(crate) keys_are: &'static str,
     /// Key columns are names without `key.` (in the input of a get).
     pub(crate) bare_keys: bool,
     /// There is a row, so other names are its members.
@@ -33,15 +40,25 @@ pub(crate) struct Names<'a> {
 
 impl Names<'_> {
     /// For expressions over an answer: members only.
-    pub(crate) const ANSWER: Names<'static> =
-        Names { links: &[], alsos: &[], keys: &[], bare_keys: false, row: true, parent: false, item: false, fold: false, facts: &[] };
+    pub(crate) const ANSWER: Names<'static> = Names {
+        links: &[],
+        alsos: &[],
+        keys: &[],
+        keys_are: KEY,
+        bare_keys: false,
+        row: true,
+        parent: false,
+        item: false,
+        fold: false,
+        facts: &[],
+    };
 
     fn root(&self, name: &str) -> Option<Root> {
         if let Some((_, fact)) = self.facts.iter().find(|(n, _)| *n == name) {
             return Some(Root::Fact(*fact));
         }
         match name {
-            "key" if !self.keys.is_empty() => return Some(Root::Keys),
+            _ if name == self.keys_are && !self.keys.is_empty() => return Some(Root::Keys),
             "parent" if self.parent => return Some(Root::Parent),
             "item" if self.item => return Some(Root::Item),
             "fold" if self.fold => return Some(Root::Fold),
@@ -126,7 +143,7 @@ fn compile(ast: &Ast, text: &str, names: &Names<'_>) -> Result<Expr, Wrong> {
         Ast::Subexpr { lhs, rhs, .. } => match (&**lhs, relative(rhs)) {
             (_, None) => jmes(ast, text, names)?,
             (Ast::Identity { .. }, Some(steps)) if names.row => Expr::Path(Root::This, steps),
-            (Ast::Field { name, .. }, Some(steps)) if name == "key" && names.root(name) == Some(Root::Keys) => key(steps, names)?,
+            (Ast::Field { name, .. }, Some(steps)) if name == names.keys_are && names.root(name) == Some(Root::Keys) => key(steps, names)?,
             (_, Some(steps)) => steps.into_iter().fold(compile(lhs, text, names)?, step),
         },
         Ast::Literal { value, .. } => match value.as_string() {
@@ -175,15 +192,16 @@ pub(super) fn relative(ast: &Ast) -> Option<Vec<Step>> {
     }
 }
 
-/// `key.column`.
+/// `key.column`, `upper.column`.
 fn key(steps: Vec<Step>, names: &Names<'_>) -> Result<Expr, Wrong> {
     let mut steps = steps.into_iter();
-    let Some(Step::Field(name)) = steps.next() else { return Err(("`key` is followed by a key column".into(), None)) };
+    let Some(Step::Field(name)) = steps.next() else { return Err((format!("`{}` is followed by a column", names.keys_are), None)) };
     match names.keys.iter().position(|k| *k == name) {
         Some(k) => Ok(Expr::Path(Root::Key(k), steps.collect())),
         None => {
-            let hint = closest(&name, names.keys.iter().map(String::as_str)).map(|n| format!("did you mean key.{n}?"));
-            Err((format!("`{name}` is not a key column of this table"), hint))
+            let what = if names.keys_are == KEY { "a key column" } else { "a number or a time" };
+            let hint = closest(&name, names.keys.iter().map(String::as_str)).map(|n| format!("did you mean {}.{n}?", names.keys_are));
+            Err((format!("`{name}` is not {what} of this table"), hint))
         }
     }
 }
@@ -323,7 +341,7 @@ mod tests {
 
     fn names<'a>(links: &'a [(String, usize)], alsos: &'a [String], keys: &'a [String]) -> Names<'a> {
         let facts = Provider::Aws.facts(ScopeKind::Region);
-        Names { links, alsos, keys, bare_keys: false, row: true, parent: true, item: false, fold: false, facts }
+        Names { links, alsos, keys, keys_are: KEY, bare_keys: false, row: true, parent: true, item: false, fold: false, facts }
     }
 
     #[test]

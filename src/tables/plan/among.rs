@@ -46,7 +46,8 @@ impl CallPlan {
         let program = Arc::clone(&self.program);
         let Some(source) = program.columns.get(column) else { return false };
         let mut among = Among::default();
-        if source.ty == ColumnType::Text && source.alsos.is_empty() && !source.costly_fact {
+        let given = self.summary.as_ref().is_none_or(|summary| summary.gives[column]);
+        if given && source.ty == ColumnType::Text && source.alsos.is_empty() && !source.costly_fact {
             among.columns.push((column, Arc::clone(&texts)));
         }
         let key = program.keys.iter().position(|key| key.column == column && key.map.is_none());
@@ -55,6 +56,9 @@ impl CallPlan {
         {
             let named = target.links.iter().filter(|link| program.names_parent(key, **link));
             among.inputs.extend(named.map(|link| (*link, target.member.clone(), Arc::clone(&texts))));
+        }
+        for (_, link, member) in program.parents.iter().filter(|(of, ..)| *of == column) {
+            among.inputs.push((*link, member.clone(), Arc::clone(&texts)));
         }
         if among.columns.is_empty() && among.inputs.is_empty() {
             return false;

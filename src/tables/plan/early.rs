@@ -52,11 +52,17 @@ impl Program {
 
     /// The input of a link whose rows all have this value in the column.
     fn asked_with(&self, column: usize) -> Option<&Expr> {
+        let input = |link: usize, member: &str| match &self.links[link].source {
+            LinkSource::Call(call) => call.input.iter().find(|(name, ..)| name == member).map(|(_, expr, _)| expr),
+            LinkSource::Values(_) | LinkSource::Built(..) => None,
+        };
+        if let Some((_, link, member)) = self.parents.iter().find(|(of, ..)| *of == column) {
+            return input(*link, member);
+        }
         let (key, spec) = self.keys.iter().enumerate().find(|(_, key)| key.column == column && key.map.is_none())?;
         let target = spec.target(Op::Eq).filter(|target| target.takes == Takes::One)?;
         let link = target.links.iter().find(|link| self.names_parent(key, **link))?;
-        let LinkSource::Call(call) = &self.links[*link].source else { return None };
-        call.input.iter().find(|(name, ..)| *name == target.member).map(|(_, expr, _)| expr)
+        input(*link, &target.member)
     }
 }
 
@@ -111,8 +117,11 @@ impl CallPlan {
             let mut all = true;
             for (builder, column) in builders.iter_mut().zip(columns) {
                 let own = &self.program.columns[*column];
+                let given = self.summary.as_ref().is_none_or(|summary| summary.gives[*column]);
                 let source = match known {
-                    Known::Row => Some(&own.source),
+                    _ if !given => None,
+                    // A summary may need a call for what the table has without one.
+                    Known::Row => Some(&own.source).filter(|_| own.alsos.iter().all(|also| row.known(*also))),
                     Known::Further => Some(&own.source).filter(|_| !own.alsos.iter().any(|also| row.unknown(*also))),
                     Known::Above(_) => self.program.above(*column).map(|(expr, ..)| expr),
                 };

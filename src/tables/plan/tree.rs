@@ -99,6 +99,9 @@ impl CallPlan {
             if let Some(fallback) = &link.fallback {
                 out.push(CallGroup { fallback: true, maybe: true, ..self::group(&fallback.call, per, own) });
             }
+            if let Some(make) = &link.make {
+                out.push(CallGroup { fallback: true, maybe: true, polled: true, ..self::group(&make.call, per, own) });
+            }
             parent = Some(this);
             times = 1;
         }

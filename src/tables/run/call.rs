@@ -8,6 +8,7 @@ use crate::expr::{Env, Expr, truthy};
 use crate::plan::Start;
 use crate::run::Keys;
 use crate::spec::yaml::At;
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -176,6 +177,8 @@ pub(super) fn has_null(value: &Value) -> bool {
 pub(crate) enum LinkSource {
     Call(Call),
     Values(Arc<Value>),
+    /// A list that is made from the row above.
+    Built(Expr, At),
 }
 
 /// A link of the chain that makes rows. (A get is a link of its own.)
@@ -196,6 +199,18 @@ pub struct Link {
     /// Rows for which it is not true are none.
     pub(crate) only: Option<(Expr, At)>,
     pub(crate) fold: Option<Fold>,
+    /// The time that an answer shows, where that is not the present.
+    pub(crate) as_of: Option<(Expr, At)>,
+    pub(crate) make: Option<Box<Make>>,
+}
+
+/// A call that makes what another asks for, where it is not there yet.
+#[derive(Debug, Clone)]
+pub struct Make {
+    pub(crate) on: Vec<(String, At)>,
+    pub(crate) call: Call,
+    /// When it is made.
+    pub until: Until,
 }
 
 /// Repeats a call until its answer is complete.
@@ -248,19 +263,33 @@ impl Link {
         self.index
     }
 
-    /// The rows of a link that makes no call.
-    pub fn fixed(&self, up: Option<&Arc<Row>>) -> Option<Vec<Row>> {
-        match &self.source {
-            LinkSource::Call(_) => None,
-            LinkSource::Values(values) => Some(
-                (0..values.as_array().map_or(0, Vec::len))
-                    .map(|i| {
-                        let place = |hops| Place { answer: values.clone(), hops };
-                        self.row((place(vec![Hop::Index(i)]), place(Vec::new())), up)
-                    })
-                    .collect(),
-            ),
+    /// Does it make its rows without a call?
+    pub fn is_fixed(&self) -> bool {
+        !matches!(self.source, LinkSource::Call(_))
+    }
+
+    /// The rows of a link that makes no call; `None` of one that does.
+    ///
+    /// # Errors
+    /// They cannot be computed.
+    pub fn fixed(&self, start: &Start, facts: &Facts, up: Option<&Arc<Row>>) -> Result<Option<Vec<Row>>, String> {
+        let values = match &self.source {
+            LinkSource::Call(_) => return Ok(None),
+            LinkSource::Values(values) => Arc::clone(values),
+            LinkSource::Built(list, _) => {
+                let list = list.eval(&env(up.map(|row| &**row), start, facts)).map_err(|e| format!("values: {}", e.0))?;
+                Arc::new(list.into_owned())
+            }
+        };
+        let mut rows = Vec::new();
+        for i in 0..values.as_array().map_or(0, Vec::len) {
+            let place = |hops| Place { answer: Arc::clone(&values), hops };
+            let row = self.row((place(vec![Hop::Index(i)]), place(Vec::new())), up);
+            if self.keeps(&row, start, facts)? {
+                rows.push(row);
+            }
         }
+        Ok(Some(rows))
     }
 
     fn row(&self, (this, parent): (Place, Place), up: Option<&Arc<Row>>) -> Row {
@@ -270,7 +299,7 @@ impl Link {
     fn call(&self) -> Result<&Call, String> {
         match &self.source {
             LinkSource::Call(call) => Ok(call),
-            LinkSource::Values(_) => Err("a fixed list is not called".into()),
+            LinkSource::Values(_) | LinkSource::Built(..) => Err("a fixed list is not called".into()),
         }
     }
 
@@ -372,12 +401,13 @@ impl Link {
 
     /// Every expression that a row is asked and kept by, with its place.
     pub(crate) fn exprs(&self) -> impl Iterator<Item = (&Expr, At)> {
-        let call = match &self.source {
-            LinkSource::Call(call) => Some(call),
-            LinkSource::Values(_) => None,
+        let (call, built) = match &self.source {
+            LinkSource::Call(call) => (Some(call), None),
+            LinkSource::Values(_) => (None, None),
+            LinkSource::Built(list, at) => (None, Some((list, *at))),
         };
-        let calls = call.into_iter().chain(self.fallback.as_deref().map(|f| &f.call));
-        calls.flat_map(Call::exprs).chain(self.only.iter().map(|(e, at)| (e, *at)))
+        let others = self.fallback.as_deref().map(|f| &f.call).into_iter().chain(self.make.as_deref().map(|m| &m.call));
+        call.into_iter().chain(others).flat_map(Call::exprs).chain(built).chain(self.only.iter().map(|(e, at)| (e, *at)))
     }
 
     /// Does this error code mean "no row here"?
@@ -388,6 +418,28 @@ impl Link {
     /// Is the call repeated until it is complete?
     pub fn until(&self) -> Option<&Until> {
         self.until.as_ref()
+    }
+
+    /// The time that an answer shows; `None` where it shows the present.
+    ///
+    /// # Errors
+    /// The answer does not say.
+    pub fn as_of(&self, page: &Value) -> Result<Option<DateTime<Utc>>, String> {
+        let Some((as_of, _)) = &self.as_of else { return Ok(None) };
+        let time = over_answer(as_of, page)?;
+        let parsed = time.as_str().and_then(|text| DateTime::parse_from_rfc3339(text).ok());
+        parsed.map(|at| Some(at.to_utc())).ok_or_else(|| format!("as_of: {time} is no time"))
+    }
+
+    /// The call that makes what this one asks for, where the error code says that it is not there.
+    ///
+    /// # Errors
+    /// An input cannot be computed.
+    pub fn making(&self, code: &str, start: &Start, facts: &Facts, parent: Option<&Row>) -> Result<Option<(Ask, &Until)>, String> {
+        match self.make.as_deref().filter(|m| m.on.iter().any(|(c, _)| c == code)) {
+            None => Ok(None),
+            Some(make) => Ok(make.call.ask(&env(parent, start, facts), &[], None)?.map(|ask| (ask, &make.until))),
+        }
     }
 
     /// The call to make instead after this error code.

@@ -13,7 +13,7 @@ mod select;
 mod tests;
 
 pub use batch::{BatchBuilder, Problem};
-pub use call::{Also, Ask, Fallback, Gathered, Link, Until};
+pub use call::{Also, Ask, Fallback, Gathered, Link, Make, Until};
 pub use fold::Fold;
 pub use row::{Facts, Keys, Row, Slot};
 
@@ -21,3 +21,10 @@ pub(crate) use call::{Call, LinkSource, Override, Takes};
 pub(crate) use convert::Builder;
 pub(crate) use rest::{Clause, FILTER, Front, Rest, property};
 pub(crate) use select::{Decode, Segment, Select};
+
+/// The first element of a list, or the list, as a place.
+#[cfg(test)]
+pub(crate) fn test_place(answer: &std::sync::Arc<serde_json::Value>, first: bool) -> row::Place {
+    let hops = if first { vec![row::Hop::Index(0)] } else { Vec::new() };
+    row::Place { answer: std::sync::Arc::clone(answer), hops }
+}

@@ -24,10 +24,11 @@ pub(crate) struct Segment {
 }
 
 /// How a text becomes rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Decode {
     Base64,
-    Csv,
+    /// Rows by the names of the header: all of them, or those that somebody reads.
+    Csv(Option<Arc<[String]>>),
     Json,
 }
 
@@ -154,20 +155,21 @@ fn decoded(mut value: Value, decode: &[Decode]) -> Result<Value, String> {
         value = match step {
             Decode::Base64 => Value::String(base64_text(text)?),
             Decode::Json => serde_json::from_str(text).map_err(|e| format!("not JSON: {e}"))?,
-            Decode::Csv => csv_rows(text)?,
+            Decode::Csv(read) => csv_rows(text, read.as_deref())?,
         };
     }
     Ok(value)
 }
 
-fn csv_rows(text: &str) -> Result<Value, String> {
+fn csv_rows(text: &str, read: Option<&[String]>) -> Result<Value, String> {
     let bad = |e: csv::Error| format!("not CSV: {e}");
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     let header = reader.headers().map_err(bad)?.clone();
     let mut rows = Vec::new();
     for record in reader.records() {
         let record = record.map_err(bad)?;
-        let members: Map<_, _> = header.iter().zip(&record).map(|(n, v)| (n.to_owned(), Value::String(v.to_owned()))).collect();
+        let cells = header.iter().zip(&record).filter(|(name, _)| read.is_none_or(|read| read.iter().any(|one| one == name)));
+        let members: Map<_, _> = cells.map(|(n, v)| (n.to_owned(), Value::String(v.to_owned()))).collect();
         rows.push(Value::Object(members));
     }
     Ok(Value::Array(rows))
@@ -233,9 +235,12 @@ mod tests {
     #[test]
     fn decodes_reports() {
         let answer = json!({"Content": "dXNlcixhcm4KYSwieCx5IgpiLHoK", "GeneratedTime": "t"});
-        let rows = found(&path(&[("Content", false)]), answer.clone(), &[Decode::Base64, Decode::Csv]);
+        let rows = found(&path(&[("Content", false)]), answer.clone(), &[Decode::Base64, Decode::Csv(None)]);
         assert_eq!(rows, [(json!({"user": "a", "arn": "x,y"}), answer.clone()), (json!({"user": "b", "arn": "z"}), answer.clone())]);
-        let bad = path(&[("Content", false)]).rows(&Arc::new(json!({"Content": "a,b\n1\n"})), &[Decode::Csv]);
+        let read: Arc<[String]> = ["user".to_owned(), "other".to_owned()].into();
+        let rows = found(&path(&[("Content", false)]), answer.clone(), &[Decode::Base64, Decode::Csv(Some(read))]);
+        assert_eq!(rows.iter().map(|(row, _)| row.clone()).collect::<Vec<_>>(), [json!({"user": "a"}), json!({"user": "b"})]);
+        let bad = path(&[("Content", false)]).rows(&Arc::new(json!({"Content": "a,b\n1\n"})), &[Decode::Csv(None)]);
         assert!(bad.unwrap_err().starts_with("not CSV: "));
     }
 }

@@ -3,16 +3,18 @@
 use super::yaml::{At, Bad, Entry, Kind, Node, Quotes, Result, get};
 use super::{TAKEN, rest};
 use crate::ScopeKind;
-use crate::expr::{Expr, Names, Spread, constant, parse};
+use crate::expr::{Expr, KEY, Names, Spread, UPPER, constant, parse};
 use crate::provider::Provider;
-use crate::run::{Also, Call, Decode, Fallback, Fold, Link, LinkSource, Segment, Select, Until};
+use crate::run::{Also, Call, Decode, Fallback, Fold, Link, LinkSource, Make, Segment, Select, Until};
+use chrono::TimeDelta;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::time::Duration;
 
 const CALL: [&str; 7] = ["call", "in", "region", "api", "body", "filter", "only_one"];
-const LINK: [&str; 11] = ["each", "as", "unless", "none", "until", "every", "at_most", "decode", "else", "where", "fold"];
-const VALUES: [&str; 3] = ["values", "as", "unless"];
+const LINK: [&str; 13] = ["each", "as", "unless", "none", "until", "every", "at_most", "decode", "else", "where", "fold", "as_of", "make"];
+const VALUES: [&str; 4] = ["values", "as", "unless", "where"];
+const MAKE: [&str; 4] = ["on", "until", "every", "at_most"];
 const GET: [&str; 3] = ["take", "none", "else"];
 const ALSO: [&str; 5] = ["take", "each", "per", "null", "else"];
 const ELSE: [&str; 2] = ["on", "take"];
@@ -33,11 +35,14 @@ pub(super) struct Reader {
     pub(super) scope: ScopeKind,
     /// The last link folds its rows.
     folds: bool,
+    /// It reads a summary: `keys` are columns with upper bounds.
+    summary: bool,
 }
 
 impl Reader {
     pub(super) fn new(top: &[Entry], keys: Vec<String>, provider: Provider, scope: ScopeKind) -> Result<Reader> {
-        let mut reader = Reader { links: Vec::new(), places: Vec::new(), alsos: Vec::new(), keys, provider, scope, folds: false };
+        let mut reader =
+            Reader { links: Vec::new(), places: Vec::new(), alsos: Vec::new(), keys, provider, scope, folds: false, summary: false };
         let mut taken: Vec<String> = TAKEN.iter().map(|s| (*s).to_owned()).collect();
         let mut take = |name: &str, at: At| {
             if taken.iter().any(|t| t == name) {
@@ -66,6 +71,11 @@ impl Reader {
         Ok(reader)
     }
 
+    /// The reader of a summary, whose chain stands in `top` as `rows`; `bounded` are columns that have upper bounds.
+    pub(super) fn of_summary(top: &[Entry], bounded: Vec<String>, provider: Provider, scope: ScopeKind) -> Result<Reader> {
+        Ok(Reader { summary: true, ..Reader::new(top, bounded, provider, scope)? })
+    }
+
     /// `as:` names with link and place.
     pub(super) fn aliases(&self) -> impl Iterator<Item = (&str, usize, At)> {
         self.links.iter().zip(&self.places).map(|((name, link), at)| (name.as_str(), *link, *at))
@@ -77,6 +87,7 @@ impl Reader {
             links: &self.links,
             alsos: &self.alsos,
             keys: &self.keys,
+            keys_are: if self.summary { UPPER } else { KEY },
             bare_keys: false,
             row: true,
             // Folded rows are of several pages.
@@ -128,15 +139,23 @@ impl Reader {
             batch: None,
             only: None,
             fold: None,
+            as_of: None,
+            make: None,
         };
-        if let Some(values) = fixed {
-            let values = values.list("values")?.iter().map(|n| Ok(literal(n.text("values")?, n))).collect::<Result<_>>()?;
-            link.source = LinkSource::Values(Arc::new(Value::Array(values)));
-            return Ok(link);
-        }
         let before: Vec<(String, usize)> = self.links.iter().filter(|(_, l)| *l < index).cloned().collect();
         let here = Names { links: &before, alsos: &[], parent: true, fold: false, ..self.names() };
         let names = Names { row: index > 0, parent: index > 0, ..here };
+        link.only = get(entries, "where").map(|n| Ok((expression(n, "where", &here)?, n.at))).transpose()?;
+        if let Some(values) = fixed {
+            link.source = match &values.kind {
+                Kind::Text { .. } if index > 0 => LinkSource::Built(expression(values, "values", &names)?, values.at),
+                _ => {
+                    let values = values.list("values")?.iter().map(|n| Ok(literal(n.text("values")?, n))).collect::<Result<_>>()?;
+                    LinkSource::Values(Arc::new(Value::Array(values)))
+                }
+            };
+            return Ok(link);
+        }
         let (call, batch) = self.call(entries, node, &names, true)?;
         if batch.is_some() && index == 0 {
             return Err(Bad::new(node.at, "the first link has no parents to batch"));
@@ -151,7 +170,6 @@ impl Reader {
         link.batch = batch;
         link.none = codes(entries, "none")?;
         link.fallback = self.fallback(entries, &names)?;
-        link.only = get(entries, "where").map(|n| Ok((expression(n, "where", &here)?, n.at))).transpose()?;
         link.fold = match get(entries, "fold") {
             None => None,
             Some(n) if index + 1 < of => return Err(Bad::new(n.at, "only the last link has `fold`").hint("it makes the rows")),
@@ -161,7 +179,25 @@ impl Reader {
             link.decode = decode.list("decode")?.iter().map(decoding).collect::<Result<_>>()?;
         }
         link.until = until(entries)?;
+        link.make = self.make(entries, &names)?;
+        link.as_of = match get(entries, "as_of") {
+            Some(n) if !self.summary => return Err(Bad::new(n.at, "`as_of` outside of `summaries`").hint("rows of a table are live")),
+            node => node.map(|n| Ok((expression(n, "as_of", &Names::ANSWER)?, n.at))).transpose()?,
+        };
         Ok(link)
+    }
+
+    fn make(&self, entries: &[Entry], names: &Names<'_>) -> Result<Option<Box<Make>>> {
+        let Some(node) = get(entries, "make") else { return Ok(None) };
+        let inner = known(node, "`make`", &MAKE)?;
+        let on = codes(inner, "on")?;
+        if on.is_empty() {
+            return Err(Bad::new(node.at, "`make` without `on`").hint("on: [the error codes that say that there is none yet]"));
+        }
+        let (call, _) = self.call(inner, node, names, false)?;
+        let until =
+            until(inner)?.ok_or_else(|| Bad::new(node.at, "`make` without `until`").hint("until: what its answer says at the end"))?;
+        Ok(Some(Box::new(Make { on, call, until })))
     }
 
     fn key(&self, node: &Node) -> Result<usize> {
@@ -194,6 +230,8 @@ impl Reader {
             batch: None,
             only: None,
             fold: None,
+            as_of: None,
+            make: None,
         }))
     }
 
@@ -321,7 +359,7 @@ fn value(node: &Node, names: &Names<'_>) -> Result<Expr> {
 }
 
 /// A plain scalar as YAML reads it: number, boolean or text.
-fn literal(text: &str, node: &Node) -> Value {
+pub(super) fn literal(text: &str, node: &Node) -> Value {
     match text {
         _ if !matches!(node.kind, Kind::Text { style: Quotes::Plain, .. }) => Value::String(text.to_owned()),
         "true" => Value::Bool(true),
@@ -384,7 +422,7 @@ fn fold(node: &Node) -> Result<Fold> {
 fn decoding(node: &Node) -> Result<Decode> {
     match node.text("decode")? {
         "base64" => Ok(Decode::Base64),
-        "csv" => Ok(Decode::Csv),
+        "csv" => Ok(Decode::Csv(None)),
         "json" => Ok(Decode::Json),
         other => Err(Bad::new(node.at, format!("unknown decoding `{other}`")).hint("base64, csv or json")),
     }
@@ -400,6 +438,14 @@ fn until(entries: &[Entry]) -> Result<Option<Until>> {
     };
     let done = expression(node, "until", &Names::ANSWER)?;
     Ok(Some(Until { done, at: node.at, every: time("every", 2)?, at_most: time("at_most", 300)? }))
+}
+
+/// `90d`, `4h`, `15m`.
+pub(super) fn span(node: &Node, what: &str) -> Result<TimeDelta> {
+    let text = node.text(what)?;
+    let time = |unit: &str| text.strip_suffix(unit)?.parse::<u32>().ok().filter(|n| *n > 0).map(i64::from);
+    let found = time("d").map(TimeDelta::days).or_else(|| time("h").map(TimeDelta::hours)).or_else(|| time("m").map(TimeDelta::minutes));
+    found.ok_or_else(|| Bad::new(node.at, format!("`{text}` is not a time")).hint("written 90d, 12h or 15m"))
 }
 
 fn duration(node: &Node) -> Result<Duration> {

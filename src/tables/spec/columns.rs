@@ -1,7 +1,7 @@
 //! `columns:`: names, types and sources, and the columns every table has.
 
 use super::calls::{Reader, compiled, expression};
-use super::yaml::{At, Bad, Kind, Node, Result, get};
+use super::yaml::{At, Bad, Kind, Node, Quotes, Result, get};
 use crate::expr::{Expr, Fact, Root};
 use crate::program::Source;
 use crate::provider::Provider;
@@ -36,6 +36,7 @@ const ELSEWHERE: [(&str, &str); 12] = [
 ];
 
 /// A column as written.
+#[derive(Clone)]
 pub(super) struct Declared {
     pub(super) name: String,
     pub(super) at: At,
@@ -45,6 +46,7 @@ pub(super) struct Declared {
 }
 
 /// A source as written: behind the arrow, or `from:`.
+#[derive(Clone)]
 pub(super) enum From {
     Arrow(String, Node),
     Key(Node),
@@ -133,6 +135,38 @@ pub(super) fn sources(declared: &[Declared], secret: &[(String, At)], reader: &R
         }
     }
     Ok(out)
+}
+
+/// The sources of a summary, and which columns it gives: all as in the table, or those that `columns:` names, as in the table where it says
+/// nothing of them.
+pub(super) fn of_summary(
+    declared: &[Declared],
+    secret: &[(String, At)],
+    columns: Option<&Node>,
+    reader: &Reader,
+) -> Result<(Vec<Source>, Vec<bool>)> {
+    let own = match columns {
+        None => None,
+        Some(node) => Some(node.map("columns")?),
+    };
+    for e in own.into_iter().flatten() {
+        if !declared.iter().any(|d| d.name == e.key) {
+            let names = declared.iter().map(|d| d.name.as_str());
+            return Err(Bad::new(e.at, format!("`{}` is not a column", e.key)).suggest(&e.key, names));
+        }
+    }
+    let entry = |d: &Declared| own.and_then(|own| own.iter().find(|e| e.key == d.name));
+    let is_bare = |node: &Node| matches!(&node.kind, Kind::Text { text, style: Quotes::Plain } if text.is_empty() || text == "~");
+    let nothing = |at| Node { at, kind: Kind::Text { text: "`null`".to_owned(), style: Quotes::Plain } };
+    let here = |d: &Declared| match (own, entry(d)) {
+        (None, _) => d.clone(),
+        (Some(_), None) => Declared { from: Some(From::Key(nothing(d.at))), ..d.clone() },
+        (Some(_), Some(e)) if is_bare(&e.value) => d.clone(),
+        (Some(_), Some(e)) => Declared { from: Some(From::Key(e.value.clone())), ..d.clone() },
+    };
+    let sources = sources(&declared.iter().map(here).collect::<Vec<_>>(), secret, reader)?;
+    let gives = sources.iter().map(|s| own.is_none() || s.common || own.is_some_and(|own| own.iter().any(|e| e.key == s.name))).collect();
+    Ok((sources, gives))
 }
 
 /// The columns that come by themselves.

@@ -1,6 +1,6 @@
 //! `keys:`: columns whose filters become request parameters.
 
-use super::calls::{Reader, constants};
+use super::calls::{Reader, constants, span};
 use super::rest;
 use super::yaml::{At, Bad, Entry, Kind, Node, Result, get};
 use crate::expr::{Expr, Root};
@@ -10,7 +10,6 @@ use crate::provider::Provider;
 use crate::run::{Call, FILTER, Link, LinkSource, Takes};
 use crate::table::KeyOp;
 use crate::{ColumnType, run};
-use chrono::TimeDelta;
 
 const OPS: [(&str, Op); 6] = [
     ("=", Op::Eq),
@@ -54,7 +53,7 @@ fn key(index: usize, entry: &Entry, program: &Program, reader: &Reader) -> Resul
         targets,
         map: get(entries, "map").map(|n| Ok(constants(n)?.into_iter().collect())).transpose()?,
         read: reads(program, index),
-        keep: get(entries, "keep").map(keep).transpose()?,
+        keep: get(entries, "keep").map(|n| span(n, "keep")).transpose()?,
     };
     if let Some(node) = get(entries, "keep") {
         if ty != ColumnType::Timestamp {
@@ -72,14 +71,6 @@ fn key(index: usize, entry: &Entry, program: &Program, reader: &Reader) -> Resul
         check_ops(node, &key)?;
     }
     Ok(key)
-}
-
-/// `90d`, `12h`.
-fn keep(node: &Node) -> Result<TimeDelta> {
-    let text = node.text("keep")?;
-    let time = |unit: &str| text.strip_suffix(unit)?.parse::<u32>().ok().filter(|n| *n > 0).map(i64::from);
-    let found = time("d").map(TimeDelta::days).or_else(|| time("h").map(TimeDelta::hours));
-    found.ok_or_else(|| Bad::new(node.at, format!("`{text}` is not a time")).hint("written 90d or 12h"))
 }
 
 /// `ops:` only repeats what `to:` says, for the reader; it must not say something else.
@@ -177,7 +168,7 @@ fn target(node: &Node, ty: ColumnType, program: &Program, reader: &Reader) -> Re
 fn call_of(link: &Link) -> Option<&Call> {
     match &link.source {
         LinkSource::Call(call) => Some(call),
-        LinkSource::Values(_) => None,
+        LinkSource::Values(_) | LinkSource::Built(..) => None,
     }
 }
 

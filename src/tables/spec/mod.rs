@@ -4,6 +4,7 @@ mod calls;
 mod columns;
 mod keys;
 mod rest;
+mod summaries;
 pub(crate) mod yaml;
 
 use crate::expr::Root;
@@ -12,11 +13,12 @@ use crate::table::{Key, ScopeKind, Table};
 use crate::{Column, SpecError};
 use calls::Reader;
 use std::sync::Arc;
+use summaries::Of;
 use yaml::{Bad, Entry, Node, Result, get};
 
-const TOP: [&str; 11] = ["table", "about", "scope", "service", "get", "rows", "also", "keys", "secret", "columns", "view"];
+const TOP: [&str; 12] = ["table", "about", "scope", "service", "get", "rows", "also", "keys", "secret", "columns", "view", "summaries"];
 /// Names that expressions have anyway.
-const TAKEN: [&str; 14] = [
+const TAKEN: [&str; 15] = [
     "partition",
     "account_id",
     "region",
@@ -28,6 +30,7 @@ const TAKEN: [&str; 14] = [
     "cloud_environment",
     "now",
     "key",
+    "upper",
     "parent",
     "item",
     "fold",
@@ -127,9 +130,10 @@ fn read(file_name: &str, source: &str) -> Result<Table> {
         None if scope != ScopeKind::Region => None,
         None => program.links.iter().chain(&program.get).find_map(|l| match &l.source {
             crate::run::LinkSource::Call(call) => Some(call.service.to_string()),
-            crate::run::LinkSource::Values(_) => None,
+            crate::run::LinkSource::Values(_) | crate::run::LinkSource::Built(..) => None,
         }),
     };
+    let summaries = summaries::summaries(&Of { top, scope, program: &program, declared: &declared, secret: &secret })?;
     let public = |k: &crate::program::KeySpec| Key { column: k.name.clone(), ops: keys::ops(k), required: k.required };
     Ok(Table {
         name: name.to_owned(),
@@ -141,6 +145,7 @@ fn read(file_name: &str, source: &str) -> Result<Table> {
         keys: program.keys.iter().map(public).collect(),
         view: None,
         program: Arc::new(program),
+        summaries,
     })
 }
 
@@ -163,6 +168,7 @@ fn view_of(top: &[Entry], name: &str, about: String, view: &Node, declared: &[co
         keys: Vec::new(),
         view: Some(view.text("view")?.to_owned()),
         program: Arc::new(Program::default()),
+        summaries: Vec::new(),
     })
 }
 
@@ -202,6 +208,10 @@ fn check_used(program: &Program, top: &[Entry], reader: &Reader) -> Result<()> {
                 .hint("remove it, or name it in a source"));
         }
     }
+    check_aliases(program, reader)
+}
+
+fn check_aliases(program: &Program, reader: &Reader) -> Result<()> {
     for (name, link, at) in reader.aliases() {
         let mut used = program.columns.iter().any(|c| c.source.all_roots().contains(&Root::Link(link)));
         for also in &program.alsos {

@@ -114,7 +114,7 @@ fn bad_specs_are_refused_with_place_and_hint() {
         (
             "scope: account",
             "zzz: account",
-            "3:1: unknown key `zzz` in a table (known: table, about, scope, service, get, rows, also, keys, secret, columns, view)",
+            "3:1: unknown key `zzz` in a table (known: table, about, scope, service, get, rows, also, keys, secret, columns, view, summaries)",
         ),
         ("scope: account", "scope: account\nscope: region", "4:1: `scope` is given twice"),
         (
@@ -282,7 +282,7 @@ fn bad_azure_specs_are_refused_with_place_and_hint() {
         ("things.$filter[kind eq]", "thing.$filter[kind eq]", "21:15: `rows` has no call thing (did you mean things?)".into()),
         ("things.$filter[kind eq]", "things.$filter[kind]", "21:15: `things.$filter[kind]` is no request parameter (written name.parameter or name.$filter[property eq], where `as: name` names the call)".into()),
         ("things.$filter[kind eq]", "things.$top[kind eq]", "21:15: `things.$top[kind eq]` is no request parameter".into()),
-        ("keep: 90d", "keep: 3 months", "22:54: `3 months` is not a time (written 90d or 12h)".into()),
+        ("keep: 90d", "keep: 3 months", "22:54: `3 months` is not a time (written 90d, 12h or 15m)".into()),
         (">=", "<=", "22:54: `keep` without a target for `>=` (to: { \">=\": … })".into()),
         ("  at: timestamp", "  at: text", "22:54: `keep` on at, which is no timestamp".into()),
     ] {

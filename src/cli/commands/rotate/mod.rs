@@ -26,8 +26,8 @@ use std::time::Duration;
 /// Runs the command.
 pub(crate) async fn exec(global: &Global, console: Console, verb: &RotateVerb) -> Result<Exit, Failed> {
     // What is judged and written must be as it is now.
-    let live = Global { cache_ttl: Some(Duration::ZERO), disk_cache: Some(false), ..global.clone() };
-    let global = &Global { disk_cache: Some(false), ..global.clone() };
+    let global = &Global { disk_cache: Some(false), max_staleness: Some(Duration::ZERO), ..global.clone() };
+    let live = Global { cache_ttl: Some(Duration::ZERO), ..global.clone() };
     let going = going::Going { global: &live, console };
     let work = async {
         match verb {

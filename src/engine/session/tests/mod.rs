@@ -14,6 +14,7 @@ mod bill;
 mod bind;
 mod memory;
 mod speed;
+mod summaries;
 
 mod scopes;
 mod secrets;

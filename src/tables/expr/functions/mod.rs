@@ -4,6 +4,7 @@ mod codec;
 mod days;
 mod document;
 mod entries;
+mod later;
 mod pascal;
 mod policy;
 mod resource_id;
@@ -43,13 +44,14 @@ impl fmt::Debug for Function {
     }
 }
 
-static FUNCTIONS: [&Function; 17] = [
+static FUNCTIONS: [&Function; 18] = [
     &codec::BASE64,
     &days::DAYS,
     &document::DOCUMENT,
     &entries::ENTRIES,
     &time::EPOCH,
     &resource_id::ID_PART,
+    &later::LATER,
     &text::LOWER,
     &text::NULL_IF,
     &pascal::PASCAL,

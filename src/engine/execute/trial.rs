@@ -1,0 +1,142 @@
+//! Whether a summary can be used. While it has given nothing, the table's own calls can be made instead: an answer is never less complete
+//! because a report is denied, not there, or too old.
+
+use super::Walk;
+use crate::query_log::AsOf;
+use assay_cloud::{CloudError, ErrorKind};
+use assay_tables::CallPlan;
+use assay_tables::run::Link;
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::Value;
+use std::sync::{Mutex, PoisonError};
+
+/// The use of a summary by one scan of one scope.
+#[derive(Debug)]
+pub(crate) struct Trial {
+    source: String,
+    /// How old the summary may be.
+    max_staleness: TimeDelta,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+enum State {
+    #[default]
+    Open,
+    /// It has answered.
+    Used,
+    /// It cannot be used, and why; `None` where that is nobody's concern.
+    Abandoned(Option<String>),
+}
+
+impl Trial {
+    /// Of the summary that a plan reads.
+    pub(crate) fn new(plan: &CallPlan, max_staleness: TimeDelta) -> Trial {
+        let source = plan.summary().map(|summary| summary.source().to_owned()).unwrap_or_default();
+        Trial { source, max_staleness, state: Mutex::default() }
+    }
+
+    /// Has it not answered, so that the table's own calls are to be made?
+    pub(crate) fn is_abandoned(&self) -> bool {
+        matches!(*self.lock(), State::Abandoned(_))
+    }
+
+    /// What people should know of it.
+    pub(crate) fn notice(&self) -> Option<String> {
+        match &*self.lock() {
+            State::Abandoned(Some(why)) => Some(format!("listed, for the {} cannot be used: {why}", self.source)),
+            _ => None,
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives the summary up, unless it has answered already.
+    fn abandon(&self, why: Option<String>) -> bool {
+        let mut state = self.lock();
+        if matches!(*state, State::Open) {
+            *state = State::Abandoned(why);
+        }
+        matches!(*state, State::Abandoned(_))
+    }
+}
+
+impl Walk {
+    /// The trial of the summary that this link is a part of.
+    fn trial_of(&self, link: &Link) -> Option<&Trial> {
+        self.env.trial.as_deref().filter(|_| self.plan.summary().is_some_and(|summary| summary.is_head(link.index())))
+    }
+
+    /// Is this failure one of a summary that has given nothing yet? Then it is none of the query.
+    pub(super) fn gives_up(&self, link: &Link, error: &CloudError) -> bool {
+        let Some(trial) = self.trial_of(link) else { return false };
+        // Where nobody can be asked, the table's own calls would fail as well.
+        if matches!(error.kind, ErrorKind::Credentials | ErrorKind::Unreachable) {
+            return false;
+        }
+        // A recording has what was asked when it was made; that is no news.
+        trial.abandon((error.kind != ErrorKind::NotRecorded).then(|| format!("{}: {}", error.code, error.message)))
+    }
+
+    /// May the answer of a summary be used, by its age? Notes how old it is.
+    pub(super) fn fresh(&self, link: &Link, page: &Value) -> Result<bool, String> {
+        let Some(trial) = self.trial_of(link) else { return Ok(true) };
+        if let Some(at) = link.as_of(page)? {
+            if self.plan.now() - at > trial.max_staleness {
+                let why = format!("it is of {} and may be {} old", instant(at), spoken(trial.max_staleness));
+                return Ok(!trial.abandon(Some(why)));
+            }
+            if let Some(summary) = self.plan.summary() {
+                self.env.log.as_of(AsOf {
+                    table: self.env.table.name.clone(),
+                    source: summary.source().to_owned(),
+                    connection: self.scope.account.connection.to_string(),
+                    account: self.scope.account.known_identity().map(|identity| identity.account_id.to_string()),
+                    at,
+                });
+            }
+        }
+        *trial.lock() = State::Used;
+        Ok(true)
+    }
+}
+
+fn instant(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+}
+
+fn spoken(time: TimeDelta) -> String {
+    match (time.num_seconds(), time.num_minutes()) {
+        (seconds, _) if seconds % 60 != 0 => format!("{seconds} s"),
+        (_, minutes) if minutes % 60 != 0 => format!("{minutes} min"),
+        (_, minutes) => format!("{} h", minutes / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_answered_is_not_given_up() {
+        let trial = || Trial { source: "report".to_owned(), max_staleness: TimeDelta::hours(4), state: Mutex::default() };
+        let used = trial();
+        *used.lock() = State::Used;
+        assert!(!used.abandon(Some("denied".to_owned())));
+        assert_eq!((used.is_abandoned(), used.notice()), (false, None));
+        let denied = trial();
+        assert!(!denied.is_abandoned());
+        assert!(denied.abandon(Some("denied".to_owned())));
+        assert!(denied.abandon(Some("again".to_owned())));
+        assert_eq!((denied.is_abandoned(), denied.notice().as_deref()), (true, Some("listed, for the report cannot be used: denied")));
+    }
+
+    #[test]
+    fn ages_are_spoken() {
+        for (seconds, want) in [(14_400, "4 h"), (5_400, "90 min"), (61, "61 s")] {
+            assert_eq!(spoken(TimeDelta::seconds(seconds)), want);
+        }
+    }
+}
