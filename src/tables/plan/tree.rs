@@ -81,6 +81,8 @@ impl CallPlan {
                     times *= values.as_array().map_or(1, Vec::len);
                     continue;
                 }
+                // As many rows as there is something in the row above.
+                LinkSource::Built(..) => continue,
             };
             let (per, own) = match (parent, link.batch) {
                 (None, _) => (Per::Walk, starts.len() * times),
