@@ -40,7 +40,8 @@ def log(text):
 def shown(result):
     log(f"{result.title}: floor {result.floor or 0:.2f} s")
     for row in result.rows:
-        figures = f"{row.wall:.2f} s, {row.calls} calls, {row.cpu or 0:.2f} s CPU, {row.memory or 0:.0f} MB" if row.wall is not None else ""
+        figures = f"{row.wall:.2f} s, {row.calls} calls" if row.wall is not None else ""
+        figures += f", {row.cpu:.2f} s CPU, {row.memory:.0f} MB" if row.cpu is not None else ""
         log(f"  {row.who}: {figures} {row.note}".rstrip())
     return result
 
