@@ -190,7 +190,8 @@ impl Pace {
 
     fn spread(&mut self, now: Duration) {
         let Some(latency) = self.latency.filter(|l| *l > 0.0 && self.learns) else { return };
-        let rate = Rate { per_second: self.places as f64 / latency * SPREAD, burst: (self.places as f64 / 8.0).max(2.0) };
+        // A busy machine wakes late: what may then start at once makes up for it.
+        let rate = Rate { per_second: self.places as f64 / latency * SPREAD, burst: (self.places as f64 / 4.0).max(2.0) };
         match &mut self.spread {
             Some(bucket) => bucket.set_rate(rate, now),
             None => self.spread = Some(Bucket::new(rate, now)),
