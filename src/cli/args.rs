@@ -1,9 +1,11 @@
 //! The command line: what can be typed. Decides nothing; the commands do.
 
 mod cache;
+mod explain;
 mod rotate;
 
 pub(crate) use cache::CacheVerb;
+pub(crate) use explain::{ExplainArgs, PolicyArgs, PolicyFormat, TargetArgs};
 pub(crate) use rotate::{RotateExclude, RotateGoing, RotatePlanArgs, RotateStepArgs, RotateVerb};
 
 use crate::output::Format;
@@ -151,6 +153,21 @@ pub(crate) enum Command {
         verb: RunVerb,
     },
 
+    /// Say what a statement, control or benchmark will call, before anything is called
+    #[command(after_help = "Examples:\n  \
+        assay explain cis_v200 --demo\n  \
+        assay explain \"select user_name, create_date from aws_iam_access_key\"\n  \
+        assay explain cis_v200_1_14 --arg max_age_days=60 --output json\n  \
+        assay explain all --max-calls 5000 && assay run benchmark all")]
+    Explain(ExplainArgs),
+
+    /// Print the permissions that a statement, control or benchmark needs: an IAM policy, an Azure role
+    #[command(after_help = "Examples:\n  \
+        assay policy cis_v200 > policy.json\n  \
+        assay policy \"select name, tags from aws_s3_bucket\"\n  \
+        assay policy conformity_azure_storage --output text")]
+    Policy(PolicyArgs),
+
     /// List tables, controls, benchmarks, named queries or connections
     #[command(
         after_help = "Examples:\n  assay list tables\n  assay list controls --output csv\n  assay list benchmarks --mod my_mod --all\n  assay list connections"
@@ -292,6 +309,10 @@ pub(crate) struct QueryArgs {
     #[arg(long)]
     pub(crate) show_secrets: bool,
 
+    /// Requests that may be sent, retries included; what they do not reach is missing, and the result incomplete
+    #[arg(long, value_name = "N")]
+    pub(crate) max_calls: Option<u64>,
+
     /// Incomplete data is a warning, not exit code 2
     #[arg(long)]
     pub(crate) allow_partial: bool,
@@ -339,6 +360,10 @@ pub(crate) struct RunArgs {
     /// File of variables: .ppvars and .spvars in HCL, else YAML or JSON, name: value
     #[arg(long, value_name = "FILE")]
     pub(crate) var_file: Vec<PathBuf>,
+
+    /// Requests that all controls together may send, retries included; controls that lack some are errors
+    #[arg(long, value_name = "N")]
+    pub(crate) max_calls: Option<u64>,
 
     /// Incomplete data is a warning, not exit code 2
     #[arg(long)]
@@ -475,6 +500,11 @@ mod tests {
             "assay run benchmark all --tag service=AWS/IAM --tag level=1 --dry-run --max-parallel 4",
             "assay control run x --output brief",
             "assay benchmark run cis_v200 --replay x.bundle --progress never",
+            "assay explain select --output json --max-calls 5",
+            "assay explain cis_v200 cis_v200_1_14 --arg a=1 --tag level=1 --where x",
+            "assay policy all --output text",
+            "assay query select --max-calls 0",
+            "assay run control x --max-calls 100",
             "assay list tables --output json",
             "assay list benchmarks --mod x --all",
             "assay show aws_iam_user --connection a --connection b",
@@ -519,6 +549,9 @@ mod tests {
             "assay run",
             "assay run control",
             "assay run control x --max-parallel 0",
+            "assay run control x --max-calls -1",
+            "assay explain",
+            "assay policy x --output csv",
             "assay run control x --output parquet",
             "assay run control x --show-secrets",
             "assay query x --memory-limit much",

@@ -173,6 +173,7 @@ impl From<CloudError> for Failed {
             | ErrorKind::Transient
             | ErrorKind::BadAnswer
             | ErrorKind::NotRecorded
+            | ErrorKind::OverBudget
             | ErrorKind::Service => Exit::Incomplete,
         };
         // Ours need no code: their message says it all.
@@ -242,6 +243,7 @@ mod tests {
             (ErrorKind::BadAnswer, 2),
             (ErrorKind::NotRecorded, 2),
             (ErrorKind::Service, 2),
+            (ErrorKind::OverBudget, 2),
         ] {
             assert_eq!(cloud(kind), code, "{kind:?}");
         }

@@ -3,6 +3,7 @@
 //! Owns: what is printed, where, and how the process ends. Refuses: deciding what is true; that is the other rooms' work.
 
 mod args;
+mod bill;
 mod commands;
 mod config;
 mod console;
@@ -23,6 +24,8 @@ mod session;
 mod shell;
 mod sql_text;
 mod statement;
+mod statistics;
+mod targets;
 mod values;
 
 use args::{Cli, Command, RunVerb, RunWhat};
@@ -84,6 +87,8 @@ fn dispatch(cli: Cli, console: Console) -> Result<Exit, Failed> {
         Some(Command::Run { what: RunWhat::Benchmark(args) } | Command::Benchmark { verb: RunVerb::Run(args) }) => {
             block_on(commands::run::exec(global, console, TargetKind::Benchmark, &args))
         }
+        Some(Command::Explain(args)) => block_on(commands::explain::exec(global, console, &args)),
+        Some(Command::Policy(args)) => block_on(commands::policy::exec(global, console, &args)),
         Some(Command::List(args)) => block_on(commands::list::exec(global, console, &args)),
         Some(Command::Show(args)) => commands::show::exec(global, console, &args),
         Some(Command::Mod { verb }) => commands::mods::exec(console, &verb),

@@ -2,8 +2,8 @@
 
 use crate::exit::{Exit, Failed};
 use crate::statement::out_of_time;
-use crate::values;
-use assay_cloud::TallyCounts;
+use crate::{statistics, values};
+use assay_cloud::{Meter, TallyCounts};
 use assay_compliance::{
     Answer, AnswerColumn, CallCounts, OlderPart, ScopeFailure, SqlArg, SqlError, SqlErrorKind, SqlRunner, TableScopes, Value,
 };
@@ -13,12 +13,15 @@ use chrono::{DateTime, Utc};
 use datafusion::arrow::array::{Array, AsArray};
 use datafusion::arrow::datatypes::{DataType, Field};
 use futures::StreamExt;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// The engine, as the runner of controls sees it.
 pub(crate) struct EngineRunner {
     engine: Engine,
     begin: TallyCounts,
+    /// Statements that ran to their end, and what they asked for; without those whose calls another run would not make.
+    ended: Mutex<Vec<(String, Vec<Arg>, Meter)>>,
     timeout: Option<Duration>,
 }
 
@@ -26,12 +29,17 @@ impl EngineRunner {
     /// A runner whose calls are counted from now on.
     pub(crate) fn new(engine: Engine) -> EngineRunner {
         let begin = engine.cloud().tally().counts();
-        EngineRunner { engine, begin, timeout: None }
+        EngineRunner { engine, begin, timeout: None, ended: Mutex::default() }
     }
 
     /// The runner with a limit for each statement.
     pub(crate) fn within(self, timeout: Option<Duration>) -> EngineRunner {
         EngineRunner { timeout, ..self }
+    }
+
+    /// Statements that ran to their end.
+    pub(crate) fn ended(&self) -> Vec<(String, Vec<Arg>, Meter)> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -79,7 +87,12 @@ impl EngineRunner {
         }
         drop(query.stream);
         let tables = query.log.tables();
-        let failures = query.log.failures().into_iter().map(|f| ScopeFailure {
+        let failures = query.log.failures();
+        if !failures.iter().any(statistics::spoils) {
+            let ended = (sql.to_owned(), args, query.log.meter().clone());
+            self.ended.lock().unwrap_or_else(PoisonError::into_inner).push(ended);
+        }
+        let failures = failures.into_iter().map(|f| ScopeFailure {
             noun: tables.get(&f.table).map_or("account", |read| read.noun),
             table: f.table,
             connection: f.connection,

@@ -6,10 +6,11 @@ use crate::console::Console;
 use crate::demo;
 use crate::exit::{Exit, Failed};
 use crate::mods;
+use crate::statistics;
 use assay_cloud::{Bundle, Cloud, DiskCache, Mode, Options};
 use assay_compliance::Library;
 use assay_engine::shapes::ModelShapes;
-use assay_engine::{Engine, Settings};
+use assay_engine::{Engine, Settings, Statistics};
 use assay_tables::Catalog;
 use chrono::{DateTime, Utc};
 use std::path::Path;
@@ -35,6 +36,8 @@ pub(crate) struct Session {
     pub(crate) catalog: Arc<Catalog>,
     /// Runs SQL.
     pub(crate) engine: Engine,
+    /// What earlier runs cost.
+    pub(crate) statistics: Arc<Statistics>,
     /// How long answers are reused.
     pub(crate) cache_ttl: Duration,
     /// Where answers are kept for the next run, if they are.
@@ -77,16 +80,19 @@ impl Session {
         let options = Options { config: connections, mode, cache_ttl, max_in_flight: MAX_IN_FLIGHT };
         let cloud = Cloud::open(options).await?;
         let catalog = Arc::new(catalog(&config)?);
+        // A recording tells by itself what it costs.
+        let statistics = if cloud.is_replay() { Arc::default() } else { statistics::load(&console) };
         let settings = Settings {
             search_path: global.connection.clone(),
             secrets,
             memory: global.memory_limit,
             asked_since: since,
+            statistics: Some(statistics.clone()),
             max_staleness: global.max_staleness.unwrap_or(config.max_staleness),
         };
         let engine = Engine::new(cloud.clone(), Arc::clone(&catalog), settings)?;
         let timeout = Some(global.query_timeout).filter(|time| !time.is_zero());
-        Ok(Session { console, config, cloud, catalog, engine, cache_ttl, disk, timeout })
+        Ok(Session { console, config, cloud, catalog, engine, statistics, cache_ttl, disk, timeout })
     }
 
     /// Writes what is to be kept: answers on disk, the bundle of a recording.

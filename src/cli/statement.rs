@@ -5,7 +5,8 @@ use crate::exit::Failed;
 use crate::failures;
 use crate::older;
 use crate::output::{self, Format, Look, Summary};
-use assay_cloud::TallyCounts;
+use crate::statistics;
+use assay_cloud::{Meter, TallyCounts};
 use assay_engine::{Arg, AsOf, Engine, Failure};
 use chrono::Utc;
 use datafusion::arrow::record_batch::RecordBatch;
@@ -65,11 +66,18 @@ pub(crate) struct Ran {
     pub(crate) elapsed: Duration,
     /// Was it stopped by Ctrl-C?
     pub(crate) interrupted: bool,
+    /// Distinct calls it asked for.
+    pub(crate) meter: Meter,
     /// Was it stopped because it took longer than this?
     pub(crate) timed_out: Option<Duration>,
 }
 
 impl Ran {
+    /// Did it run to its end, and would it call the same again?
+    pub(crate) fn is_whole(&self) -> bool {
+        !self.interrupted && self.timed_out.is_none() && !self.failures.iter().any(statistics::spoils)
+    }
+
     /// `Time: 1.23 s. Rows: 40. Calls: 41, cache hits: 3.`
     pub(crate) fn timing(&self) -> String {
         let counts = self.counts;
@@ -264,6 +272,7 @@ impl Job<'_> {
         ran.failures = query.log.failures();
         ran.nouns = query.log.tables().into_iter().map(|(table, read)| (table, read.noun)).collect();
         ran.notices = query.log.notices();
+        ran.meter = query.log.meter().clone();
         ran.older = query.log.older_parts();
         if let Err(failed) = ended {
             // What rows there were are shown, then the reason why there are no more.

@@ -2,6 +2,7 @@
 //! once when they expired, further attempts, which wait for the limits as the first one does, and who hears of it.
 
 use crate::aws::client::Attempts;
+use crate::budget::Budget;
 use crate::cache::{Answered, Asked, Cache, Disk, Listing, Outcome, Place};
 use crate::clock::Clock;
 use crate::credentials::{FAILURE_BELIEVED, Login};
@@ -9,9 +10,11 @@ use crate::flight::{Flights, died};
 use crate::key::{call_key, canonical_input};
 use crate::limiter::{Limit, Limiter, Outcome as Went};
 use crate::limits::Limits;
+use crate::meter::{self, Meter};
 use crate::read_op::is_secret_answer;
 use crate::recorder::Recorder;
 use crate::retries::Retries;
+use crate::tally::Latency;
 use crate::transport::{Request, Transport};
 use crate::{CloudError, ErrorKind, Tally, TallyCounts, aws, azure, pages};
 use serde_json::Value;
@@ -39,6 +42,11 @@ fn expired(error: &CloudError, login: &Login) -> bool {
     }
     let base = || error.kind == ErrorKind::Credentials && EXPIRED.iter().any(|code| error.message.contains(code));
     EXPIRED.contains(&error.code.as_str()) || base()
+}
+
+/// Nobody knows the answer, and nobody may ask.
+pub(crate) fn not_asked() -> CloudError {
+    CloudError::new(ErrorKind::NotRecorded, "NotAsked", "nothing is called here, and the answer is not known")
 }
 
 /// What a result says about the calls to come.
@@ -81,6 +89,11 @@ fn log(request: &Request, result: &Result<Value, CloudError>, attempts: &Attempt
     }
 }
 
+/// Where the meters count a call.
+fn place(who: OnBehalf<'_>, region: &Arc<str>, service: &str, operation: &str) -> meter::Place {
+    meter::Place { login: who.login.key.clone(), region: region.clone(), service: service.into(), operation: operation.into() }
+}
+
 /// Makes calls for everybody in the room.
 #[derive(Debug)]
 pub(crate) struct Caller {
@@ -96,6 +109,12 @@ pub(crate) struct Caller {
     pub(crate) recorder: Option<Recorder>,
     /// Calls of the whole process.
     pub(crate) tally: Tally,
+    /// Distinct calls of the whole process.
+    pub(crate) meter: Meter,
+    /// Requests that may still be sent.
+    pub(crate) budget: Budget,
+    /// How long answers took.
+    pub(crate) latency: Latency,
 }
 
 /// Which part of an answer is asked for.
@@ -158,6 +177,7 @@ impl Caller {
         recorder: Option<Recorder>,
         disk: Option<Disk>,
     ) -> Caller {
+        let meter = Meter::default();
         Caller {
             transport,
             cache: Cache::new(clock.clone(), cache_ttl, CACHE_BYTES, disk),
@@ -166,7 +186,10 @@ impl Caller {
             down: Mutex::default(),
             limits,
             recorder,
-            tally: Tally::default(),
+            tally: Tally::root(meter.clone()),
+            meter,
+            budget: Budget::default(),
+            latency: Latency::default(),
             clock,
         }
     }
@@ -178,6 +201,18 @@ impl Caller {
 
     fn down(&self) -> MutexGuard<'_, HashMap<String, (Duration, CloudError)>> {
         self.down.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The limits on the way of calls that are not made yet, of AWS with these credentials, of Azure for this connection.
+    pub(crate) fn gates(&self, login: &Login, service: &str, operation: &str) -> Vec<(String, Limit)> {
+        let limits = self.limits.get(login.limits_key());
+        match azure::is_api(service) {
+            true => {
+                let path = operation.split_once(' ').map_or(operation, |(_, path)| path);
+                azure::gates::of(login.limits_key(), service, operation, &serde_json::json!({"path": path}), limits)
+            }
+            false => aws::gates::of(&login.key, service, operation, &Value::Null, limits),
+        }
     }
 
     pub(crate) fn set_cache_ttl(&self, ttl: Duration) {
@@ -210,6 +245,7 @@ impl Caller {
         }
         let canonical = canonical_input(&input);
         let key = call_key(&who.login.key, region, service, operation, &canonical);
+        tally.asked(&key, &place(who, region, service, operation));
         let hit = TallyCounts { cache_hits: 1, ..TallyCounts::default() };
         let answered = if let Some(answered) = self.cache.get(&key, part.since()) {
             tally.add(hit);
@@ -254,6 +290,11 @@ impl Caller {
         let listing = listing?;
         let Target { who, region, service, operation } = target;
         tracing::trace!(target: "assay::call", "{service}:{operation} {} {region}: {} pages known", who.login.key, listing.pages.len());
+        // Without the listing, each page would be a call.
+        let paging = pages::of(target.service, target.operation);
+        for input in pages::inputs(paging.as_ref(), input, &listing.pages) {
+            tally.asked(&target.key(&input), &place(target.who, target.region, target.service, target.operation));
+        }
         tally.add(TallyCounts { cache_hits: listing.pages.len() as u64, ..TallyCounts::default() });
         tally.tell(listing.asked.wall);
         Some(listing)
@@ -269,6 +310,54 @@ impl Caller {
         }
         let (who, endpoint) = self.cache.subjects.of(self, login, target.service, target.operation).await?;
         disk.place(&connection, &[&who, endpoint.as_bytes(), key.as_bytes()])
+    }
+
+    /// An answer that is there without a call.
+    pub(crate) fn known(
+        &self,
+        who: OnBehalf<'_>,
+        region: &Arc<str>,
+        service: &str,
+        operation: &str,
+        input: &Value,
+        tally: &Tally,
+    ) -> Outcome {
+        if let Some(refused) = &who.login.refused {
+            return Err(label(refused.clone(), who, region, service, operation));
+        }
+        let key = call_key(&who.login.key, region, service, operation, &canonical_input(input));
+        tally.asked(&key, &place(who, region, service, operation));
+        let Some(answered) = self.cache.get(&key, None) else { return Err(label(not_asked(), who, region, service, operation)) };
+        tally.add(TallyCounts { cache_hits: 1, ..TallyCounts::default() });
+        answered.outcome.map_err(|e| label(e, who, region, service, operation))
+    }
+
+    /// The answer of a recording, of which only meters hear.
+    pub(crate) async fn rehearse(
+        &self,
+        who: OnBehalf<'_>,
+        region: &Arc<str>,
+        service: &str,
+        operation: &str,
+        input: Value,
+        tally: &Tally,
+    ) -> Outcome {
+        let canonical = canonical_input(&input);
+        let key = call_key(&who.login.key, region, service, operation, &canonical);
+        let request = Request {
+            login: who.login.clone(),
+            region: region.clone(),
+            service: service.into(),
+            operation: operation.into(),
+            input,
+            canonical: canonical.into(),
+        };
+        let answer = self.transport.send(&request, &mut Attempts::default()).await;
+        // What was not recorded was not asked then.
+        if !matches!(&answer, Err(e) if e.kind == ErrorKind::NotRecorded) {
+            tally.asked(&key, &place(who, region, service, operation));
+        }
+        answer.map(Arc::new).map_err(|e| label(e, who, region, service, operation))
     }
 
     /// One call that is certainly made, after it was asked for: no cache, and no call that somebody else has under way.
@@ -348,11 +437,18 @@ impl Caller {
             if let Some(error) = self.known_down(&lane) {
                 return Err(error);
             }
+            if !self.afford(login) {
+                return Err(self.budget.refusal());
+            }
             let generation = login.generation();
             let mut attempts = Attempts::default();
-            let begin = self.clock.now();
+            let begun = self.clock.now();
             let result = self.transport.send(request, &mut attempts).await;
-            log(request, &result, &attempts, self.clock.now().saturating_sub(begin));
+            let took = self.clock.now().saturating_sub(begun);
+            log(request, &result, &attempts, took);
+            if attempts.total > 0 {
+                self.latency.add(took);
+            }
             pass.report(outcome(&result, &attempts), attempts.advice);
             drop(pass);
             tally.add(TallyCounts {
@@ -379,6 +475,21 @@ impl Caller {
                 return Err(error);
             }
         }
+    }
+
+    /// Takes one request out of the budget, and another where a role has to be assumed for it.
+    fn afford(&self, login: &Arc<Login>) -> bool {
+        for assumed in login.enters() {
+            // Source: the provider that assumes roles asks STS once and keeps what it gets.
+            let (service, operation) = ("sts", "AssumeRole");
+            let who = OnBehalf { login: &assumed, connection: &assumed.key };
+            let key = call_key(&assumed.key, &assumed.region, service, operation, "{}");
+            self.tally.asked(&key, &place(who, &assumed.region, service, operation));
+            if !self.budget.take() {
+                return false;
+            }
+        }
+        self.budget.take()
     }
 
     /// Why it is known that nothing answers there.

@@ -1,6 +1,10 @@
 //! The door of the room: a read operation, a scope and an input go in, JSON comes out. Cache, then single flight, then
 //! limiter, then HTTP with credentials and retries; or a recording.
 
+mod known;
+
+pub use known::{Pace, is_paged};
+
 use crate::azure::principal::{Http, Principal};
 use crate::azure::subscriptions::{Tenant, tenant_login};
 use crate::bundle::RecordedAccount;
@@ -62,6 +66,10 @@ enum Sharing {
     Shared,
     /// Every call is made, after it was asked for.
     Own,
+    /// From the cache; nothing is called.
+    Known,
+    /// From a recording, without any account of it: neither kept nor counted as calls.
+    Rehearsed,
 }
 
 struct Inner {
@@ -286,7 +294,7 @@ impl Cloud {
                 accounts.push(account);
             }
         }
-        if names.len() > 1 { each_once(accounts).await } else { Ok(accounts) }
+        if names.len() > 1 && !self.is_offline() { each_once(accounts).await } else { Ok(accounts) }
     }
 
     /// The tenants behind a connection, for tables that are asked once per tenant: one per Azure connection behind it. An aggregate has
@@ -309,7 +317,7 @@ impl Cloud {
             }
             tenants.extend(tenant);
         }
-        if names.len() > 1 { each_once(tenants).await } else { Ok(tenants) }
+        if names.len() > 1 && !self.is_offline() { each_once(tenants).await } else { Ok(tenants) }
     }
 
     /// The real connections that a name stands for, in order.
@@ -325,6 +333,9 @@ impl Cloud {
     }
 
     async fn accounts_of(&self, connection: &Arc<str>) -> Result<Vec<Arc<Account>>, CloudError> {
+        if self.is_offline() {
+            return self.known_accounts(connection);
+        }
         let accounts = match self.0.behind.get(connection) {
             Some(Behind::One(account)) => Ok(vec![account.clone()]),
             Some(Behind::Azure(tenant)) => {
@@ -362,6 +373,8 @@ impl Cloud {
         match self.1 {
             Sharing::Shared => self.0.caller.call(who, &scope.region, op.service(), op.operation(), input, tally).await,
             Sharing::Own => self.0.caller.call_alone(who, &scope.region, op.service(), op.operation(), input, tally).await,
+            Sharing::Rehearsed => self.0.caller.rehearse(who, &scope.region, op.service(), op.operation(), input, tally).await,
+            Sharing::Known => self.0.caller.known(who, &scope.region, op.service(), op.operation(), &input, tally),
         }
     }
 
@@ -392,7 +405,7 @@ impl Cloud {
                 let target = Target { who, region: &scope.region, service: op.service(), operation: op.operation() };
                 listing::pages(&self.0.caller, target, input, &tally)
             }
-            Sharing::Own => pages::follow(paging, input, move |input| {
+            Sharing::Own | Sharing::Known | Sharing::Rehearsed => pages::follow(paging, input, move |input| {
                 let (cloud, scope, op, tally) = (cloud.clone(), scope.clone(), op.clone(), tally.clone());
                 async move { cloud.call(&scope, &op, input, &tally).await }
             })

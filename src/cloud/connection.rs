@@ -244,6 +244,20 @@ impl Account {
         Ok(matching)
     }
 
+    /// The regions if they are known without a call.
+    pub fn known_regions(&self) -> Option<Arc<[Arc<str>]>> {
+        if self.is_azure() {
+            return Some(Arc::from([Arc::from(azure::GLOBAL)]));
+        }
+        let enabled = || self.login.enabled_regions.get();
+        self.wanted.names().or_else(|| Some(enabled()?.iter().filter(|r| self.wanted.matches(r)).cloned().collect()))
+    }
+
+    /// The regions that every account has enabled and the connection wants: what may be assumed where nobody asked.
+    pub fn likely_regions(&self) -> Vec<Arc<str>> {
+        ENABLED.iter().filter(|name| self.wanted.matches(name)).map(|name| Arc::from(*name)).collect()
+    }
+
     /// The region calls to global services are sent to and signed for by default; of Azure `global`.
     pub fn home_region(&self) -> Arc<str> {
         if self.is_azure() {
@@ -290,6 +304,27 @@ impl Account {
         self.known_identity().map_or_else(|| self.connection.to_string(), |i| i.account_id.to_string())
     }
 }
+
+/// Regions that are enabled by default. Source: "Enable or disable AWS Regions in your account".
+const ENABLED: &[&str] = &[
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-northeast-3",
+    "ap-south-1",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ca-central-1",
+    "eu-central-1",
+    "eu-north-1",
+    "eu-west-1",
+    "eu-west-2",
+    "eu-west-3",
+    "sa-east-1",
+    "us-east-1",
+    "us-east-2",
+    "us-west-1",
+    "us-west-2",
+];
 
 /// Partition, prefix of its regions, region whose calls reach its global services. Source: the names in `partitions.json` of the AWS SDKs;
 /// where the endpoint rules send a global call is the same from every region of a partition.

@@ -20,7 +20,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -78,6 +78,8 @@ pub(crate) struct Login {
     generation: AtomicU64,
     config: tokio::sync::Mutex<Option<(u64, SdkConfig)>>,
     failed: Mutex<Option<(Duration, CloudError)>>,
+    /// Was the role assumed, or is it being so?
+    entered: AtomicBool,
 }
 
 impl Login {
@@ -92,6 +94,7 @@ impl Login {
             generation: AtomicU64::new(0),
             config: tokio::sync::Mutex::new(None),
             failed: Mutex::new(None),
+            entered: AtomicBool::new(false),
         }
     }
 
@@ -103,6 +106,24 @@ impl Login {
             login.identity.set(identity);
         }
         login
+    }
+
+    /// The logins whose roles have to be assumed now, for the first time: its own, and those that it is assumed with.
+    pub(crate) fn enters(self: &Arc<Login>) -> Vec<Arc<Login>> {
+        let mut roles = Vec::new();
+        let mut at = self;
+        while let Source::Role { base, .. } = &at.source {
+            if !at.entered.swap(true, Ordering::AcqRel) {
+                roles.push(at.clone());
+            }
+            at = base;
+        }
+        roles
+    }
+
+    /// Is it a role that is assumed with other credentials?
+    pub(crate) fn is_role(&self) -> bool {
+        matches!(self.source, Source::Role { .. })
     }
 
     /// Whose tokens these are, if it is Azure's.

@@ -26,6 +26,8 @@ pub enum ErrorKind {
     Invalid,
     /// Any other error code of the service.
     Service,
+    /// Not called: the calls that were allowed are made.
+    OverBudget,
 }
 
 /// A failed call, with everything a person needs to act on it.
@@ -76,6 +78,7 @@ impl CloudError {
                 "check the network, the proxy (HTTPS_PROXY) and any endpoint that is set (AWS_ENDPOINT_URL, `endpoints`)"
             }
             ErrorKind::Throttled => "run again later, or lower `limits` for this connection",
+            ErrorKind::OverBudget => "raise --max-calls, or ask for less; `assay explain` tells what a query costs",
             ErrorKind::NotRecorded => "the bundle has no answer for this call: record it again with this query",
             _ => return None,
         })

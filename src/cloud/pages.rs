@@ -179,6 +179,19 @@ fn next(paging: Option<&Paging>, input: Value, page: &Value, seen: &mut HashSet<
     }
 }
 
+/// What each of these pages was asked with.
+pub(crate) fn inputs(paging: Option<&Paging>, input: &Value, pages: &[std::sync::Arc<Value>]) -> Vec<Value> {
+    let mut seen = HashSet::new();
+    let mut inputs = Vec::with_capacity(pages.len());
+    let mut at = Some(input.clone());
+    for page in pages {
+        let Some(input) = at.take() else { break };
+        inputs.push(input.clone());
+        at = next(paging, input, page, &mut seen).ok().flatten();
+    }
+    inputs
+}
+
 /// Is this answer all there is?
 pub(crate) fn is_whole(service: &str, operation: &str, input: &Value, page: &Value) -> bool {
     matches!(next(of(service, operation).as_ref(), input.clone(), page, &mut HashSet::new()), Ok(None))

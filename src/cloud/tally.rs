@@ -1,9 +1,11 @@
 //! Counters of what a query, scan or run cost: shared, lock-free, and summed by whoever reports them.
 
+use crate::meter::{Meter, Place};
 use chrono::{DateTime, Utc};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// Consumers so far.
 static CONSUMERS: AtomicU64 = AtomicU64::new(0);
@@ -20,6 +22,12 @@ struct Inner {
     retries: AtomicU64,
     throttles: AtomicU64,
     parent: Option<Tally>,
+    /// Told of every call that is asked for, cached or not.
+    meter: Option<Meter>,
+    /// The table it counts for.
+    table: Option<Arc<str>>,
+    /// No meter hears of its calls.
+    silent: bool,
     /// Who waits in line; 0 for those who are nobody's child.
     consumer: u64,
     hears: Option<Hears>,
@@ -50,13 +58,13 @@ pub struct TallyCounts {
 impl Tally {
     /// A tally that also counts into `self`.
     pub fn child(&self) -> Tally {
-        self.child_that_hears(None)
+        Tally(Arc::new(self.below()))
     }
 
-    fn child_that_hears(&self, hears: Option<Hears>) -> Tally {
+    fn below(&self) -> Inner {
         // Children of a child, as the tables of a query, stand in their parent's lane.
         let consumer = if self.0.consumer == 0 { CONSUMERS.fetch_add(1, Ordering::Relaxed) + 1 } else { self.0.consumer };
-        Tally(Arc::new(Inner { parent: Some(self.clone()), consumer, hears, ..Inner::default() }))
+        Inner { parent: Some(self.clone()), consumer, ..Inner::default() }
     }
 
     /// For whom calls are made: those of one consumer keep their order, consumers take turns.
@@ -64,9 +72,46 @@ impl Tally {
         self.0.consumer
     }
 
+    /// A child that also tells `meter` which calls are asked for.
+    pub fn metered(&self, meter: Meter) -> Tally {
+        Tally(Arc::new(Inner { meter: Some(meter), ..self.below() }))
+    }
+
+    /// A child that counts for a table.
+    pub fn of_table(&self, table: &str) -> Tally {
+        Tally(Arc::new(Inner { table: Some(table.into()), ..self.below() }))
+    }
+
+    /// A child of which no meter hears.
+    pub fn unmetered(&self) -> Tally {
+        Tally(Arc::new(Inner { silent: true, ..self.below() }))
+    }
+
+    /// The outermost tally, with a meter.
+    pub(crate) fn root(meter: Meter) -> Tally {
+        Tally(Arc::new(Inner { meter: Some(meter), ..Inner::default() }))
+    }
+
+    /// Tells every meter above of a call that is asked for.
+    pub(crate) fn asked(&self, key: &str, place: &Place) {
+        let mut at = Some(self);
+        let mut table: Option<&Arc<str>> = None;
+        let nobody: Arc<str> = Arc::from("");
+        while let Some(t) = at {
+            if t.0.silent {
+                return;
+            }
+            table = table.or(t.0.table.as_ref());
+            if let Some(meter) = &t.0.meter {
+                meter.asked(key, place, table.unwrap_or(&nobody));
+            }
+            at = t.0.parent.as_ref();
+        }
+    }
+
     /// A tally that also counts into `self`; `hears` is told of every answer when it was asked for.
     pub fn hearing(&self, hears: impl Fn(DateTime<Utc>) + Send + Sync + 'static) -> Tally {
-        self.child_that_hears(Some(Hears(Box::new(hears))))
+        Tally(Arc::new(Inner { hears: Some(Hears(Box::new(hears))), ..self.below() }))
     }
 
     /// Tells whoever listens, here and in every parent, when an answer was asked for.
@@ -101,5 +146,26 @@ impl Tally {
             t.0.throttles.fetch_add(by.throttles, Ordering::Relaxed);
             at = t.0.parent.as_ref();
         }
+    }
+}
+
+/// How long answers take, on average.
+#[derive(Debug, Default)]
+pub(crate) struct Latency {
+    micros: AtomicU64,
+    answers: AtomicU64,
+}
+
+impl Latency {
+    /// An answer came after this long.
+    pub(crate) fn add(&self, took: Duration) {
+        self.micros.fetch_add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.answers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The mean of all; `None` before the first.
+    pub(crate) fn mean(&self) -> Option<Duration> {
+        let micros = self.micros.load(Ordering::Relaxed).checked_div(self.answers.load(Ordering::Relaxed))?;
+        Some(Duration::from_micros(micros))
     }
 }

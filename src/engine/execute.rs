@@ -95,7 +95,9 @@ pub(crate) fn scan(
 /// them more comes, and the engine filters again. Where neither was recorded, the error names the calls of the first.
 async fn recorded_of(env: &ScanEnv, scope: &Scope, plan: Arc<CallPlan>) -> Arc<CallPlan> {
     for candidate in std::iter::once(&plan).chain(env.instead.iter()) {
-        let trial = ScanEnv { log: Arc::default(), instead: Arc::default(), refused: None, trial: None, ..env.clone() };
+        // What only the trial asks for, a run that calls does not: it is neither counted nor kept.
+        let (cloud, tally) = (env.cloud.offline(), env.tally.unmetered());
+        let trial = ScanEnv { log: Arc::default(), instead: Arc::default(), refused: None, trial: None, cloud, tally, ..env.clone() };
         let Some(walk) = Walk::begin(trial, scope.clone(), candidate.clone(), None).await else { break };
         if rows::recorded(&walk).await {
             return candidate.clone();
@@ -179,7 +181,7 @@ impl Walk {
         let env = ScanEnv { tally: ages(&env, &scope), ..env };
         let mut walk = Walk { facts, env, scope, plan, limit };
         if walk.plan.needs_identity() {
-            match account.identity().await {
+            match walk.env.cloud.identity(&account).await {
                 Ok(identity) => {
                     walk.facts = walk.facts.identity(&identity.partition, &identity.account_id);
                     if let Some(tenant) = &identity.tenant_id {
@@ -193,7 +195,7 @@ impl Walk {
             }
         }
         if walk.plan.needs_regions() {
-            match account.regions().await {
+            match walk.env.cloud.regions(&account).await {
                 Ok(regions) => walk.facts = walk.facts.regions(regions.iter().map(AsRef::as_ref)),
                 Err(error) => {
                     walk.fail(None, None, Vec::new(), error);

@@ -2,6 +2,7 @@
 //!
 //! Owns: DataFusion. Refuses: the name of any concrete service, and any decision about exit codes or formats.
 
+mod bill;
 mod bind;
 mod dialect;
 mod early;
@@ -24,6 +25,7 @@ mod session;
 pub mod shapes;
 mod slices;
 
+pub use bill::{Asked, Basis, Bill, BillLine, Record, Statistics};
 pub use dialect::check_syntax;
 pub use error::EngineError;
 pub use query_log::{AsOf, Failure, QueryLog, TableRead};

@@ -1,6 +1,6 @@
 //! What a query asked, what failed and what it cost: the ground of the completeness contract.
 
-use assay_cloud::{CloudError, ErrorKind, Tally, TallyCounts};
+use assay_cloud::{CloudError, ErrorKind, Meter, Tally, TallyCounts};
 use assay_tables::ScopeKind;
 use chrono::{DateTime, Utc};
 use std::collections::{BTreeMap, BTreeSet};
@@ -75,6 +75,9 @@ pub struct QueryLog {
     answered: AtomicBool,
     notices: Mutex<BTreeSet<String>>,
     older: Mutex<BTreeMap<Part, DateTime<Utc>>>,
+    meter: Meter,
+    /// Tables some of whose scopes stand in for those that nobody has listed.
+    assumed: Mutex<BTreeSet<String>>,
     /// What was asked for before is old; `None`: nothing is.
     since: Option<DateTime<Utc>>,
 }
@@ -89,7 +92,8 @@ impl Failure {
 impl QueryLog {
     /// A log whose calls also count into `parent`.
     pub fn new(parent: &Tally) -> QueryLog {
-        QueryLog { tally: parent.child(), ..QueryLog::default() }
+        let meter = Meter::default();
+        QueryLog { tally: parent.metered(meter.clone()), meter, ..QueryLog::default() }
     }
 
     /// What was asked for before this time is old.
@@ -103,8 +107,30 @@ impl QueryLog {
         self.since.is_some_and(|since| asked < since)
     }
 
-    /// Records a failure; the same failure twice counts once.
-    pub fn fail(&self, failure: Failure) {
+    /// Distinct calls that its tables asked for, whoever answered.
+    pub fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    /// Records that scopes of a table were not asked for, and others stand in for them.
+    pub(crate) fn assume_scopes(&self, table: &str) {
+        lock(&self.assumed).insert(table.to_owned());
+    }
+
+    /// Tables some of whose scopes stand in for others.
+    pub(crate) fn assumed_scopes(&self) -> BTreeSet<String> {
+        lock(&self.assumed).clone()
+    }
+
+    /// Records a failure; the same failure twice counts once. Of calls that nobody may make any more, one stands for all of a scope: what
+    /// the others would have been about says nothing.
+    pub fn fail(&self, mut failure: Failure) {
+        if failure.error.kind == ErrorKind::OverBudget {
+            failure.row = None;
+            failure.columns.clear();
+            failure.error.operation.clear();
+            failure.error.service.clear();
+        }
         let mut all = lock(&self.failures);
         if !all.contains(&failure) {
             all.push(failure);
@@ -157,7 +183,7 @@ impl QueryLog {
 
     fn of<T>(&self, table: &str, change: impl FnOnce(&mut Read) -> T) -> T {
         let mut all = lock(&self.tables);
-        let read = || Read { noun: ACCOUNT, scopes: BTreeSet::new(), tally: self.tally.child() };
+        let read = || Read { noun: ACCOUNT, scopes: BTreeSet::new(), tally: self.tally.of_table(table) };
         change(all.entry(table.to_owned()).or_insert_with(read))
     }
 

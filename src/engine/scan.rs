@@ -112,6 +112,21 @@ impl ApiScan {
         &self.chooser.spec.table.name
     }
 
+    /// What it asks.
+    pub(crate) fn spec(&self) -> &ScanSpec {
+        &self.chooser.spec
+    }
+
+    /// Every plan of calls it may follow, the likeliest first.
+    pub(crate) fn plans(&self) -> Vec<Arc<CallPlan>> {
+        self.chooser.plans()
+    }
+
+    /// Columns that it is asked by, with values of other tables.
+    pub(crate) fn bound_by(&self) -> Vec<&str> {
+        self.chooser.fed_by()
+    }
+
     /// What keys of a join, with their columns here, are to this scan; those it can do nothing with are left out.
     pub(crate) fn uses(&self, keys: &[(usize, usize)]) -> Vec<(usize, Fed)> {
         self.chooser.uses(keys)

@@ -7,7 +7,7 @@ use crate::messages::closest;
 use crate::provider::ApiTable;
 use crate::scopes::{clouds, of_cloud};
 use crate::secrets::Secrets;
-use crate::{EngineError, QueryLog, dialect};
+use crate::{EngineError, QueryLog, Statistics, dialect};
 use assay_cloud::Cloud;
 use assay_tables::{Catalog, Table};
 use async_trait::async_trait;
@@ -38,6 +38,8 @@ pub(crate) struct Shared {
     pub(crate) functions: BTreeSet<String>,
     /// May statements see the secret columns that they name?
     pub(crate) secrets: bool,
+    /// What earlier runs cost.
+    pub(crate) statistics: Option<Arc<Statistics>>,
     /// Since when answers are as good as new; `None`: since each statement's beginning.
     pub(crate) asked_since: Option<DateTime<Utc>>,
     /// How old what a statement shows may be.
@@ -95,7 +97,7 @@ impl Statement {
     pub(crate) fn new(shared: Arc<Shared>) -> Statement {
         // In a replay all is of one time.
         let since = (!shared.cloud.is_replay()).then(|| shared.asked_since.unwrap_or_else(Utc::now));
-        let log = Arc::new(QueryLog::new(shared.cloud.tally()).asked_since(since));
+        let log = Arc::new(QueryLog::new(&shared.cloud.counts()).asked_since(since));
         let now = shared.cloud.now();
         Statement { shared, now, log, views: Vec::new() }
     }

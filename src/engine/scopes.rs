@@ -128,6 +128,9 @@ impl Discovery<'_> {
         let mut seen = BTreeSet::new();
         let mut accounts = Vec::new();
         while let Some((connection, answer)) = answers.next().await {
+            if !self.cloud.knows_accounts(&connection) && self.table.scope != ScopeKind::Tenant && self.cloud.is_offline() {
+                self.log.assume_scopes(&self.table.name);
+            }
             match answer {
                 Ok(found) => accounts.extend(found.into_iter().filter(|a| seen.insert(Arc::clone(&a.key)))),
                 Err(error) => self.fail(&connection, None, error),
@@ -161,8 +164,10 @@ impl Discovery<'_> {
         let filtered = self.predicates.iter().any(|p| p.reads(self.table.account_column()));
         let mut identity = account.known_identity();
         if identity.is_none() && (filtered || overlap) {
-            match account.identity().await {
+            match self.cloud.identity(&account).await {
                 Ok(found) => identity = Some(found),
+                // Nobody may ask: it may be the one that is wanted.
+                Err(_) if self.cloud.is_offline() => self.log.assume_scopes(&self.table.name),
                 Err(error) if filtered => {
                     self.fail(&connection, None, error);
                     return Ok(Vec::new());
@@ -172,14 +177,21 @@ impl Discovery<'_> {
             }
         }
         let id = identity.as_ref().map(|i| i.account_id.as_ref());
-        if !keep(self.predicates, 1, &[[Some(&connection), id, None]])?[0] {
+        let undecided = id.is_none() && self.cloud.is_offline();
+        let decided: Vec<ScopePredicate> =
+            self.predicates.iter().filter(|p| !undecided || !p.reads(self.table.account_column())).cloned().collect();
+        if !keep(&decided, 1, &[[Some(&connection), id, None]])?[0] {
             return Ok(Vec::new());
         }
         let regions: Vec<Arc<str>> = match self.table.scope {
             ScopeKind::Account => vec![account.home_region()],
             ScopeKind::Subscription | ScopeKind::Tenant => vec![GLOBAL.into()],
-            ScopeKind::Region => match account.regions().await {
+            ScopeKind::Region => match self.cloud.regions(&account).await {
                 Ok(regions) => regions.iter().cloned().collect(),
+                Err(_) if self.cloud.is_offline() => {
+                    self.log.assume_scopes(&self.table.name);
+                    account.likely_regions()
+                }
                 Err(error) => {
                     self.fail(&connection, id, error);
                     return Ok(Vec::new());
@@ -193,7 +205,7 @@ impl Discovery<'_> {
         // The column says `global` where the scope has no region of its own.
         let shown = |r| if self.table.scope == ScopeKind::Region { r } else { GLOBAL };
         let known: Vec<Known<'_>> = regions.iter().map(|r| [Some(connection.as_ref()), id, Some(shown(r.as_ref()))]).collect();
-        let kept = keep(self.predicates, 2, &known)?;
+        let kept = keep(&decided, 2, &known)?;
         let kept = regions.into_iter().zip(kept).filter(|(_, kept)| *kept);
         Ok(kept.map(|(region, _)| Scope { account: Arc::clone(&account), region }).collect())
     }

@@ -2,12 +2,13 @@
 //!
 //! Owns: DataFusion's settings, and the way of a statement from text to stream. Refuses: statements that do anything but read.
 
+use crate::bill;
 use crate::bind;
 use crate::dialect::depth::{Deep, deep};
 use crate::ordered::OrderPartitions;
 use crate::schemas::{CATALOG, Shared, Statement};
 use crate::slices::SliceBeforeLists;
-use crate::{EngineError, QueryLog, dialect, memory};
+use crate::{EngineError, QueryLog, Statistics, dialect, memory};
 use assay_cloud::Cloud;
 use assay_tables::Catalog;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -48,6 +49,8 @@ pub struct Settings {
     pub max_staleness: Duration,
     /// Bytes that the statements of the engine may hold together; `None`: half of the machine's memory, at most 4 GiB.
     pub memory: Option<usize>,
+    /// What earlier runs cost, for `EXPLAIN API`.
+    pub statistics: Option<Arc<Statistics>>,
 }
 
 /// A positional argument (`$1` …) or a named one, bound as data, never spliced into the text.
@@ -78,7 +81,7 @@ impl fmt::Debug for Query {
 /// SQL over the tables of a catalog and the connections of a cloud. Cheap to clone; statements run concurrently.
 #[derive(Debug, Clone)]
 pub struct Engine {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl Engine {
@@ -116,19 +119,10 @@ impl Engine {
         let base = context.state();
         let max_staleness = TimeDelta::from_std(settings.max_staleness).unwrap_or(TimeDelta::MAX);
         let functions: BTreeSet<String> = dialect::functions(&base).into_iter().collect();
-        Ok(Engine {
-            shared: Arc::new(Shared {
-                cloud,
-                catalog,
-                base,
-                default_schema,
-                search_path,
-                functions,
-                secrets: settings.secrets,
-                asked_since: settings.asked_since,
-                max_staleness,
-            }),
-        })
+        let Settings { secrets, statistics, asked_since, .. } = settings;
+        let shared =
+            Shared { cloud, catalog, base, default_schema, search_path, functions, secrets, asked_since, max_staleness, statistics };
+        Ok(Engine { shared: Arc::new(shared) })
     }
 
     /// Splits a text into statements (`;`, comments and quotes understood), without planning them.
@@ -150,6 +144,9 @@ impl Engine {
     }
 
     async fn start(&self, sql: &str, args: &[Arg]) -> Result<Query, EngineError> {
+        if let Some(asked) = bill::asked(sql)? {
+            return self.explain_api(asked, args).await;
+        }
         let statement = Statement::new(Arc::clone(&self.shared));
         let session = statement.session(&self.shared.default_schema);
         let plan = dialect::plan(&session, sql, args).await?;

@@ -23,7 +23,7 @@ pub use catalog::Catalog;
 pub use check::{Member, Shape, Shapes};
 pub use column::{Column, ColumnType, EXTENSION};
 pub use error::SpecError;
-pub use plan::{CallPlan, Filter, Known, PlanError, RangeOp, Request, Route, Scalar, Start};
+pub use plan::{CallGroup, CallPlan, Filter, Known, Per, PlanError, RangeOp, Request, Route, Scalar, Start};
 pub use secrets::SecretMember;
 pub use summary::Summary;
 pub use table::{Key, KeyOp, ScopeKind, Table};

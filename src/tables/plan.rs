@@ -2,9 +2,11 @@
 
 mod among;
 mod early;
+mod tree;
 
 pub(crate) use among::Among;
 pub use early::Known;
+pub use tree::{CallGroup, Per};
 
 use crate::expr::Fact;
 use crate::program::{Program, Source};

@@ -1,24 +1,28 @@
 //! `assay query`: statements from the command line, files, named queries or stdin; rows to stdout.
 
 use crate::args::{Global, QueryArgs};
+use crate::bill;
 use crate::console::Console;
 use crate::exit::{Exit, Failed};
 use crate::output::Look;
 use crate::session::{Session, library};
 use crate::sql_text::{self, Statement};
 use crate::statement::Job;
+use crate::statistics::{self, Ended};
 use crate::{params, session};
-use assay_engine::Arg;
+use assay_cloud::Meter;
+use assay_engine::{Arg, Asked};
 use chrono::Utc;
 use std::io::{self, BufWriter, IsTerminal, Read};
 use std::path::Path;
 
 /// A text with statements, and what to call it in messages.
 #[derive(Debug, PartialEq, Eq)]
-struct Source {
+pub(crate) struct Source {
     /// The file; empty for the command line and stdin.
     name: String,
-    text: String,
+    /// The statements.
+    pub(crate) text: String,
 }
 
 /// What an argument of `query` is.
@@ -51,6 +55,10 @@ async fn run(session: &Session, args: &QueryArgs, bound: &[Arg], sources: &[Sour
     let look = Look { format: args.output, header: args.header, separator: args.separator.0, color: console.color_stdout };
     let mut out = BufWriter::new(io::stdout());
     let mut exit = Exit::Ok;
+    let all: Vec<_> = sources.iter().flat_map(|source| sql_text::statements(&source.text)).collect();
+    let asked: Vec<Asked<'_>> = all.iter().map(|statement| (statement.text.as_str(), bound)).collect();
+    bill::afford(session, &session.engine, &asked, args.max_calls).await?;
+    let mut ended: Vec<(String, Meter)> = Vec::new();
     for source in sources {
         for statement in sql_text::statements(&source.text) {
             let job = Job {
@@ -74,8 +82,14 @@ async fn run(session: &Session, args: &QueryArgs, bound: &[Arg], sources: &[Sour
             if !ran.is_complete() && !args.allow_partial {
                 exit = Exit::Incomplete;
             }
+            if ran.is_whole() {
+                ended.push((statement.text, ran.meter));
+            }
         }
     }
+    let whole = ended.len() == all.len();
+    let ended: Vec<Ended<'_>> = ended.iter().map(|(sql, meter)| Ended { asked: (sql.as_str(), bound), meter }).collect();
+    statistics::remember(session, &session.engine, &ended, whole);
     Ok(exit)
 }
 
@@ -106,18 +120,20 @@ fn sources(global: &Global, args: &QueryArgs, bound: &mut Vec<Arg>) -> Result<Ve
         }
         return Ok(vec![stdin()?]);
     }
-    args.sql
-        .iter()
-        .map(|text| match input(text) {
-            Input::Stdin => stdin(),
-            Input::File(path) => {
-                let text = std::fs::read_to_string(path).map_err(|e| Failed::file("read", path, &e))?;
-                Ok(Source { name: path.display().to_string(), text })
-            }
-            Input::Name(name) => named(global, name, bound),
-            Input::Sql(sql) => Ok(Source { name: String::new(), text: sql.to_owned() }),
-        })
-        .collect()
+    args.sql.iter().map(|text| source(global, text, bound)).collect()
+}
+
+/// The statements that an argument stands for.
+pub(crate) fn source(global: &Global, text: &str, bound: &mut Vec<Arg>) -> Result<Source, Failed> {
+    match input(text) {
+        Input::Stdin => stdin(),
+        Input::File(path) => {
+            let text = std::fs::read_to_string(path).map_err(|e| Failed::file("read", path, &e))?;
+            Ok(Source { name: path.display().to_string(), text })
+        }
+        Input::Name(name) => named(global, name, bound),
+        Input::Sql(sql) => Ok(Source { name: String::new(), text: sql.to_owned() }),
+    }
 }
 
 fn stdin() -> Result<Source, Failed> {

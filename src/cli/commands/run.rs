@@ -1,6 +1,7 @@
 //! `assay run`: selects controls, runs them over the engine, reports to stdout and files, and turns the outcome into the exit code.
 
 use crate::args::{Global, RunArgs};
+use crate::bill;
 use crate::commands::{self, list};
 use crate::config::Config;
 use crate::console::{self, Console};
@@ -11,6 +12,8 @@ use crate::output::{self, Look};
 use crate::runner::EngineRunner;
 use crate::session::{self, Session};
 use crate::statement::interrupt;
+use crate::statistics::{self, Ended};
+use crate::targets::Target;
 use assay_compliance::{
     OlderPart, Outcome, Plan, PlanChild, PlanGroup, Progress, Request, RunOptions, RunResult, SqlRunner, TargetKind, read_mod_values,
 };
@@ -30,12 +33,7 @@ const TICK: Duration = Duration::from_millis(200);
 pub(crate) async fn exec(global: &Global, console: Console, kind: TargetKind, args: &RunArgs) -> Result<Exit, Failed> {
     let exports = exports(&args.export)?;
     let config = if global.demo { Config::default() } else { Config::load(global.config.as_deref())? };
-    let mut vars = Vec::new();
-    for file in &args.var_file {
-        vars.extend(variables(file)?);
-    }
-    // The later wins: files, then the command line.
-    vars.extend(args.var.iter().cloned());
+    let vars = all_variables(&args.var_file, &args.var)?;
     let library = session::library(&config, &vars)?;
     let request =
         Request { kind, ids: args.ids.clone(), filters: args.filter.clone(), tags: args.tag.clone(), args: args.arg.clone(), vars };
@@ -47,6 +45,8 @@ pub(crate) async fn exec(global: &Global, console: Console, kind: TargetKind, ar
         return dry_run(&plan, args.output, console);
     }
     let session = Session::open(global, console).await?;
+    let targets: Vec<Target> = plan.evaluations.iter().map(Target::of).collect();
+    bill::afford(&session, &session.engine, &targets.iter().map(Target::asked).collect::<Vec<_>>(), args.max_calls).await?;
     let ended = run(&session, &plan, args, &exports).await;
     let recorded = session.finish();
     let exit = ended?;
@@ -114,6 +114,10 @@ async fn evaluate(session: &Session, plan: &Plan, max_parallel: usize) -> RunRes
     };
     impatient.abort();
     console.status("");
+    let ended = runner.ended();
+    let whole = !result.cancelled && ended.len() == plan.evaluations.len();
+    let ended: Vec<Ended<'_>> = ended.iter().map(|(sql, args, meter)| Ended { asked: (sql, args), meter }).collect();
+    statistics::remember(session, &session.engine, &ended, whole);
     result
 }
 
@@ -226,6 +230,16 @@ fn exports(paths: &[PathBuf]) -> Result<Vec<(PathBuf, Format)>, Failed> {
             Ok((path.clone(), format))
         })
         .collect()
+}
+
+/// Variables of files and of the command line, as `name=value`; the later wins.
+pub(crate) fn all_variables(files: &[PathBuf], given: &[String]) -> Result<Vec<String>, Failed> {
+    let mut vars = Vec::new();
+    for file in files {
+        vars.extend(variables(file)?);
+    }
+    vars.extend(given.iter().cloned());
+    Ok(vars)
 }
 
 /// A file of variables, `name: value` in YAML (and so JSON) or `name = value` in HCL, as `name=value`.

@@ -1,6 +1,7 @@
 //! What lines of the shell do: statements run, meta-commands show and change settings.
 
 use crate::args::Global;
+use crate::bill;
 use crate::commands::list;
 use crate::exit::{Exit, Failed};
 use crate::export::Pending;
@@ -11,6 +12,7 @@ use crate::shell::pager::Pager;
 use crate::shell::script::{self, Step};
 use crate::sql_text::{self, Kind};
 use crate::statement::{Job, Ran};
+use crate::statistics::{self, Ended};
 use crate::{commands, inspect, params};
 use assay_engine::{Arg, Engine, Settings};
 use std::io::{self, BufWriter, Write};
@@ -51,6 +53,7 @@ pub(crate) struct Shell<'s> {
     max_staleness: Duration,
     params: Vec<Arg>,
     once: Option<PathBuf>,
+    max_calls: Option<u64>,
 }
 
 impl<'s> Shell<'s> {
@@ -73,6 +76,7 @@ impl<'s> Shell<'s> {
             max_staleness: global.max_staleness.unwrap_or(session.config.max_staleness),
             params: Vec::new(),
             once: None,
+            max_calls: None,
         }
     }
 
@@ -110,6 +114,11 @@ impl<'s> Shell<'s> {
             let ran = self.statement(&statement.text, &locate).await?;
             let console = &self.session.console;
             ran.report(console, false);
+            if ran.is_whole() {
+                let args = used(&self.params, &statement.text);
+                let ended = Ended { asked: (&statement.text, &args), meter: &ran.meter };
+                statistics::remember(self.session, &self.engine, &[ended], false);
+            }
             self.incomplete |= !ran.is_complete();
             if self.timing {
                 console.note(&ran.timing());
@@ -124,6 +133,7 @@ impl<'s> Shell<'s> {
     /// Runs one statement into a file, a pager, or stdout.
     async fn statement(&mut self, sql: &str, locate: &dyn Fn((usize, usize)) -> String) -> Result<Ran, Failed> {
         let args = used(&self.params, sql);
+        bill::afford(self.session, &self.engine, &[(sql, &args)], self.max_calls).await?;
         let once = self.once.take();
         let mut look = self.look;
         if let Some(path) = &once {
@@ -176,6 +186,8 @@ impl<'s> Shell<'s> {
             Meta::Separator(Some(byte)) => self.look.separator = byte,
             Meta::Timing(None) => console.note(on_off(self.timing)),
             Meta::Timing(Some(on)) => self.timing = on,
+            Meta::MaxCalls(None) => console.note(&self.max_calls.map_or_else(|| "off".to_owned(), |most| most.to_string())),
+            Meta::MaxCalls(Some(most)) => self.max_calls = most,
             Meta::Multi(None) => console.note(on_off(self.multi)),
             Meta::Multi(Some(on)) => self.multi = on,
             Meta::Autocomplete(None) => console.note(on_off(self.autocomplete)),
@@ -245,6 +257,7 @@ impl<'s> Shell<'s> {
             secrets: self.secrets,
             memory: self.memory,
             asked_since: None,
+            statistics: Some(self.session.statistics.clone()),
             max_staleness: self.max_staleness,
         };
         self.engine = Engine::new(self.session.cloud.clone(), self.session.catalog.clone(), settings)?;

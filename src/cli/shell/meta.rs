@@ -52,6 +52,7 @@ pub(crate) const COMMANDS: &[Entry] = &[
     Entry { name: ".header", usage: "[on|off]", about: "column names in table and csv", takes: Takes::Words(ON_OFF) },
     Entry { name: ".help", usage: "[COMMAND]", about: "this list", takes: Takes::Command },
     Entry { name: ".inspect", usage: "[TABLE]", about: "columns, key columns and API calls of a table", takes: Takes::Table },
+    Entry { name: ".max_calls", usage: "[N|off]", about: "requests that each statement may send", takes: Takes::Words(&["off"]) },
     Entry { name: ".max_staleness", usage: "[TIME]", about: "how old what is shown may be: 0, 5m, 4h", takes: Takes::Other },
     Entry { name: ".multi", usage: "[on|off]", about: "on: a statement ends with ;  off: with the line", takes: Takes::Words(ON_OFF) },
     Entry { name: ".once", usage: "FILE", about: "the next result goes to a file", takes: Takes::File },
@@ -96,6 +97,8 @@ pub(crate) enum Meta {
     Help(Option<&'static Entry>),
     /// `.inspect`
     Inspect(Option<String>),
+    /// `.max_calls`; `off`: any number
+    MaxCalls(Option<Option<u64>>),
     /// `.max_staleness`
     MaxStaleness(Option<Duration>),
     /// `.multi`
@@ -211,6 +214,11 @@ pub(crate) fn parse(line: &str) -> Result<Meta, String> {
         ".header" => Ok(Meta::Header(on_off()?)),
         ".help" => Ok(Meta::Help(some.map(find).transpose()?)),
         ".inspect" => Ok(Meta::Inspect(some.map(|t| unquoted(t).to_owned()))),
+        ".max_calls" => Ok(Meta::MaxCalls(match rest {
+            "" => None,
+            "off" => Some(None),
+            number => Some(Some(number.parse().map_err(|_| wrong())?)),
+        })),
         ".max_staleness" => Ok(Meta::MaxStaleness(some.map(args::duration).transpose()?)),
         ".multi" => Ok(Meta::Multi(on_off()?)),
         ".once" => Ok(Meta::Once(file()?)),

@@ -136,7 +136,7 @@ impl Service {
     }
 
     /// The name in the credential scope of signatures.
-    pub(super) fn signing_name(&self) -> &'static str {
+    pub(crate) fn signing_name(&self) -> &'static str {
         self.metadata("signingName").or_else(|| self.metadata("endpointPrefix")).unwrap_or(self.name)
     }
 

@@ -15,6 +15,8 @@ use std::sync::Arc;
 
 /// The call that lists them, in the version and with the input that the table of subscriptions has too: it is made once for both.
 const LIST: &str = "GET /subscriptions";
+/// It as a service and an operation.
+pub(crate) const LIST_CALL: (&str, &str) = ("arm", LIST);
 const TENANTS: &str = "GET /tenants";
 const VERSION: &str = "2022-12-01";
 
@@ -42,6 +44,11 @@ impl Tenant {
     pub(crate) async fn subscriptions(&self) -> Result<Vec<Arc<Account>>, CloudError> {
         let (own, wanted) = (self.own.clone(), self.wanted.clone());
         self.listed.find(|| list(own, wanted)).await
+    }
+
+    /// The subscriptions if they were listed.
+    pub(crate) fn known_subscriptions(&self) -> Option<Vec<Arc<Account>>> {
+        self.listed.get()
     }
 
     /// Forgets that no token could be had.

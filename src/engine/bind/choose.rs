@@ -140,6 +140,13 @@ impl Chooser {
         self.plan(self.placeholders(&used)).is_err().then_some(why)
     }
 
+    /// Every plan it may choose, the likeliest first: a summary, by key where it is fed, the list otherwise.
+    pub(crate) fn plans(&self) -> Vec<Arc<CallPlan>> {
+        let used: Vec<(usize, Fed)> = self.feeds.iter().flat_map(|feed| feed.columns.iter().copied()).collect();
+        let by_key = (!used.is_empty()).then(|| self.plan(self.placeholders(&used)).ok().map(Arc::new)).flatten();
+        self.summary.iter().cloned().chain(by_key).chain(self.list.as_ref().ok().cloned()).collect()
+    }
+
     /// Names of the columns it is fed by.
     pub(crate) fn fed_by(&self) -> Vec<&str> {
         let name = |fed: Fed| match fed {

@@ -110,6 +110,12 @@ impl Call {
         self.input.iter().map(|(_, e, at)| (e, *at)).chain(self.region.iter().map(|(e, at)| (e, *at))).chain(of_rest)
     }
 
+    /// Does what it is asked with say for itself that some rows take no call?
+    pub(crate) fn conditional(&self) -> bool {
+        let condition = |expr: &Expr| matches!(expr, Expr::And(..) | Expr::Or(..) | Expr::Jmes(_));
+        self.exprs().any(|(expr, _)| condition(expr))
+    }
+
     /// The call in an environment; `None` when one of its inputs is null. `without` leaves one input out.
     pub(crate) fn ask(&self, env: &Env<'_>, overrides: &[&Override], without: Option<usize>) -> Result<Option<Ask>, String> {
         let ask = |input, region| Ask { service: self.service.clone(), operation: self.operation.clone(), input, region };

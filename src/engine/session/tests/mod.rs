@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 
+mod bill;
 mod bind;
 mod memory;
 mod speed;

@@ -1,0 +1,125 @@
+//! The scans of a statement, planned without a call: what each can ask, and of whom.
+
+use crate::Arg;
+use crate::EngineError;
+use crate::dialect;
+use crate::scan::ApiScan;
+use crate::schemas::{Shared, Statement};
+use crate::session::Engine;
+use assay_cloud::{Scope, is_paged};
+use assay_tables::{CallGroup, CallPlan, ScopeKind};
+use datafusion::physical_plan::ExecutionPlan;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// One scan.
+#[derive(Debug)]
+pub(super) struct Leaf {
+    pub(super) table: String,
+    pub(super) scope: ScopeKind,
+    pub(super) scopes: Vec<Scope>,
+    /// Connections that are asked.
+    pub(super) connections: BTreeSet<Arc<str>>,
+    /// Some of the scopes stand in for those that nobody has listed yet.
+    pub(super) assumed: bool,
+    /// What it asks as far as that is known; a parent comes before its children.
+    pub(super) groups: Vec<CallGroup>,
+    /// What it may ask instead, once values of other tables are there.
+    pub(super) others: Vec<CallGroup>,
+    /// Columns that it is asked by, with values of other tables.
+    pub(super) bound_by: Vec<String>,
+    /// Who the account is must be known.
+    pub(super) identity: bool,
+    pub(super) secrets: Vec<String>,
+    pub(super) limited: bool,
+}
+
+impl Leaf {
+    /// Is everything known that a run without calls needs to know of the scopes?
+    pub(super) fn is_known(&self) -> bool {
+        !self.assumed && self.scopes.iter().all(|scope| scope.account.known_identity().is_some())
+    }
+
+    /// Is every call one that takes no list and depends on no other?
+    pub(super) fn is_by_key(&self) -> bool {
+        let plain = |group: &CallGroup| {
+            group.per == assay_tables::Per::Walk
+                && !group.polled
+                && !group.fallback
+                && !(group.lists && is_paged(&group.service, &group.operation))
+        };
+        !self.assumed && self.bound_by.is_empty() && self.groups.iter().all(plain)
+    }
+}
+
+/// Secret columns of all scans.
+pub(super) fn secrets(leaves: &[Leaf]) -> Vec<String> {
+    let all: BTreeSet<String> = leaves.iter().flat_map(|leaf| leaf.secrets.iter().map(|c| format!("{}.{c}", leaf.table))).collect();
+    all.into_iter().collect()
+}
+
+impl Engine {
+    /// The same engine over a handle that makes no call.
+    pub(super) fn offline(&self) -> Engine {
+        let shared = &self.shared;
+        Engine {
+            shared: Arc::new(Shared {
+                cloud: shared.cloud.offline(),
+                catalog: Arc::clone(&shared.catalog),
+                base: shared.base.clone(),
+                default_schema: shared.default_schema.clone(),
+                search_path: Arc::clone(&shared.search_path),
+                functions: shared.functions.clone(),
+                secrets: shared.secrets,
+                asked_since: shared.asked_since,
+                max_staleness: shared.max_staleness,
+                statistics: shared.statistics.clone(),
+            }),
+        }
+    }
+
+    /// The scans of a statement. To be asked of an engine that makes no call.
+    pub(super) async fn leaves(&self, sql: &str, args: &[Arg]) -> Result<Vec<Leaf>, EngineError> {
+        dialect::depth::Deep::new(async {
+            let statement = Statement::new(Arc::clone(&self.shared));
+            let session = statement.session(&self.shared.default_schema);
+            let plan = dialect::plan(&session, sql, args).await?;
+            let plan = session.create_physical_plan(&plan).await?;
+            let mut leaves = Vec::new();
+            walk(&plan, &mut leaves)?;
+            let assumed = statement.log.assumed_scopes();
+            leaves.iter_mut().for_each(|leaf| leaf.assumed |= assumed.contains(&leaf.table));
+            Ok(leaves)
+        })
+        .await
+    }
+}
+
+fn walk(plan: &Arc<dyn ExecutionPlan>, out: &mut Vec<Leaf>) -> Result<(), EngineError> {
+    dialect::depth::deep(|| {
+        if let Some(scan) = plan.downcast_ref::<ApiScan>() {
+            out.push(leaf(scan));
+        }
+        plan.children().into_iter().try_for_each(|child| walk(child, out))
+    })
+}
+
+fn leaf(scan: &ApiScan) -> Leaf {
+    let (spec, plans) = (scan.spec(), scan.plans());
+    let trees = plans.iter().map(|plan| plan.tree());
+    let mut trees = trees.collect::<Vec<_>>().into_iter();
+    let of_plans = |read: &dyn Fn(&CallPlan) -> bool| plans.iter().any(|plan| read(plan));
+    Leaf {
+        table: spec.table.name.clone(),
+        scope: spec.table.scope,
+        scopes: spec.scopes.clone(),
+        connections: spec.scopes.iter().map(|scope| Arc::clone(&scope.account.connection)).collect(),
+        assumed: false,
+        groups: trees.next().unwrap_or_default(),
+        others: trees.flatten().collect(),
+        bound_by: scan.bound_by().into_iter().map(str::to_owned).collect(),
+        identity: of_plans(&CallPlan::needs_identity),
+        secrets: plans.iter().flat_map(|plan| plan.secret_columns()).collect::<BTreeSet<_>>().into_iter().collect(),
+        limited: spec.limit.is_some(),
+    }
+}
