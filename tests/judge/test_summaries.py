@@ -16,6 +16,11 @@ def ask(assay, server, sql, *options, code=0):
     return done, server.stats()["calls"]
 
 
+def older(done):
+    # written where there is something to say
+    return done.json().get("metadata", {}).get("as_of", [])
+
+
 def test_stale_keys_of_a_thousand_users(assay, fast_iam):
     server, truth = fast_iam(*EXACTLY)
     assert (truth["users"], truth["users_with_keys"], len(truth["alarm"])) == (USERS, KEYED, STALE)
@@ -25,10 +30,10 @@ def test_stale_keys_of_a_thousand_users(assay, fast_iam):
     assert calls == {"GetCredentialReport": 1, "ListAccessKeys": STALE}
     assert fused.rows() == listed.rows()
     assert sorted(row["access_key_id"] for row in fused.rows()) == truth["alarm"]
-    [part] = fused.json()["as_of"]
+    [part] = older(fused)
     assert (part["table"], part["source"]) == ("aws_iam_access_key", "credential report")
     assert re.search(r"^note: aws_iam_access_key of connection aws as of \S+ \S+Z, from the credential report \(.+ old\)$", fused.err, re.M), fused.err
-    assert listed.json()["as_of"] == [] and listed.err == ""
+    assert older(listed) == [] and listed.err == ""
 
 
 @pytest.mark.parametrize("sql, rest", [
@@ -104,7 +109,7 @@ def test_how_old_a_report_may_be(assay, fast_iam, age, allowed, calls):
     done, made = ask(assay, server, STALE_KEYS, "--max-staleness", allowed)
     assert made == calls
     assert sorted(row["access_key_id"] for row in done.rows()) == truth["alarm"]
-    assert bool(done.json()["as_of"]) == ("ListUsers" not in calls)
+    assert bool(older(done)) == ("ListUsers" not in calls)
     told = "cannot be used: it is of 20" in done.err
     assert told == (allowed == "3h"), done.err
 

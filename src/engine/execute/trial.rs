@@ -72,8 +72,8 @@ impl Walk {
     /// Is this failure one of a summary that has given nothing yet? Then it is none of the query.
     pub(super) fn gives_up(&self, link: &Link, error: &CloudError) -> bool {
         let Some(trial) = self.trial_of(link) else { return false };
-        // Where nobody can be asked, the table's own calls would fail as well.
-        if matches!(error.kind, ErrorKind::Credentials | ErrorKind::Unreachable) {
+        // Where nobody can be asked, or nothing more may be, the table's own calls would fail as well.
+        if matches!(error.kind, ErrorKind::Credentials | ErrorKind::Unreachable | ErrorKind::OverBudget) {
             return false;
         }
         // A recording has what was asked when it was made; that is no news.
