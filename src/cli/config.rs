@@ -37,7 +37,7 @@ pub(crate) struct Cache {
     /// On disk for the next run too?
     pub(crate) disk: bool,
     /// How long they are reused.
-    #[serde(deserialize_with = "time")]
+    #[serde(deserialize_with = "ttl")]
     pub(crate) ttl: Option<Duration>,
     #[serde(deserialize_with = "bytes")]
     max_size: Option<u64>,
@@ -56,13 +56,21 @@ enum Key {
 /// What a connection may keep on disk if nobody says more.
 const MAX_SIZE: u64 = 256 << 20;
 
-/// A time as the options take it.
-fn time<'d, D: Deserializer<'d>>(from: D) -> Result<Option<Duration>, D::Error> {
-    args::duration(&scalar(from)?).map(Some).map_err(D::Error::custom)
+/// The parser names a place, but not always the key.
+fn keyed<E: Error>(key: &str, why: &str) -> E {
+    E::custom(format!("{key}: {why}"))
+}
+
+fn ttl<'d, D: Deserializer<'d>>(from: D) -> Result<Option<Duration>, D::Error> {
+    args::duration(&scalar(from)?).map(Some).map_err(|e| keyed("ttl", &e))
+}
+
+fn staleness<'d, D: Deserializer<'d>>(from: D) -> Result<Option<Duration>, D::Error> {
+    args::duration(&scalar(from)?).map(Some).map_err(|e| keyed("max_staleness", &e))
 }
 
 fn bytes<'d, D: Deserializer<'d>>(from: D) -> Result<Option<u64>, D::Error> {
-    args::size(&scalar(from)?).map(|bytes| Some(bytes as u64)).map_err(D::Error::custom)
+    args::size(&scalar(from)?).map(|bytes| Some(bytes as u64)).map_err(|e| keyed("max_size", &e))
 }
 
 fn key<'d, D: Deserializer<'d>>(from: D) -> Result<Option<Key>, D::Error> {
@@ -70,7 +78,7 @@ fn key<'d, D: Deserializer<'d>>(from: D) -> Result<Option<Key>, D::Error> {
     match text.strip_prefix("file:") {
         Some(path) if !path.is_empty() => Ok(Some(Key::File(path.into()))),
         _ if text == "os" => Ok(Some(Key::Os)),
-        _ => Err(D::Error::custom(format!("\"{text}\" is not where a key comes from: write os or file:PATH"))),
+        _ => Err(D::Error::custom(format!("key: \"{text}\" is not where a key comes from: write os or file:PATH"))),
     }
 }
 
@@ -127,7 +135,7 @@ struct Written {
     tables: Vec<PathBuf>,
     controls: Vec<PathBuf>,
     cache: Cache,
-    #[serde(deserialize_with = "time")]
+    #[serde(deserialize_with = "staleness")]
     max_staleness: Option<Duration>,
 }
 
@@ -230,11 +238,11 @@ mod tests {
         for (text, starts) in [
             ("connections:\n  prod: { profil: x }\n", "a.yaml:2:"),
             ("conections: {}\n", "a.yaml:1:1: unknown field `conections`"),
-            ("cache: { ttl: soon }\n", "a.yaml:1:10: cache.ttl: \"soon\" is not a time"),
-            ("cache: { max_size: -1 }\n", "a.yaml:1:10: cache.max_size: "),
-            ("cache: { key: mine }\n", "a.yaml:1:10: cache.key: \"mine\" is not where a key comes from"),
-            ("cache: { disc: true }\n", "a.yaml:1:10: cache: unknown field `disc`"),
-            ("max_staleness: soon\n", "a.yaml:1:1: max_staleness: \"soon\" is not a time"),
+            ("cache: { ttl: soon }\n", "a.yaml:1:8: cache: ttl: \"soon\" is not a time"),
+            ("cache: { max_size: -1 }\n", "a.yaml:1:8: cache: max_size: "),
+            ("cache: { key: mine }\n", "a.yaml:1:8: cache: key: \"mine\" is not where a key comes from"),
+            ("cache: { disc: true }\n", "a.yaml:1:"),
+            ("max_staleness: soon\n", "a.yaml:1:"),
             ("default: 7\n", "a.yaml:1:10: default: invalid type"),
             ("default: [1\n", "a.yaml:"),
         ] {

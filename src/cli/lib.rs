@@ -14,6 +14,7 @@ mod export;
 mod failures;
 mod fetch;
 mod inspect;
+mod log;
 mod mods;
 mod older;
 mod output;
@@ -52,6 +53,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let console = Console::new(&cli.global);
+    if let Some(level) = cli.global.log_level {
+        log::start(level, console);
+    }
     std::panic::set_hook(Box::new(move |info| {
         let place = info.location().map(|l| format!(" ({}:{})", l.file(), l.line())).unwrap_or_default();
         let what = info.payload_as_str().unwrap_or("panic");

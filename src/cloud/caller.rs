@@ -78,6 +78,22 @@ fn place(who: OnBehalf<'_>, region: &Arc<str>, service: &str, operation: &str) -
     meter::Place { login: who.login.key.clone(), region: region.clone(), service: service.into(), operation: operation.into() }
 }
 
+/// Says that a call was made. Never its input or its answer.
+fn log(request: &Request, result: &Result<Value, CloudError>, attempts: &Attempts, took: Duration) {
+    let Request { login, region, service, operation, .. } = request;
+    let whose = login.identity.get().map_or_else(|| login.key.to_string(), |i| i.account_id.to_string());
+    let ms = took.as_millis();
+    match result {
+        Ok(_) => tracing::debug!(target: "assay::call", "{service}:{operation} {whose} {region}: ok, {ms} ms"),
+        Err(_) if attempts.total == 0 => tracing::info!(target: "assay::call", "{service}:{operation} {whose} {region}: not sent, {ms} ms"),
+        Err(e) => {
+            let status = e.status.map(|s| format!(" {s}")).unwrap_or_default();
+            let id = e.request_id.as_ref().map(|id| format!(", request id {id}")).unwrap_or_default();
+            tracing::info!(target: "assay::call", "{service}:{operation} {whose} {region}:{status} {}, {ms} ms{id}", e.code);
+        }
+    }
+}
+
 /// Makes calls for everybody in the room.
 #[derive(Debug)]
 pub(crate) struct Caller {
@@ -233,6 +249,7 @@ impl Caller {
         let hit = TallyCounts { cache_hits: 1, ..TallyCounts::default() };
         let answered = if let Some(answered) = self.cache.get(&key, part.since()) {
             tally.add(hit);
+            tracing::trace!(target: "assay::call", "{service}:{operation} {} {region}: known", who.login.key);
             answered
         } else {
             let request = || Request {
@@ -271,10 +288,12 @@ impl Caller {
             listing = self.cache.recall(&place, &key);
         }
         let listing = listing?;
+        let Target { who, region, service, operation } = target;
+        tracing::trace!(target: "assay::call", "{service}:{operation} {} {region}: {} pages known", who.login.key, listing.pages.len());
         // Without the listing, each page would be a call.
-        let paging = pages::of(target.service, target.operation);
+        let paging = pages::of(service, operation);
         for input in pages::inputs(paging.as_ref(), input, &listing.pages) {
-            tally.asked(&target.key(&input), &place(target.who, target.region, target.service, target.operation));
+            tally.asked(&target.key(&input), &place(who, region, service, operation));
         }
         tally.add(TallyCounts { cache_hits: listing.pages.len() as u64, ..TallyCounts::default() });
         tally.tell(listing.asked.wall);
@@ -423,11 +442,13 @@ impl Caller {
             }
             let generation = login.generation();
             let mut attempts = Attempts::default();
-            let begun = self.clock.now();
+            let begin = self.clock.now();
             let result = self.transport.send(request, &mut attempts).await;
+            let took = self.clock.now().saturating_sub(begin);
             if attempts.total > 0 {
-                self.latency.add(self.clock.now().saturating_sub(begun));
+                self.latency.add(took);
             }
+            log(request, &result, &attempts, took);
             pass.report(outcome(&result, &attempts), attempts.advice);
             drop(pass);
             tally.add(TallyCounts {

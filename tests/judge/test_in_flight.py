@@ -110,3 +110,35 @@ def test_a_control_that_takes_too_long_is_an_error_and_the_others_stand(assay, s
     assert "statement timeout" in controls["cis_v200_1_14"]["run_error"] and controls["cis_v200_1_14"]["run_status"] == 8
     assert controls["cis_v200_1_4"]["summary"]["ok"] == 1
     settled(server)
+
+
+def test_a_limit_over_several_accounts_ends_the_calls_of_all(assay, estate, proxy):
+    proxy.post("/__config?latency_ms=200")
+    done = assay("query", LIST + " limit 1", "--output", "csv", url=proxy.url, config=estate.config)
+    assert done.code == 0 and len(done.out.splitlines()) == 2, done.err
+    time.sleep(0.1)
+    calls = proxy.stats()["by_action"]
+    time.sleep(0.6)
+    assert proxy.stats()["by_action"] == calls
+    assert calls["iam:ListAccessKeys"] < 3 * 25 / 2
+
+
+@pytest.mark.parametrize("statement", [
+    "select access_key_id, access_key_last_used_date from aws_iam_access_key limit 1",
+    "select u.name, (select count(*) from aws_iam_access_key k where k.user_name = u.name) from aws_iam_user u limit 2",
+    f"select * from ({LIST} union all {LIST}) both limit 3",
+    f"{LIST} limit 1; select 1 / (length(access_key_id) - 20) from aws_iam_access_key; {LIST}",
+])
+def test_a_command_ends_with_its_calls(assay, server, statement):
+    done = assay("query", statement, "--output", "csv", url=server.url)
+    assert (done.code, "division by zero" in done.err) == ((65, True) if "/" in statement else (0, False)), done.err
+    assert settled(server) < USERS / 3
+
+
+def test_a_reader_that_goes_away_ends_the_calls(server):
+    full = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"} | environment(server)
+    with subprocess.Popen([BIN, "query", LIST, "--output", "csv"], env=full, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        assert running.stdout.readline() == b"user_name,access_key_id,create_date\n"
+        running.stdout.close()
+        assert running.wait(timeout=20) == 0
+    assert settled(server) < USERS / 2

@@ -25,6 +25,10 @@ def test_stale_keys_of_a_thousand_users(assay, fast_iam):
     assert calls == {"GetCredentialReport": 1, "ListAccessKeys": STALE}
     assert fused.rows() == listed.rows()
     assert sorted(row["access_key_id"] for row in fused.rows()) == truth["alarm"]
+    [part] = fused.json()["as_of"]
+    assert (part["table"], part["source"]) == ("aws_iam_access_key", "credential report")
+    assert re.search(r"^note: aws_iam_access_key of connection aws as of \S+ \S+Z, from the credential report \(.+ old\)$", fused.err, re.M), fused.err
+    assert listed.json()["as_of"] == [] and listed.err == ""
 
 
 @pytest.mark.parametrize("sql, rest", [
@@ -100,6 +104,7 @@ def test_how_old_a_report_may_be(assay, fast_iam, age, allowed, calls):
     done, made = ask(assay, server, STALE_KEYS, "--max-staleness", allowed)
     assert made == calls
     assert sorted(row["access_key_id"] for row in done.rows()) == truth["alarm"]
+    assert bool(done.json()["as_of"]) == ("ListUsers" not in calls)
     told = "cannot be used: it is of 20" in done.err
     assert told == (allowed == "3h"), done.err
 

@@ -6,12 +6,14 @@ use super::learned::{Learned, Verdict};
 use super::{Limit, Outcome, Rate};
 use std::time::Duration;
 
-/// Places where nothing is published, or after an outage; each good call adds one …
-const FIRST: usize = 6;
+/// Places after an outage or a closed gate; each good call adds one.
+const AFTERWARDS: usize = 4;
+/// Places where nothing is published; each good call adds one …
+const FIRST: usize = 8;
 /// … up to these, with which an unknown bucket is tried …
-const TRIAL: usize = 12;
+const TRIAL: usize = 14;
 /// … until so many calls have gone well. Buckets that run empty mostly do so by then, and what is under way is turned away with them.
-const TRIED: u32 = 54;
+const TRIED: u32 = 52;
 /// Calls start a little faster than they come back, so that they spread over the time that one takes instead of coming in bursts.
 const SPREAD: f64 = 1.25;
 /// So many failures in a row, with no answer between them, are an outage.
@@ -213,7 +215,7 @@ impl Pace {
     }
 
     fn ramp(&mut self) {
-        self.places = self.places.min(FIRST);
+        self.places = self.places.min(AFTERWARDS);
         self.good = 0;
     }
 
