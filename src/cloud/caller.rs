@@ -73,11 +73,6 @@ fn label(mut e: CloudError, who: OnBehalf<'_>, region: &str, service: &str, oper
     e
 }
 
-/// Where the meters count a call.
-fn place(who: OnBehalf<'_>, region: &Arc<str>, service: &str, operation: &str) -> meter::Place {
-    meter::Place { login: who.login.key.clone(), region: region.clone(), service: service.into(), operation: operation.into() }
-}
-
 /// Says that a call was made. Never its input or its answer.
 fn log(request: &Request, result: &Result<Value, CloudError>, attempts: &Attempts, took: Duration) {
     let Request { login, region, service, operation, .. } = request;
@@ -92,6 +87,11 @@ fn log(request: &Request, result: &Result<Value, CloudError>, attempts: &Attempt
             tracing::info!(target: "assay::call", "{service}:{operation} {whose} {region}:{status} {}, {ms} ms{id}", e.code);
         }
     }
+}
+
+/// Where the meters count a call.
+fn place(who: OnBehalf<'_>, region: &Arc<str>, service: &str, operation: &str) -> meter::Place {
+    meter::Place { login: who.login.key.clone(), region: region.clone(), service: service.into(), operation: operation.into() }
 }
 
 /// Makes calls for everybody in the room.
@@ -442,13 +442,13 @@ impl Caller {
             }
             let generation = login.generation();
             let mut attempts = Attempts::default();
-            let begin = self.clock.now();
+            let begun = self.clock.now();
             let result = self.transport.send(request, &mut attempts).await;
-            let took = self.clock.now().saturating_sub(begin);
+            let took = self.clock.now().saturating_sub(begun);
+            log(request, &result, &attempts, took);
             if attempts.total > 0 {
                 self.latency.add(took);
             }
-            log(request, &result, &attempts, took);
             pass.report(outcome(&result, &attempts), attempts.advice);
             drop(pass);
             tally.add(TallyCounts {
