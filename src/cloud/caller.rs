@@ -291,9 +291,9 @@ impl Caller {
         let Target { who, region, service, operation } = target;
         tracing::trace!(target: "assay::call", "{service}:{operation} {} {region}: {} pages known", who.login.key, listing.pages.len());
         // Without the listing, each page would be a call.
-        let paging = pages::of(target.service, target.operation);
+        let paging = pages::of(service, operation);
         for input in pages::inputs(paging.as_ref(), input, &listing.pages) {
-            tally.asked(&target.key(&input), &place(target.who, target.region, target.service, target.operation));
+            tally.asked(&target.key(&input), &place(who, region, service, operation));
         }
         tally.add(TallyCounts { cache_hits: listing.pages.len() as u64, ..TallyCounts::default() });
         tally.tell(listing.asked.wall);

@@ -43,10 +43,8 @@ impl Leaf {
     /// Is every call one that takes no list and depends on no other?
     pub(super) fn is_by_key(&self) -> bool {
         let plain = |group: &CallGroup| {
-            group.per == assay_tables::Per::Walk
-                && !group.polled
-                && !group.fallback
-                && !(group.lists && is_paged(&group.service, &group.operation))
+            let paged = group.lists && is_paged(&group.service, &group.operation);
+            group.per == assay_tables::Per::Walk && !group.polled && !group.fallback && !paged
         };
         !self.assumed && self.bound_by.is_empty() && self.groups.iter().all(plain)
     }

@@ -79,16 +79,20 @@ impl Record {
     }
 }
 
+/// Places, calls and their mark.
+type Sum<'a> = (BTreeSet<(&'a str, &'a str)>, u64, u32);
+
 /// What a meter counted, without places.
 pub(super) fn cells(metered: &[Metered]) -> Vec<Cell> {
-    let mut all: BTreeMap<(&str, &str, &str), (BTreeSet<(&str, &str)>, u64, u32)> = BTreeMap::new();
+    // By table, service and operation: places, calls, mark.
+    let mut all: BTreeMap<[&str; 3], Sum<'_>> = BTreeMap::new();
     for m in metered {
-        let cell = all.entry((&*m.table, &*m.place.service, &*m.place.operation)).or_default();
+        let cell = all.entry([&*m.table, &*m.place.service, &*m.place.operation]).or_default();
         cell.0.insert((&*m.place.login, &*m.place.region));
         cell.1 += m.calls;
         cell.2 ^= m.mark;
     }
-    let cell = |((table, service, operation), (scopes, calls, mark)): ((&str, &str, &str), (BTreeSet<_>, u64, u32))| Cell {
+    let cell = |([table, service, operation], (scopes, calls, mark)): ([&str; 3], Sum<'_>)| Cell {
         table: table.to_owned(),
         service: service.to_owned(),
         operation: operation.to_owned(),
@@ -139,7 +143,7 @@ impl Statistics {
     /// Records of the same connections, the newest first.
     pub(super) fn of_shape<'a>(&'a self, shape: &str) -> Vec<&'a Record> {
         let mut all: Vec<&Record> = self.records.values().filter(|record| record.shape == shape).collect();
-        all.sort_by(|a, b| b.at.cmp(&a.at));
+        all.sort_by_key(|record| std::cmp::Reverse(record.at));
         all
     }
 }

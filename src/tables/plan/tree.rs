@@ -119,11 +119,6 @@ impl CallPlan {
         }
     }
 
-    /// Is a column of the projection secret?
-    pub fn reads_secrets(&self) -> bool {
-        self.columns().any(|column| column.secret)
-    }
-
     /// Names of the secret columns of the projection.
     pub fn secret_columns(&self) -> Vec<String> {
         self.columns().filter(|column| column.secret).map(|column| column.name.clone()).collect()
