@@ -3,10 +3,10 @@
 
 use super::Clock;
 use super::key::{self, Master};
+use super::saver::{Job, Notices, Saver, say, unpack};
 use super::seal::{Id, StoreKey};
 use super::settings::DiskCache;
 use super::store::{Found, Store};
-use super::writer::{Job, Notices, Writer, say, unpack};
 use crate::read_op::may_be_kept;
 use crate::redact::Redactions;
 use chrono::{DateTime, Utc};
@@ -26,7 +26,7 @@ pub(crate) struct Disk {
     pub(super) redactions: Redactions,
     master: OnceLock<Option<Master>>,
     stores: Mutex<HashMap<Arc<str>, Option<Arc<Store>>>>,
-    writer: Writer,
+    saver: Saver,
     notices: Notices,
 }
 
@@ -40,8 +40,8 @@ pub(crate) struct Place {
 impl Disk {
     pub(super) fn new(settings: DiskCache, clock: Clock, off: HashSet<Arc<str>>, redactions: Redactions) -> Disk {
         let notices = Notices::default();
-        let writer = Writer::new(clock.clone(), settings.max_bytes, notices.clone());
-        Disk { settings, clock, off, redactions, master: OnceLock::new(), stores: Mutex::default(), writer, notices }
+        let saver = Saver::new(clock.clone(), settings.max_bytes, notices.clone());
+        Disk { settings, clock, off, redactions, master: OnceLock::new(), stores: Mutex::default(), saver, notices }
     }
 
     /// May answers of this operation be kept? Not where it hands out secrets, where a table calls a member of its answers secret, or where
@@ -125,12 +125,12 @@ impl Disk {
     pub(super) fn put(&self, place: Place, pages: Vec<Arc<Value>>, asked: DateTime<Utc>, ttl: Duration) {
         let until = chrono::TimeDelta::from_std(ttl).ok().and_then(|ttl| asked.checked_add_signed(ttl));
         let until = until.map_or(i64::MAX, |until| until.timestamp_micros());
-        self.writer.write(Job { store: place.store, id: place.id, asked: asked.timestamp_micros(), until, pages });
+        self.saver.write(Job { store: place.store, id: place.id, asked: asked.timestamp_micros(), until, pages });
     }
 
     /// Removes what is kept, of the connections that were not used as well.
     pub(super) fn clear(&self) {
-        self.writer.finish();
+        self.saver.finish();
         let failed = |e: std::io::Error| say(&self.notices, format!("the cache on disk cannot be cleared: {e}"));
         for store in self.stores().values().flatten() {
             if let Err(e) = store.clear() {
@@ -144,7 +144,7 @@ impl Disk {
 
     /// Waits until everything is written; gives what people should know, once.
     pub(super) fn finish(&self) -> Vec<String> {
-        self.writer.finish();
+        self.saver.finish();
         std::mem::take(&mut *self.notices.lock().unwrap_or_else(PoisonError::into_inner)).into_iter().collect()
     }
 }

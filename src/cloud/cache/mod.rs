@@ -4,6 +4,7 @@
 mod disk;
 mod key;
 mod memory;
+mod saver;
 mod seal;
 mod segment;
 mod settings;
@@ -11,7 +12,6 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod who;
-mod writer;
 
 pub use settings::{DiskCache, KeySource, StoreStatus};
 

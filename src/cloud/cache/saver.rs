@@ -40,9 +40,9 @@ pub(super) type Notices = Arc<Mutex<BTreeSet<String>>>;
 /// Answers with their size, on their way to the thread, and the thread.
 type Running = (Sender<(Job, usize)>, JoinHandle<()>);
 
-/// The thread, from the first answer to [`Writer::finish`].
+/// The thread, from the first answer to [`Saver::finish`].
 #[derive(Debug)]
-pub(super) struct Writer {
+pub(super) struct Saver {
     clock: Clock,
     max_bytes: u64,
     notices: Notices,
@@ -50,9 +50,9 @@ pub(super) struct Writer {
     running: Mutex<Option<Running>>,
 }
 
-impl Writer {
-    pub(super) fn new(clock: Clock, max_bytes: u64, notices: Notices) -> Writer {
-        Writer { clock, max_bytes, notices, waiting: Arc::default(), running: Mutex::new(None) }
+impl Saver {
+    pub(super) fn new(clock: Clock, max_bytes: u64, notices: Notices) -> Saver {
+        Saver { clock, max_bytes, notices, waiting: Arc::default(), running: Mutex::new(None) }
     }
 
     /// Hands an answer over.
@@ -90,7 +90,7 @@ impl Writer {
     }
 }
 
-impl Drop for Writer {
+impl Drop for Saver {
     fn drop(&mut self) {
         self.finish();
     }
