@@ -90,7 +90,7 @@ impl CallPlan {
                 (Some(parent), None) => (Per::Row(parent), times),
             };
             let group = CallGroup {
-                lists: !is_whole(&link.each),
+                lists: route != Route::Get && !is_whole(&link.each),
                 keyed: route == Route::Get || starts.iter().any(|start| start.overrides.iter().any(|o| o.link == link.index)),
                 polled: link.until.is_some(),
                 maybe: parent.is_some() && starts.iter().any(|start| start.among.inputs(link.index).next().is_some()),
