@@ -95,7 +95,7 @@ fn document(bill: &Bill) -> Value {
     let line = |line: &BillLine| {
         let known_at = match line.basis {
             Basis::Statistics(at) | Basis::Others(at) => json!(at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)),
-            Basis::Keys | Basis::Recording | Basis::Cache | Basis::Guess => Value::Null,
+            Basis::Keys | Basis::Recording | Basis::Cache | Basis::Asked | Basis::Guess => Value::Null,
         };
         json!({
             "table": Some(&line.table).filter(|t| !t.is_empty()), "operation": line.name(), "scopes": line.scopes, "calls": line.calls,

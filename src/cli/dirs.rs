@@ -1,26 +1,31 @@
 //! Folders of the XDG base directory specification: where configuration, mods, history and kept answers live.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// `$XDG_CONFIG_HOME/assay` or `~/.config/assay`.
 pub(crate) fn config() -> Option<PathBuf> {
-    base(std::env::var_os("XDG_CONFIG_HOME"), std::env::var_os("HOME"), ".config")
+    base(std::env::var_os("XDG_CONFIG_HOME"), home(), ".config")
 }
 
 /// `$XDG_DATA_HOME/assay` or `~/.local/share/assay`.
 pub(crate) fn data() -> Option<PathBuf> {
-    base(std::env::var_os("XDG_DATA_HOME"), std::env::var_os("HOME"), ".local/share")
+    base(std::env::var_os("XDG_DATA_HOME"), home(), ".local/share")
 }
 
 /// `$XDG_STATE_HOME/assay` or `~/.local/state/assay`.
 pub(crate) fn state() -> Option<PathBuf> {
-    base(std::env::var_os("XDG_STATE_HOME"), std::env::var_os("HOME"), ".local/state")
+    base(std::env::var_os("XDG_STATE_HOME"), home(), ".local/state")
 }
 
 /// `$XDG_CACHE_HOME/assay` or `~/.cache/assay`.
 pub(crate) fn cache() -> Option<PathBuf> {
-    base(std::env::var_os("XDG_CACHE_HOME"), std::env::var_os("HOME"), ".cache")
+    base(std::env::var_os("XDG_CACHE_HOME"), home(), ".cache")
+}
+
+/// The user's folder. One that is not there, as service accounts have it, is not made.
+fn home() -> Option<OsString> {
+    std::env::var_os("HOME").filter(|home| Path::new(home).is_dir())
 }
 
 /// Relative paths in XDG variables are invalid and ignored, as the specification says.

@@ -68,6 +68,8 @@ enum Sharing {
     Own,
     /// From the cache; nothing is called.
     Known,
+    /// As shared; calls that are made for rows are those of [`Cloud::for_rows`].
+    Lists,
     /// From a recording, without any account of it: neither kept nor counted as calls.
     Rehearsed,
 }
@@ -371,7 +373,7 @@ impl Cloud {
     pub async fn call(&self, scope: &Scope, op: &ReadOp, input: Value, tally: &Tally) -> Result<Arc<Value>, CloudError> {
         let who = OnBehalf { login: &scope.account.login, connection: &scope.account.connection };
         match self.1 {
-            Sharing::Shared => self.0.caller.call(who, &scope.region, op.service(), op.operation(), input, tally).await,
+            Sharing::Shared | Sharing::Lists => self.0.caller.call(who, &scope.region, op.service(), op.operation(), input, tally).await,
             Sharing::Own => self.0.caller.call_alone(who, &scope.region, op.service(), op.operation(), input, tally).await,
             Sharing::Rehearsed => self.0.caller.rehearse(who, &scope.region, op.service(), op.operation(), input, tally).await,
             Sharing::Known => self.0.caller.known(who, &scope.region, op.service(), op.operation(), &input, tally),
@@ -400,7 +402,7 @@ impl Cloud {
         let input = pages::first_input(paging.as_ref(), op.service(), op.operation(), input, page_size);
         let context = (op.clone(), scope.clone());
         let stream = match self.1 {
-            Sharing::Shared => {
+            Sharing::Shared | Sharing::Lists => {
                 let who = OnBehalf { login: &scope.account.login, connection: &scope.account.connection };
                 let target = Target { who, region: &scope.region, service: op.service(), operation: op.operation() };
                 listing::pages(&self.0.caller, target, input, &tally)

@@ -14,7 +14,7 @@ pub use statistics::{Record, Statistics};
 use crate::{Arg, Engine, EngineError};
 use assay_cloud::{Meter, Permission, Price};
 use chrono::{DateTime, Utc};
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 
 /// How a number is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,6 +27,8 @@ pub enum Basis {
     Cache,
     /// The statements ran before, at this time.
     Statistics(DateTime<Utc>),
+    /// Lists were asked for just now; what their rows take was counted.
+    Asked,
     /// Other statements that ask the same ran before, the last of them at this time.
     Others(DateTime<Utc>),
     /// Nothing is known: one page a list, some rows each.
@@ -47,6 +49,7 @@ impl Basis {
             Basis::Recording => "exact (recording)".to_owned(),
             Basis::Cache => "exact (cached)".to_owned(),
             Basis::Statistics(at) => format!("estimate (statistics of {})", day(at)),
+            Basis::Asked => "estimate (asked now)".to_owned(),
             Basis::Others(at) => format!("estimate (other statements, {})", day(at)),
             Basis::Guess => "guess?".to_owned(),
         }
@@ -147,7 +150,7 @@ impl Engine {
     /// # Errors
     /// A statement is wrong.
     pub async fn bill(&self, statements: &[Asked<'_>]) -> Result<Bill, EngineError> {
-        let offline = self.offline();
+        let offline = self.over(self.cloud().offline());
         let mut leaves = Vec::new();
         for (sql, args) in statements {
             leaves.extend(offline.leaves(sql, args).await?);
@@ -167,12 +170,43 @@ impl Engine {
         Ok(bill)
     }
 
+    /// What statements will ask together, found out by asking for their lists; calls for rows, and by key, are counted instead of made.
+    ///
+    /// # Errors
+    /// A statement is wrong, or nobody can be asked.
+    pub async fn bill_by_asking(&self, statements: &[Asked<'_>]) -> Result<Bill, EngineError> {
+        if self.cloud().is_replay() {
+            return self.bill(statements).await;
+        }
+        let before = self.cloud().tally().counts().calls;
+        let asking = self.over(self.cloud().asking());
+        let (meter, mut leaves) = (Meter::default(), Vec::new());
+        for (sql, args) in statements {
+            let mut query = asking.query(sql, args).await?;
+            // A statement that fails on the little that it sees has asked what it asks.
+            while let Some(Ok(_)) = query.stream.next().await {}
+            drop(query.stream);
+            meter.merge(query.log.meter());
+            leaves.extend(asking.leaves(sql, args).await?);
+        }
+        // What finds scopes and who they are is nobody's call but the process's.
+        let scopes = self.cloud().meter().read().unwrap_or_default().into_iter().filter(|metered| metered.table.is_empty());
+        let metered: Vec<_> = scopes.chain(meter.read().unwrap_or_default()).collect();
+        let mut bill = self.asked_bill(&metered, &leaves);
+        bill.secrets = leaves::secrets(&leaves);
+        self.finish(&mut bill, &leaves);
+        let made = self.cloud().tally().counts().calls - before;
+        let calls = if made == 1 { "1 call was made".to_owned() } else { format!("{made} calls were made") };
+        bill.notes.push(format!("{calls} for lists, to know this"));
+        Ok(bill)
+    }
+
     /// Every operation that statements may call, whatever the answers: the ground of a policy. Calls nothing, and needs no credentials.
     ///
     /// # Errors
     /// A statement is wrong.
     pub async fn operations(&self, statements: &[Asked<'_>]) -> Result<Bill, EngineError> {
-        let offline = self.offline();
+        let offline = self.over(self.cloud().offline());
         let mut leaves = Vec::new();
         for (sql, args) in statements {
             leaves.extend(offline.leaves(sql, args).await?);

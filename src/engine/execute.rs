@@ -241,14 +241,19 @@ impl Walk {
         }
     }
 
-    async fn call(&self, ask: Ask) -> Result<Arc<Value>, CloudError> {
-        let op = ReadOp::named(&ask.service, &ask.operation)?;
-        self.env.cloud.call(&self.scope_of(&ask), &op, ask.input, &self.env.tally).await
+    /// Whom to ask. `for_row`: the call is one of many, made for a row of a list or for a value of a key column.
+    fn cloud(&self, for_row: bool) -> Cloud {
+        if for_row { self.env.cloud.for_rows() } else { self.env.cloud.clone() }
     }
 
-    fn pages(&self, ask: Ask) -> BoxStream<'static, Result<Arc<Value>, CloudError>> {
+    async fn call(&self, ask: Ask, for_row: bool) -> Result<Arc<Value>, CloudError> {
+        let op = ReadOp::named(&ask.service, &ask.operation)?;
+        self.cloud(for_row).call(&self.scope_of(&ask), &op, ask.input, &self.env.tally).await
+    }
+
+    fn pages(&self, ask: Ask, for_row: bool) -> BoxStream<'static, Result<Arc<Value>, CloudError>> {
         match ReadOp::named(&ask.service, &ask.operation) {
-            Ok(op) => self.env.cloud.pages(&self.scope_of(&ask), &op, ask.input, None, &self.env.tally),
+            Ok(op) => self.cloud(for_row).pages(&self.scope_of(&ask), &op, ask.input, None, &self.env.tally),
             Err(error) => stream::once(async { Err(error) }).boxed(),
         }
     }

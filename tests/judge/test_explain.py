@@ -60,6 +60,38 @@ def test_the_estimate_of_a_control_is_what_the_next_run_calls(control, counted, 
             assert same == by_action.get(f"{service}:{operation}"), line
 
 
+@pytest.mark.parametrize("control", AWS)
+def test_lists_tell_what_a_control_calls_before_its_first_run(control, counted, estate, tmp_path):
+    options = {"url": counted.url, "config": estate.config, "home": tmp_path}
+    counted.reset()
+    bill = explain(control, "--ask", **options)
+    asked = total(counted)
+    guessed = [line for line in bill["lines"] if "guess" in line["known"]]
+    counted.reset()
+    run("run", "control", control, "--output", "none", **options)
+    made = counted.stats()["by_action"]
+    assert asked <= total(counted)
+    if not guessed:
+        assert bill["total"]["calls"] == total(counted), (bill["lines"], made)
+
+
+def test_asking_costs_lists_and_counts_the_rest(fast_iam, tmp_path):
+    server, _ = fast_iam("--users", 300)
+    for sql, asked, calls in [
+        ("select user_name, access_key_id from aws_iam_access_key", 1, 301),
+        ("select k.access_key_id from aws_iam_user u join aws_iam_access_key k on k.user_name = u.name where u.path = '/ops/'", 1, 7),
+        ("select access_key_id from aws_iam_access_key where user_name in ('a', 'b')", 0, 2),
+        ("select user_name from aws_iam_access_key where status = 'Active' and create_date < now() - interval '90 days' and user_name like '%7'", 1, 31),
+    ]:
+        server.reset()
+        bill = explain(sql, "--ask", url=server.url, home=tmp_path)
+        assert server.stats()["total"] == asked, server.stats()["calls"]
+        assert bill["total"]["calls"] == calls, bill["lines"]
+        server.reset()
+        assert run("query", sql, "--output", "none", url=server.url).code == 0
+        assert server.stats()["total"] == calls, server.stats()["calls"]
+
+
 def test_the_estimate_of_a_benchmark_counts_shared_calls_once(counted, estate, warm):
     options = {"url": counted.url, "config": estate.config, "home": warm}
     counted.reset()

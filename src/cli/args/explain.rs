@@ -46,6 +46,10 @@ pub(crate) struct ExplainArgs {
     #[arg(long, value_name = "N")]
     pub(crate) max_calls: Option<u64>,
 
+    /// Ask for lists, a few calls, where that tells how many calls their rows take
+    #[arg(long)]
+    pub(crate) ask: bool,
+
     /// Explain secret columns too, where the statement names them
     #[arg(long)]
     pub(crate) show_secrets: bool,

@@ -16,7 +16,7 @@ pub(crate) async fn exec(global: &Global, console: Console, args: &ExplainArgs) 
     let session = Session::showing(global, console, args.show_secrets, None).await?;
     let (targets, notes) = targets::plannable(&session, found).await?;
     let asked: Vec<Asked<'_>> = targets.iter().map(Target::asked).collect();
-    let bill = session.engine.bill(&asked).await?;
+    let bill = if args.ask { session.engine.bill_by_asking(&asked).await? } else { session.engine.bill(&asked).await? };
     let look = Look { format: args.output, header: true, separator: b',', color: console.color_stdout };
     let mut out = BufWriter::new(io::stdout());
     bill::print(&bill, &notes, look, &mut out)?;

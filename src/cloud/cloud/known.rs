@@ -28,10 +28,28 @@ impl Cloud {
         Cloud(self.0.clone(), sharing)
     }
 
+    /// A handle that asks for lists alone, for those who want to know how many calls their rows would take.
+    #[must_use]
+    pub fn asking(&self) -> Cloud {
+        let sharing = if self.0.replayed { Sharing::Rehearsed } else { Sharing::Lists };
+        Cloud(self.0.clone(), sharing)
+    }
+
+    /// The handle for calls that are made for rows of a list: of one that asks for lists alone, one that makes no call.
+    #[must_use]
+    pub fn for_rows(&self) -> Cloud {
+        if self.asks_lists() { self.offline() } else { self.clone() }
+    }
+
+    /// Does this handle ask for lists alone?
+    pub fn asks_lists(&self) -> bool {
+        self.1 == Sharing::Lists
+    }
+
     /// What statements of this handle count into.
     pub fn counts(&self) -> Tally {
         match self.1 {
-            Sharing::Shared | Sharing::Own => self.tally().clone(),
+            Sharing::Shared | Sharing::Own | Sharing::Lists => self.tally().clone(),
             Sharing::Known | Sharing::Rehearsed => Tally::default(),
         }
     }

@@ -117,6 +117,30 @@ impl Engine {
         out
     }
 
+    /// From what was counted, and a guess for calls that depend on answers which nobody asked for.
+    pub(super) fn asked_bill(&self, metered: &[Metered], leaves: &[Leaf]) -> Bill {
+        let mut bill = of_metered(metered, Basis::Asked);
+        for leaf in leaves {
+            let counted = |lines: &[BillLine], group: &CallGroup| {
+                let same = |l: &&BillLine| l.service == *group.service && l.operation == *group.operation;
+                lines.iter().filter(same).map(|l| l.calls).max()
+            };
+            for group in leaf.groups.iter().filter(|group| !group.fallback) {
+                let (Per::Row(parent) | Per::Element(parent) | Per::Batch(parent, _)) = group.per else { continue };
+                if counted(&bill.lines, group).is_some() {
+                    continue;
+                }
+                // One row per call of the parent, or as many as other calls for the same rows had.
+                let siblings = leaf.groups.iter().filter(|other| other.per == group.per && !other.fallback);
+                let rows = siblings.filter_map(|other| counted(&bill.lines, other)).max();
+                let Some(calls) = rows.or_else(|| counted(&bill.lines, &leaf.groups[parent])) else { continue };
+                bill.lines.push(line(&leaf.table, &group.service, &group.operation, leaf.scopes.len(), calls, Basis::Guess));
+            }
+        }
+        bill.lines.sort_by(|a, b| (&a.table, &a.service, &a.operation).cmp(&(&b.table, &b.service, &b.operation)));
+        bill
+    }
+
     /// From the plans alone, and what other statements have cost.
     fn guess(&self, leaves: &[Leaf]) -> Bill {
         let shape = self.shape();
@@ -188,7 +212,12 @@ impl Engine {
         }
         self.time(bill, leaves);
         if bill.lines.iter().any(|line| line.basis == Basis::Guess) && !self.cloud().is_replay() {
-            bill.notes.push(format!("?: nothing is known; {ROWS} rows a list are assumed. It is known after the first run"));
+            bill.notes.push(match bill.lines.iter().any(|line| line.basis == Basis::Asked) {
+                true => {
+                    "?: depends on answers that were not asked for; one row each is assumed. It is known after the first run".to_owned()
+                }
+                false => format!("?: nothing is known; {ROWS} rows a list are assumed. It is known after the first run, or with --ask"),
+            });
         }
         if leaves.iter().any(|leaf| leaf.assumed) && bill.lines.iter().any(|line| line.basis == Basis::Guess) {
             bill.notes

@@ -6,7 +6,7 @@ use crate::dialect;
 use crate::scan::ApiScan;
 use crate::schemas::{Shared, Statement};
 use crate::session::Engine;
-use assay_cloud::{Scope, is_paged};
+use assay_cloud::{Cloud, Scope, is_paged};
 use assay_tables::{CallGroup, CallPlan, ScopeKind};
 use datafusion::physical_plan::ExecutionPlan;
 use std::collections::BTreeSet;
@@ -57,12 +57,12 @@ pub(super) fn secrets(leaves: &[Leaf]) -> Vec<String> {
 }
 
 impl Engine {
-    /// The same engine over a handle that makes no call.
-    pub(super) fn offline(&self) -> Engine {
+    /// The same engine over another handle.
+    pub(super) fn over(&self, cloud: Cloud) -> Engine {
         let shared = &self.shared;
         Engine {
             shared: Arc::new(Shared {
-                cloud: shared.cloud.offline(),
+                cloud,
                 catalog: Arc::clone(&shared.catalog),
                 base: shared.base.clone(),
                 default_schema: shared.default_schema.clone(),

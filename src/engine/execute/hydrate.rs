@@ -65,16 +65,16 @@ impl Walk {
         }
         match also.instead(&error.code, self.start(start), &self.facts, row).map_err(wrong)? {
             None => Err(error),
-            Some(other) => also.taken(&self.call(other).await?, true).map(Some).map_err(wrong),
+            Some(other) => also.taken(&self.call(other, true).await?, true).map(Some).map_err(wrong),
         }
     }
 
     /// One answer, or the elements of all pages.
     async fn collected(&self, also: &Also, ask: Ask) -> Result<Arc<Value>, CloudError> {
         if !also.paged() {
-            return self.call(ask).await;
+            return self.call(ask, true).await;
         }
-        let mut pages = self.pages(ask);
+        let mut pages = self.pages(ask, true);
         let mut all = Vec::new();
         while let Some(page) = pages.next().await {
             all.extend(also.elements(&page?).map_err(|why| self.own_error("BadAnswer", why))?);

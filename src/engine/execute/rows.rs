@@ -9,6 +9,9 @@ use futures::stream::{self, BoxStream};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Lists of so many values are few enough to be asked just to know how long they are.
+const FEW_WALKS: usize = 8;
+
 /// Pages of rows. What fails is logged and left out.
 type Pages = BoxStream<'static, Vec<Row>>;
 
@@ -53,7 +56,7 @@ pub(super) async fn recorded(walk: &Walk) -> bool {
             continue;
         }
         if let Ok(Some(ask)) = link.ask(start, &walk.facts, None)
-            && matches!(walk.pages(ask).next().await, Some(Err(error)) if error.kind == ErrorKind::NotRecorded)
+            && matches!(walk.pages(ask, false).next().await, Some(Err(error)) if error.kind == ErrorKind::NotRecorded)
         {
             return false;
         }
@@ -154,7 +157,7 @@ fn asked(walk: Arc<Walk>, start: usize, which: Which, ask: Ask, up: Option<Arc<R
                     State::End => return None,
                     State::Begin(ask) => {
                         let about = ask.about();
-                        (walk.answers(which, ask), about, Vec::new())
+                        (walk.answers(start, which, ask), about, Vec::new())
                     }
                     State::Pages(pages, about, waiting) => (pages, about, waiting),
                 };
@@ -253,7 +256,7 @@ impl Walk {
     async fn make(&self, link: &Link, start: usize, error: &CloudError, parent: Option<&Row>) -> Option<Result<(), CloudError>> {
         match link.making(&error.code, self.start(start), &self.facts, parent) {
             Ok(None) => None,
-            Ok(Some((ask, until))) => Some(self.polled(ask, until).await.map(|_| ())),
+            Ok(Some((ask, until))) => Some(self.polled(ask, until, false).await.map(|_| ())),
             Err(why) => Some(Err(self.own_error("BadValue", why))),
         }
     }
@@ -278,21 +281,32 @@ impl Walk {
         }
     }
 
-    fn answers(self: &Arc<Walk>, which: Which, ask: Ask) -> BoxStream<'static, Result<Arc<serde_json::Value>, CloudError>> {
+    /// Is the call of a link one of many: by key, below a list, or one of many walks?
+    fn is_for_row(&self, start: usize, which: Which) -> bool {
+        match (which, self.start(start).route()) {
+            (Which::Chain(link), Route::Links(0)) => {
+                self.plan.starts().len() > FEW_WALKS || self.plan.links()[..link].iter().any(Link::lists)
+            }
+            _ => true,
+        }
+    }
+
+    fn answers(self: &Arc<Walk>, start: usize, which: Which, ask: Ask) -> BoxStream<'static, Result<Arc<serde_json::Value>, CloudError>> {
+        let for_row = self.is_for_row(start, which);
         match self.link(which).until() {
-            None => self.pages(ask),
+            None => self.pages(ask, for_row),
             Some(until) => {
                 let (walk, until) = (self.clone(), until.clone());
-                stream::once(async move { walk.polled(ask, &until).await }).boxed()
+                stream::once(async move { walk.polled(ask, &until, for_row).await }).boxed()
             }
         }
     }
 
     /// Asks until the answer is complete.
-    async fn polled(&self, ask: Ask, until: &Until) -> Result<Arc<serde_json::Value>, CloudError> {
+    async fn polled(&self, ask: Ask, until: &Until, for_row: bool) -> Result<Arc<serde_json::Value>, CloudError> {
         let mut waited = Duration::ZERO;
         loop {
-            let answer = self.call(ask.clone()).await?;
+            let answer = self.call(ask.clone(), for_row).await?;
             if until.done(&answer).map_err(|why| self.own_error("BadAnswer", why))? {
                 return Ok(answer);
             }

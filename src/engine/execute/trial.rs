@@ -76,6 +76,10 @@ impl Walk {
         if matches!(error.kind, ErrorKind::Credentials | ErrorKind::Unreachable | ErrorKind::OverBudget) {
             return false;
         }
+        // Whoever only counts calls leaves those for rows out.
+        if error.kind == ErrorKind::NotRecorded && self.env.cloud.asks_lists() {
+            return false;
+        }
         // A recording has what was asked when it was made; that is no news.
         trial.abandon((error.kind != ErrorKind::NotRecorded).then(|| format!("{}: {}", error.code, error.message)))
     }

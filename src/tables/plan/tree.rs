@@ -3,7 +3,7 @@
 //! Owns: one group per call of the plan, whatever the number of walks. Refuses: numbers; how many rows an answer has, only a cloud knows.
 
 use super::{CallPlan, Route, Start};
-use crate::run::{Call, Link, LinkSource, Select};
+use crate::run::{Call, Link, LinkSource};
 use std::sync::Arc;
 
 /// What a call is made for.
@@ -90,7 +90,7 @@ impl CallPlan {
                 (Some(parent), None) => (Per::Row(parent), times),
             };
             let group = CallGroup {
-                lists: route != Route::Get && !is_whole(&link.each),
+                lists: route != Route::Get && link.lists(),
                 keyed: route == Route::Get || starts.iter().any(|start| start.overrides.iter().any(|o| o.link == link.index)),
                 polled: link.until.is_some(),
                 maybe: parent.is_some() && starts.iter().any(|start| start.among.inputs(link.index).next().is_some()),
@@ -137,10 +137,6 @@ fn group(call: &Call, per: Per, times: usize) -> CallGroup {
         fallback: false,
         maybe: call.conditional(),
     }
-}
-
-fn is_whole(select: &Select) -> bool {
-    matches!(select, Select::Path(segments) if segments.is_empty())
 }
 
 #[cfg(test)]

@@ -415,6 +415,11 @@ impl Link {
         self.none.iter().any(|(c, _)| c == code)
     }
 
+    /// Is its answer a list, so that what comes after it is asked for each row?
+    pub fn lists(&self) -> bool {
+        !self.each.is_whole()
+    }
+
     /// Is the call repeated until it is complete?
     pub fn until(&self) -> Option<&Until> {
         self.until.as_ref()

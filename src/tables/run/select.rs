@@ -39,6 +39,11 @@ impl Select {
     /// `.`: the answer as one row.
     pub(crate) const WHOLE: Select = Select::Path(Vec::new());
 
+    /// Is it the answer as one row?
+    pub(crate) fn is_whole(&self) -> bool {
+        matches!(self, Select::Path(segments) if segments.is_empty())
+    }
+
     /// The rows of an answer, in its order.
     pub(crate) fn rows(&self, answer: &Arc<Value>, decode: &[Decode]) -> Result<Vec<Found>, String> {
         match self {
