@@ -118,9 +118,7 @@ impl VisitorMut for Prepass {
         if let (Expr::Function(function), Some(windows)) = (&mut *expr, self.windows.last()) {
             grouping::window(function, windows);
         }
-        if let Some(member) = quantified::member_of_query(expr) {
-            *expr = member;
-        }
+        quantified::member_of_query(expr);
         ControlFlow::Continue(())
     }
 

@@ -148,17 +148,15 @@ pub(super) fn array_of(query: &Query) -> Option<Expr> {
     Some(call("array_or_empty", vec![Expr::Subquery(Box::new(aggregated))]))
 }
 
-/// `x = any(array(select … from table …))`: IN, whose values reach the calls behind the table of `x`.
-pub(super) fn member_of_query(expr: &Expr) -> Option<Expr> {
-    let Expr::AnyOp { left, compare_op: BinaryOperator::Eq, right, .. } = expr else { return None };
-    let Expr::Function(Function { name, args: FunctionArguments::Subquery(query), .. }) = unnested(right) else { return None };
-    let SetExpr::Select(select) = query.body.as_ref() else { return None };
+/// `x = any(array(select … from table …))` becomes IN, whose values reach the calls behind the table of `x`.
+pub(super) fn member_of_query(expr: &mut Expr) {
+    let Expr::AnyOp { left, compare_op: BinaryOperator::Eq, right, .. } = &*expr else { return };
+    let Expr::Function(Function { name, args: FunctionArguments::Subquery(query), .. }) = unnested(right) else { return };
+    let SetExpr::Select(select) = query.body.as_ref() else { return };
     let of_table = select.from.iter().any(|from| matches!(from.relation, TableFactor::Table { args: None, .. }));
-    (of_table && last_name(name).is_some_and(|name| name == "array")).then(|| Expr::InSubquery {
-        expr: left.clone(),
-        subquery: query.clone(),
-        negated: false,
-    })
+    if of_table && last_name(name).is_some_and(|name| name == "array") {
+        *expr = Expr::InSubquery { expr: left.clone(), subquery: query.clone(), negated: false };
+    }
 }
 
 pub(super) fn select_of(query: &mut Query) -> Option<&mut Select> {
