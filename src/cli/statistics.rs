@@ -46,7 +46,12 @@ fn write(path: &Path, statistics: &Statistics) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)?;
     let temporary = folder.join(format!(".statistics.{}", std::process::id()));
-    let written = std::fs::File::create(&temporary).and_then(|mut file| {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    // Nobody else's business, as the history of the shell.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let written = options.open(&temporary).and_then(|mut file| {
         file.write_all(statistics.write().as_bytes())?;
         std::fs::rename(&temporary, path)
     });
