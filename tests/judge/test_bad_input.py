@@ -57,8 +57,8 @@ def test_credentials_that_the_cloud_refuses(assay, estate, proxy):
 
 
 def test_an_export_that_cannot_be_written(assay):
-    done = assay("run", "control", "cis_v200_1_14", "--demo", "--output", "none", "--export", "/nonexistent/report.csv")
-    assert done.code == 74 and "/nonexistent/report.csv" in done.err
+    done = assay("run", "control", "cis_v200_1_14", "--demo", "--output", "none", "--export", "/nonexistent/folder/report.csv")
+    assert done.code == 74 and "/nonexistent/folder/report.csv" in done.err
 
 
 def test_a_closed_pipe_ends_quietly():

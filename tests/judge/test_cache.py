@@ -160,7 +160,9 @@ def test_nothing_can_be_read_and_nobody_else_can_look(kept, fast_iam):
             seen += 1
             assert stat.S_IMODE(os.stat(path).st_mode) & 0o077 == 0, path
             content = open(path, "rb").read()
-            for canary in (b"user-0000", b"AKIA", b"ListAccessKeys", b"UserName", b"111122223333"):
+            # which operations are called is no secret to statistics: they are those of the spec
+            operation = () if name == "statistics.json" else (b"ListAccessKeys",)
+            for canary in (b"user-0000", b"AKIA", b"UserName", b"111122223333", *operation):
                 assert canary not in content and canary.decode() not in path, path
         if folder.startswith(str(kept.folder)):
             assert stat.S_IMODE(os.stat(folder).st_mode) == 0o700, folder
