@@ -11,7 +11,7 @@ mod statistics;
 pub(crate) use sql::asked;
 pub use statistics::{Record, Statistics};
 
-use crate::{Arg, Engine, EngineError};
+use crate::{Arg, Engine, EngineError, Failure};
 use assay_cloud::{Meter, Permission, Price};
 use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt};
@@ -108,6 +108,8 @@ pub struct Bill {
     pub notes: Vec<String>,
     /// Calls that the cache answers, so that they are not made.
     pub cached: u64,
+    /// Calls that failed on the way to the numbers: what hangs on them is not counted.
+    pub failures: Vec<Failure>,
 }
 
 impl Bill {
@@ -180,13 +182,15 @@ impl Engine {
         }
         let before = self.cloud().tally().counts().calls;
         let asking = self.over(self.cloud().asking());
-        let (meter, mut leaves) = (Meter::default(), Vec::new());
+        let (meter, mut leaves, mut failures) = (Meter::default(), Vec::new(), Vec::new());
         for (sql, args) in statements {
             let mut query = asking.query(sql, args).await?;
             // A statement that fails on the little that it sees has asked what it asks.
             while let Some(Ok(_)) = query.stream.next().await {}
             drop(query.stream);
             meter.merge(query.log.meter());
+            // Calls for rows are left out on purpose.
+            failures.extend(query.log.failures().into_iter().filter(|f| f.error.kind != assay_cloud::ErrorKind::NotRecorded));
             leaves.extend(asking.leaves(sql, args).await?);
         }
         // What finds scopes and who they are is nobody's call but the process's.
@@ -195,6 +199,7 @@ impl Engine {
         let mut bill = self.asked_bill(&metered, &leaves);
         bill.secrets = leaves::secrets(&leaves);
         self.finish(&mut bill, &leaves);
+        bill.failures = failures;
         let made = self.cloud().tally().counts().calls - before;
         let calls = if made == 1 { "1 call was made".to_owned() } else { format!("{made} calls were made") };
         bill.notes.push(format!("{calls} for lists, to know this"));

@@ -92,6 +92,16 @@ def test_asking_costs_lists_and_counts_the_rest(fast_iam, tmp_path):
         assert server.stats()["total"] == calls, server.stats()["calls"]
 
 
+def test_asking_an_empty_account_and_one_that_does_not_answer(fast_iam, estate, tmp_path):
+    server, _ = fast_iam("--users", 0)
+    sql = "select user_name, access_key_id from aws_iam_access_key"
+    bill = explain(sql, "--ask", url=server.url, home=tmp_path)
+    assert {line["operation"]: line["calls"] for line in bill["lines"]} == {"iam.ListUsers": 1}
+    with child(BACKEND / "chaos_proxy.py", "--listen", 0, "--upstream", estate.url, "--error5xx", 1.0) as ready:
+        done = run("explain", sql, "--ask", url=ready["ready"], home=tmp_path)
+        assert done.code == 2 and "incomplete: aws_iam_access_key" in done.err, done.err
+
+
 def test_the_estimate_of_a_benchmark_counts_shared_calls_once(counted, estate, warm):
     options = {"url": counted.url, "config": estate.config, "home": warm}
     counted.reset()

@@ -126,14 +126,16 @@ impl Engine {
                 lines.iter().filter(same).map(|l| l.calls).max()
             };
             for group in leaf.groups.iter().filter(|group| !group.fallback) {
-                let (Per::Row(parent) | Per::Element(parent) | Per::Batch(parent, _)) = group.per else { continue };
+                let Some(parent) = group.per.parent() else { continue };
                 if counted(&bill.lines, group).is_some() {
                     continue;
                 }
-                // One row per call of the parent, or as many as other calls for the same rows had.
-                let siblings = leaf.groups.iter().filter(|other| other.per == group.per && !other.fallback);
+                // As many rows as other calls were counted for. A list that was asked for and had none has none; otherwise one per call.
+                let siblings = leaf.groups.iter().filter(|other| other.per.parent() == Some(parent) && !other.fallback);
                 let rows = siblings.filter_map(|other| counted(&bill.lines, other)).max();
-                let Some(calls) = rows.or_else(|| counted(&bill.lines, &leaf.groups[parent])) else { continue };
+                let above = &leaf.groups[parent];
+                let asked = above.per == Per::Walk && !above.keyed && leaf.bound_by.is_empty();
+                let Some(calls) = rows.or_else(|| counted(&bill.lines, above).filter(|_| !asked)) else { continue };
                 bill.lines.push(line(&leaf.table, &group.service, &group.operation, leaf.scopes.len(), calls, Basis::Guess));
             }
         }

@@ -19,6 +19,16 @@ pub enum Per {
     Batch(usize, usize),
 }
 
+impl Per {
+    /// The group whose rows it is made for.
+    pub fn parent(self) -> Option<usize> {
+        match self {
+            Per::Walk => None,
+            Per::Row(parent) | Per::Element(parent) | Per::Batch(parent, _) => Some(parent),
+        }
+    }
+}
+
 /// Calls of one kind that a plan can make.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallGroup {
