@@ -42,6 +42,7 @@ pub(crate) async fn exec(global: &Global, console: Console, args: &QueryArgs) ->
     if sources.iter().all(|s| sql_text::is_blank(&s.text)) {
         return Err(Failed::new(Exit::Content, "there is no statement to run").hint("for example: assay query \"select 1\""));
     }
+    args.output.check_stdout(sources.iter().map(|s| sql_text::statements(&s.text).len()).sum())?;
     let session = Session::showing(global, console, args.show_secrets, Some(Utc::now())).await?;
     let ended = run(&session, args, &bound, &sources).await;
     let recorded = session.finish();

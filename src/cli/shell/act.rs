@@ -138,14 +138,16 @@ impl<'s> Shell<'s> {
         let mut look = self.look;
         if let Some(path) = &once {
             look.color = false;
-            look.format = path.extension().and_then(|e| e.to_str()).and_then(Format::parse).unwrap_or(look.format);
+            look.format = Format::of_file(path).unwrap_or(look.format);
         }
         let (console, timeout) = (&self.session.console, self.session.timeout);
         let job = Job { engine: &self.engine, console, sql, args: &args, look, timeout, timing: self.timing, locate };
         if let Some(path) = once {
             let mut file = Pending::open(&path)?;
             let ran = job.run(&mut file).await?;
-            file.commit()?;
+            if ran.ended {
+                file.commit()?;
+            }
             return Ok(ran);
         }
         if !self.paged {
