@@ -39,8 +39,6 @@ pub(crate) struct Job<'a> {
     pub(crate) args: &'a [Arg],
     /// How its rows look.
     pub(crate) look: Look,
-    /// How long it may take.
-    pub(crate) timeout: Option<Duration>,
     /// Put cost into JSON's metadata?
     pub(crate) timing: bool,
     /// Turns a place in the statement into the beginning of a message.
@@ -213,7 +211,8 @@ impl Job<'_> {
     pub(crate) async fn run(&self, out: &mut dyn Write) -> Result<Ran, Failed> {
         let begin = Instant::now();
         let mut stop = pin!(interrupt());
-        let mut late = pin!(elapsed(self.timeout));
+        let timeout = self.engine.settings().statement_timeout;
+        let mut late = pin!(elapsed(timeout));
         let mut ran = Ran::default();
         let planned = tokio::select! {
             biased;
@@ -222,7 +221,7 @@ impl Job<'_> {
                 None
             }
             () = &mut late => {
-                ran.timed_out = self.timeout;
+                ran.timed_out = timeout;
                 None
             }
             planned = self.engine.query(self.sql, self.args) => Some(planned),
@@ -243,7 +242,7 @@ impl Job<'_> {
                     break Ok(());
                 }
                 () = &mut late => {
-                    ran.timed_out = self.timeout;
+                    ran.timed_out = timeout;
                     break Ok(());
                 }
                 next = rows.next() => match next {

@@ -142,6 +142,7 @@ def test_what_cannot_be_a_file_is_refused_before_anything_runs(assay, tmp_path):
     two = assay("query", "select 1; select 2", "--output", "parquet")
     assert (two.code, two.out) == (64, "")
     assert two.err == "error: a Parquet file has the rows of one statement, and there are 2\nhint: run them one by one, each into its own file\n"
+    assert written(tmp_path / "rows.parquet", "set max_staleness = '4h'; select 1 as a") == (0, ""), "SET has no rows"
     none = assay("query", "select from generate_series(1, 3)", "--output", "parquet")
     assert (none.code, none.out, none.err) == (65, "", "error: the statement has no columns, and a Parquet file needs one\n")
     ours, theirs = pty.openpty()
