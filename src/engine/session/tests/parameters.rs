@@ -43,7 +43,11 @@ async fn mistakes_are_refused() {
     let engine = engine().await;
     for (sql, message, hint) in [
         ("set max_stalenes = 1", "unrecognized configuration parameter \"max_stalenes\"", "did you mean \"max_staleness\"?"),
-        ("set time zone 'UTC'", "unrecognized configuration parameter \"timezone\"", "parameters are: max_staleness, search_path, statement_timeout"),
+        (
+            "set time zone 'UTC'",
+            "unrecognized configuration parameter \"timezone\"",
+            "parameters are: max_staleness, search_path, statement_timeout",
+        ),
         ("reset x", "unrecognized configuration parameter \"x\"", "parameters are: max_staleness, search_path, statement_timeout"),
         ("set search_path = prd", "the search path names an unknown connection: \"prd\"", "did you mean \"prod\"?"),
         (
