@@ -57,19 +57,23 @@ struct Run<'s> {
     statement: Statement,
 }
 
-/// What runs one after the other. SET and RESET do not: they are followed here, so that one that is wrong fails before anything runs.
-fn runs<'s>(session: &Session, sources: &'s [Source]) -> Result<Vec<Run<'s>>, Failed> {
+/// What runs one after the other, and whether all of it by the same engine. SET and RESET do not run: they are followed here, so that one
+/// that is wrong fails before anything does.
+fn runs<'s>(session: &Session, sources: &'s [Source]) -> Result<(Vec<Run<'s>>, bool), Failed> {
     let mut engine = session.engine.clone();
-    let mut runs = Vec::new();
+    let (mut runs, mut alike) = (Vec::new(), true);
     for source in sources {
         for statement in sql_text::statements(&source.text) {
             match engine.set(&statement.text).map_err(|e| Failed::engine(&e, |at| locate(&source.name, &statement, at)))? {
-                Some(changed) => engine = changed,
+                Some(changed) => {
+                    engine = changed;
+                    alike &= runs.is_empty();
+                }
                 None => runs.push(Run { engine: engine.clone(), source, statement }),
             }
         }
     }
-    Ok(runs)
+    Ok((runs, alike))
 }
 
 async fn run(session: &Session, args: &QueryArgs, bound: &[Arg], sources: &[Source]) -> Result<Exit, Failed> {
@@ -77,11 +81,10 @@ async fn run(session: &Session, args: &QueryArgs, bound: &[Arg], sources: &[Sour
     let look = Look { format: args.output, header: args.header, separator: args.separator.0, color: console.color_stdout };
     let mut out = BufWriter::new(io::stdout());
     let mut exit = Exit::Ok;
-    let runs = runs(session, sources)?;
+    let (runs, alike) = runs(session, sources)?;
     args.output.check_stdout(runs.len())?;
     let engine = runs.first().map_or(&session.engine, |first| &first.engine);
-    // What is changed on the way changes what statements cost: then there is no one bill for all of them.
-    let alike = runs.iter().all(|run| run.engine.settings() == engine.settings());
+    // What is set on the way changes what statements cost: then there is no one bill for all of them.
     let asked: Vec<Asked<'_>> = runs.iter().map(|run| (run.statement.text.as_str(), bound)).filter(|_| alike).collect();
     bill::afford(session, engine, &asked, args.max_calls).await?;
     let mut ended: Vec<(&Run<'_>, Meter)> = Vec::new();

@@ -7,7 +7,7 @@ mod types;
 use super::{Sink, Summary, distinct_names};
 use crate::exit::{Exit, Failed};
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
-use datafusion::arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use datafusion::arrow::record_batch::RecordBatch;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::KeyValue;
@@ -55,8 +55,7 @@ impl Sink for Parquet {
     fn batch(&mut self, batch: &RecordBatch, out: &mut dyn Write) -> io::Result<()> {
         let columns = batch.columns().iter().zip(self.schema.fields()).map(|(column, field)| convert(column, field.data_type()));
         let columns = columns.collect::<Result<Vec<_>, _>>().map_err(io::Error::other)?;
-        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        let batch = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options).map_err(io::Error::other)?;
+        let batch = RecordBatch::try_new(self.schema.clone(), columns).map_err(io::Error::other)?;
         self.writer.write(&batch)?;
         if self.writer.memory_size() < ROW_GROUP_BYTES {
             return Ok(());

@@ -10,7 +10,7 @@ use datafusion::arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use datafusion::arrow::error::ArrowError;
 use std::sync::Arc;
 
-/// A column as the file has it: never without NULLs, and with the name of PostgreSQL's type where it became a text.
+/// A column as the file has it: NULLs are allowed, and the name of PostgreSQL's type is with it where it became a text.
 pub(super) fn target(field: &Field) -> Field {
     let kind = target_type(field.data_type());
     let mut metadata = field.metadata().clone();
