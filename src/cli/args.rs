@@ -130,6 +130,7 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  \
         assay query \"select user_name from aws_iam_user where not mfa_enabled\"\n  \
         assay query report.sql --output csv\n  \
+        assay query \"select * from aws_iam_role\" --output parquet > roles.parquet\n  \
         echo \"select 1\" | assay query -\n  \
         assay query \"select * from aws_iam_access_key where user_name = $who\" --arg who=alice")]
     Query(QueryArgs),
@@ -288,7 +289,7 @@ pub(crate) struct QueryArgs {
     pub(crate) sql: Vec<String>,
 
     /// Output format
-    #[arg(long, short, value_enum, default_value_t = Format::Table, value_name = "FORMAT")]
+    #[arg(long, short, default_value = "table", value_parser = Format::of_rows(), value_name = "FORMAT")]
     pub(crate) output: Format,
 
     /// Value of a parameter: name=value for $name, or a value alone for $1, $2, …
@@ -451,6 +452,7 @@ mod tests {
             "assay query select --show-secrets --memory-limit 2GiB",
             "assay query select --output csv --separator ; --header false --arg a=1 --arg 2",
             "assay query - --demo",
+            "assay query x --output parquet",
             "assay run control cis_v200_1_14 a.control.b --export a.csv --export b.html --arg max_age_days=60",
             "assay run benchmark all --tag service=AWS/IAM --tag level=1 --dry-run --max-parallel 4",
             "assay control run x --output brief",
@@ -499,7 +501,8 @@ mod tests {
     fn bad_lines_are_refused() {
         for line in [
             "assay nonsense",
-            "assay query --output parquet x",
+            "assay query --output xml x",
+            "assay list tables --output parquet",
             "assay query --separator ab x",
             "assay run",
             "assay run control",

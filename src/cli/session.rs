@@ -10,7 +10,7 @@ use crate::statistics;
 use assay_cloud::{Bundle, Cloud, DiskCache, Mode, Options};
 use assay_compliance::Library;
 use assay_engine::shapes::ModelShapes;
-use assay_engine::{Engine, Settings, Statistics};
+use assay_engine::{Engine, Settings};
 use assay_tables::Catalog;
 use chrono::{DateTime, Utc};
 use std::path::Path;
@@ -36,14 +36,10 @@ pub(crate) struct Session {
     pub(crate) catalog: Arc<Catalog>,
     /// Runs SQL.
     pub(crate) engine: Engine,
-    /// What earlier runs cost.
-    pub(crate) statistics: Arc<Statistics>,
     /// How long answers are reused.
     pub(crate) cache_ttl: Duration,
     /// Where answers are kept for the next run, if they are.
     pub(crate) disk: Option<DiskCache>,
-    /// How long a statement may take.
-    pub(crate) timeout: Option<Duration>,
 }
 
 impl Session {
@@ -87,12 +83,12 @@ impl Session {
             secrets,
             memory: global.memory_limit,
             asked_since: since,
-            statistics: Some(statistics.clone()),
+            statistics: Some(statistics),
             max_staleness: global.max_staleness.unwrap_or(config.max_staleness),
+            statement_timeout: Some(global.query_timeout).filter(|time| !time.is_zero()),
         };
         let engine = Engine::new(cloud.clone(), Arc::clone(&catalog), settings)?;
-        let timeout = Some(global.query_timeout).filter(|time| !time.is_zero());
-        Ok(Session { console, config, cloud, catalog, engine, statistics, cache_ttl, disk, timeout })
+        Ok(Session { console, config, cloud, catalog, engine, cache_ttl, disk })
     }
 
     /// Writes what is to be kept: answers on disk, the bundle of a recording.

@@ -39,8 +39,6 @@ pub(crate) struct Job<'a> {
     pub(crate) args: &'a [Arg],
     /// How its rows look.
     pub(crate) look: Look,
-    /// How long it may take.
-    pub(crate) timeout: Option<Duration>,
     /// Put cost into JSON's metadata?
     pub(crate) timing: bool,
     /// Turns a place in the statement into the beginning of a message.
@@ -64,6 +62,8 @@ pub(crate) struct Ran {
     pub(crate) older: Vec<AsOf>,
     /// Wall time.
     pub(crate) elapsed: Duration,
+    /// Is its output whole, though it may lack rows?
+    pub(crate) ended: bool,
     /// Was it stopped by Ctrl-C?
     pub(crate) interrupted: bool,
     /// Distinct calls it asked for.
@@ -211,7 +211,8 @@ impl Job<'_> {
     pub(crate) async fn run(&self, out: &mut dyn Write) -> Result<Ran, Failed> {
         let begin = Instant::now();
         let mut stop = pin!(interrupt());
-        let mut late = pin!(elapsed(self.timeout));
+        let timeout = self.engine.settings().statement_timeout;
+        let mut late = pin!(elapsed(timeout));
         let mut ran = Ran::default();
         let planned = tokio::select! {
             biased;
@@ -220,7 +221,7 @@ impl Job<'_> {
                 None
             }
             () = &mut late => {
-                ran.timed_out = self.timeout;
+                ran.timed_out = timeout;
                 None
             }
             planned = self.engine.query(self.sql, self.args) => Some(planned),
@@ -229,7 +230,7 @@ impl Job<'_> {
             return Ok(Ran { elapsed: begin.elapsed(), ..ran });
         };
         let query = planned.map_err(|e| Failed::engine(&e, self.locate))?;
-        let mut sink = output::sink(self.look, query.schema.clone());
+        let mut sink = output::sink(self.look, query.schema.clone())?;
         let mut rows = Rows::start(query.stream);
         let mut tick = tokio::time::interval_at(tokio::time::Instant::now() + TICK, TICK);
         let mut shown = false;
@@ -241,7 +242,7 @@ impl Job<'_> {
                     break Ok(());
                 }
                 () = &mut late => {
-                    ran.timed_out = self.timeout;
+                    ran.timed_out = timeout;
                     break Ok(());
                 }
                 next = rows.next() => match next {
@@ -274,9 +275,11 @@ impl Job<'_> {
         ran.notices = query.log.notices();
         ran.meter = query.log.meter().clone();
         ran.older = query.log.older_parts();
+        // A part of a file must not look like all of it: its end is not written.
+        let is_file = self.look.format == Format::Parquet;
         if let Err(failed) = ended {
             // What rows there were are shown, then the reason why there are no more.
-            if ran.rows > 0 {
+            if ran.rows > 0 && !is_file {
                 let metadata = json!({"complete": false, "rows_returned": ran.rows, "error": failed.message});
                 sink.end(&Summary { metadata: Some(metadata) }, out).and_then(|()| out.flush()).map_err(|e| Failed::stdout(&e))?;
             }
@@ -290,7 +293,8 @@ impl Job<'_> {
             metadata
         });
         // A stopped statement without rows has nothing to say but in JSON, which is a document or nothing.
-        if !ran.stopped() || ran.rows > 0 || self.look.format == Format::Json {
+        ran.ended = !ran.stopped() || self.look.format == Format::Json || (ran.rows > 0 && !(is_file && ran.interrupted));
+        if ran.ended {
             sink.end(&Summary { metadata }, out).and_then(|()| out.flush()).map_err(|e| Failed::stdout(&e))?;
         }
         Ok(ran)

@@ -141,7 +141,7 @@ fn invalid(code: &str, service: &str, operation: &str, message: String) -> Cloud
 }
 
 /// `; did you mean `x`?` where something is near enough.
-fn suggestion<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+pub(crate) fn suggestion<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let distance = |k: &str| strsim::damerau_levenshtein(&k.to_ascii_lowercase(), &name.to_ascii_lowercase());
     let near = known.into_iter().map(|k| (distance(k), k)).min();
     near.filter(|(d, k)| *d <= 2.max(k.len() / 4)).map(|(_, k)| format!("; did you mean `{k}`?")).unwrap_or_default()

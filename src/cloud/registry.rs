@@ -55,7 +55,8 @@ impl Registry {
                 };
                 return Err(invalid(message));
             }
-            limits.insert(Arc::from(name.as_str()), Limits::read(name, value)?);
+            let on_azure = configured.get(name).is_some_and(|c| c.cloud.as_deref() == Some(AZURE));
+            limits.insert(Arc::from(name.as_str()), Limits::read(name, on_azure, value)?);
         }
         Ok(Registry { connections, default, limits })
     }

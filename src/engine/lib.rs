@@ -15,6 +15,7 @@ mod introspection;
 mod memory;
 mod messages;
 mod ordered;
+mod parameters;
 mod provider;
 mod query_log;
 mod scan;

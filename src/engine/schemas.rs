@@ -7,7 +7,7 @@ use crate::messages::closest;
 use crate::provider::ApiTable;
 use crate::scopes::{clouds, of_cloud};
 use crate::secrets::Secrets;
-use crate::{EngineError, QueryLog, Statistics, dialect};
+use crate::{EngineError, QueryLog, Settings, dialect};
 use assay_cloud::Cloud;
 use assay_tables::{Catalog, Table};
 use async_trait::async_trait;
@@ -25,6 +25,7 @@ use std::sync::Arc;
 pub(crate) const CATALOG: &str = "assay";
 
 /// What all statements of an engine share.
+#[derive(Clone)]
 pub(crate) struct Shared {
     pub(crate) cloud: Cloud,
     pub(crate) catalog: Arc<Catalog>,
@@ -36,14 +37,10 @@ pub(crate) struct Shared {
     pub(crate) search_path: Arc<[Arc<str>]>,
     /// Names of all functions: they may stand where a table does.
     pub(crate) functions: BTreeSet<String>,
-    /// May statements see the secret columns that they name?
-    pub(crate) secrets: bool,
-    /// What earlier runs cost.
-    pub(crate) statistics: Option<Arc<Statistics>>,
-    /// Since when answers are as good as new; `None`: since each statement's beginning.
-    pub(crate) asked_since: Option<DateTime<Utc>>,
-    /// How old what a statement shows may be.
-    pub(crate) max_staleness: TimeDelta,
+    /// What statements see, and how old it may be.
+    pub(crate) settings: Settings,
+    /// What RESET goes back to.
+    pub(crate) first: Settings,
 }
 
 impl fmt::Debug for Shared {
@@ -56,6 +53,11 @@ impl fmt::Debug for Shared {
 }
 
 impl Shared {
+    /// How old what a statement shows may be.
+    pub(crate) fn max_staleness(&self) -> TimeDelta {
+        TimeDelta::from_std(self.settings.max_staleness).unwrap_or(TimeDelta::MAX)
+    }
+
     /// Schemas in order: the default one, connections, `information_schema`.
     pub(crate) fn schemas(&self) -> Vec<String> {
         let mut names = vec![self.default_schema.clone()];
@@ -96,7 +98,7 @@ pub(crate) struct Statement {
 impl Statement {
     pub(crate) fn new(shared: Arc<Shared>) -> Statement {
         // In a replay all is of one time.
-        let since = (!shared.cloud.is_replay()).then(|| shared.asked_since.unwrap_or_else(Utc::now));
+        let since = (!shared.cloud.is_replay()).then(|| shared.settings.asked_since.unwrap_or_else(Utc::now));
         let log = Arc::new(QueryLog::new(&shared.cloud.counts()).asked_since(since));
         let now = shared.cloud.now();
         Statement { shared, now, log, views: Vec::new() }
@@ -107,7 +109,7 @@ impl Statement {
         let mut session = self.shared.base.clone();
         session.config_mut().set_extension(Arc::clone(&self.log));
         session.config_mut().options_mut().catalog.default_schema = schema.to_owned();
-        let secrets = Arc::new(Secrets::new(Arc::clone(&self.shared.catalog), self.shared.secrets));
+        let secrets = Arc::new(Secrets::new(Arc::clone(&self.shared.catalog), self.shared.settings.secrets));
         session.config_mut().set_extension(Arc::clone(&secrets));
         session.register_catalog_list(Arc::new(Names { statement: self.clone(), secrets }));
         session.mark_start_execution();
@@ -270,7 +272,7 @@ impl SchemaProvider for Tables {
                 if connections.is_empty() {
                     return Err(self.other_cloud(&table).into());
                 }
-                Arc::new(ApiTable::new(shared.cloud.clone(), table, connections, &self.names.secrets, shared.max_staleness))
+                Arc::new(ApiTable::new(shared.cloud.clone(), table, connections, &self.names.secrets, shared.max_staleness()))
             }
         }))
     }

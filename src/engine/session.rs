@@ -11,7 +11,7 @@ use crate::slices::SliceBeforeLists;
 use crate::{EngineError, QueryLog, Statistics, dialect, memory};
 use assay_cloud::Cloud;
 use assay_tables::Catalog;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::Result;
@@ -35,7 +35,7 @@ use std::time::Duration;
 const BATCH_ROWS: usize = 2048;
 
 /// Settings of an [`Engine`].
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Settings {
     /// Connections that unqualified table names mean; empty: the configuration's default.
     pub search_path: Vec<String>,
@@ -47,6 +47,8 @@ pub struct Settings {
     /// How old what a statement shows may be. Zero: it shows the present. More lets summaries of the service, such as a report that is made every
     /// few hours, take the place of many calls.
     pub max_staleness: Duration,
+    /// How long a statement may take. The engine only remembers it: who reads the rows stops.
+    pub statement_timeout: Option<Duration>,
     /// Bytes that the statements of the engine may hold together; `None`: half of the machine's memory, at most 4 GiB.
     pub memory: Option<usize>,
     /// What earlier runs cost, for `EXPLAIN API`.
@@ -117,11 +119,9 @@ impl Engine {
         let context = SessionContext::new_with_state(builder.build());
         dialect::install(&context);
         let base = context.state();
-        let max_staleness = TimeDelta::from_std(settings.max_staleness).unwrap_or(TimeDelta::MAX);
         let functions: BTreeSet<String> = dialect::functions(&base).into_iter().collect();
-        let Settings { secrets, statistics, asked_since, .. } = settings;
-        let shared =
-            Shared { cloud, catalog, base, default_schema, search_path, functions, secrets, asked_since, max_staleness, statistics };
+        let first = settings.clone();
+        let shared = Shared { cloud, catalog, base, default_schema, search_path, functions, settings, first };
         Ok(Engine { shared: Arc::new(shared) })
     }
 
@@ -146,6 +146,9 @@ impl Engine {
     async fn start(&self, sql: &str, args: &[Arg]) -> Result<Query, EngineError> {
         if let Some(asked) = bill::asked(sql)? {
             return self.explain_api(asked, args).await;
+        }
+        if let Some(shown) = self.show(sql)? {
+            return Ok(shown);
         }
         let statement = Statement::new(Arc::clone(&self.shared));
         let session = statement.session(&self.shared.default_schema);
@@ -189,7 +192,8 @@ fn redact_all(cloud: &Cloud, catalog: &Catalog) -> Result<(), EngineError> {
     Ok(())
 }
 
-fn search_path(cloud: &Cloud, settings: &Settings) -> Result<Arc<[Arc<str>]>, EngineError> {
+/// The connections that the search path names, or else those of the configuration.
+pub(crate) fn search_path(cloud: &Cloud, settings: &Settings) -> Result<Arc<[Arc<str>]>, EngineError> {
     if settings.search_path.is_empty() {
         return Ok(cloud.default_connections().into());
     }

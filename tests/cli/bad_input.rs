@@ -73,6 +73,12 @@ fn configurations() {
         ("connections: [\n", "assay.yaml:"),
         ("connections:\n  all: { aggregate: [nothing] }\n", "nothing"),
         ("tables: [no_such_folder]\n", "no_such_folder"),
+        (
+            "limits: { aws: { \"iam:ListUser\": { rate: 5 } } }\n",
+            "`limits.aws.iam:ListUser`: iam has no operation `ListUser`; did you mean `ListUsers`?",
+        ),
+        ("limits: { aws: { imm: { rate: 5 } } }\n", "`limits.aws.imm`: there is no AWS service `imm`"),
+        ("limits: { azure: { \"arm:reads\": { rate: 5 } } }\n", "`limits.azure.arm:reads`: limits of Azure are those of an API"),
     ] {
         place.write("assay.yaml", text);
         let done = place.run(&["query", "select 1"]);

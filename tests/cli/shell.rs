@@ -39,6 +39,10 @@ fn settings_answer_and_mistakes_stop_a_script() {
     assert_eq!((done.code, done.err.as_str()), (0, "off\non\n300 s\ntable\non\naws, azure\noff\n"), "{done:?}");
     place.run_with(&[], ".nonsense\nselect 1;\n").fails(65, "there is no command .nonsense");
     place.run_with(&[], ".search_path nowhere\nselect 1;\n").fails(65, "nowhere");
+    place.run_with(&[], "set max_staleness = soon;\nselect 1;\n").fails(65, "invalid value for parameter \"max_staleness\": \"soon\"");
+    place.run_with(&[], "\nset max_staleness\n 4;\nselect 1;\n").fails(65, "line 3, column 2: syntax error at or near \"4\"");
+    // A wrong SET fails before anything runs.
+    place.run(&["query", "select 1; set nonsense = 1"]).fails(65, "unrecognized configuration parameter \"nonsense\"");
     place.run_with(&[], ".inspect aws_iam_acces_key\n").fails(65, "did you mean aws_iam_access_key?");
 }
 

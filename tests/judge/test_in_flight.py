@@ -97,6 +97,9 @@ def test_a_time_out_is_incomplete_and_keeps_what_there_is(assay, server):
     assert 0 < len(done.rows()) < USERS
     assert done.json()["metadata"]["complete"] is False
     settled(server)
+    done = assay("query", f"set statement_timeout = 1000; {LIST}", "--output", "json", url=server.url)
+    assert done.code == 2 and 0 < len(done.rows()) < USERS and "statement timeout: it took longer than 1s" in done.err
+    settled(server)
     partial = assay("query", LIST, "--output", "none", "--query-timeout", "500ms", "--allow-partial", url=server.url)
     assert partial.code == 0 and "warning: incomplete" in partial.err
     plenty = assay("query", "select name from aws_iam_user where name = 'user-000001'", "--output", "json", "--query-timeout", "1m", url=server.url)

@@ -4,6 +4,7 @@ A machine without PostgreSQL fails these tests: an answer that nobody asked for 
 """
 import filecmp
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -29,6 +30,46 @@ def test_recorded_answers_are_postgresqls(tmp_path):
     files = [p.relative_to(ROOT) for p in (ROOT / "tests/sql").rglob("*.test")]
     changed = [str(p) for p in files if not filecmp.cmp(ROOT / p, tmp_path / p, shallow=False)]
     assert len(files) > 40 and changed == []
+
+
+PARAMETERS = """SET statement_timeout = '90s'; SHOW statement_timeout
+SET statement_timeout = 60000; SHOW statement_timeout
+SET statement_timeout TO '1.5s'; SHOW statement_timeout
+SET SESSION statement_timeout TO ' 2 h '; SHOW Statement_Timeout
+SET statement_timeout = '500us'; SHOW statement_timeout
+SET statement_timeout = $$1d$$; SHOW "statement_timeout"
+SET statement_timeout = '1min'; RESET statement_timeout; SHOW statement_timeout
+SET statement_timeout = '1min'; RESET ALL; SHOW statement_timeout
+SET statement_timeout = '1min'; SET statement_timeout TO DEFAULT; SHOW statement_timeout
+SET statement_timeout = 'soon'
+SET statement_timeout = '5m'
+SET statement_timeout = '5 parsecs'
+SET statement_timeout = ''
+SET statement_timeout = true
+SET statement_timeout = '99999999999'
+SET statement_timeout = -1
+SET statement_timeout = 1, 2
+SET search_path = azure, "aws"; SHOW search_path
+SET search_path TO 'aws'; SHOW search_path
+SET search_path TO AWS; SHOW search_path
+SET search_path = a b
+SET search_path = 1+1
+SET search_path = (select 1)
+SET search_path a
+SHOW search_path extra
+SHOW nonsense
+SET nonsense = 1
+RESET nonsense""".splitlines()
+
+
+def test_parameters_are_postgresqls(assay):
+    with make_expected.Server() as server:
+        for sql in PARAMETERS:
+            theirs, ours = server.psql(sql), assay("query", sql)
+            # psql counts characters, assay lines and columns
+            error = re.sub(r" at character \d+$", "", theirs.stderr.strip()).replace("ERROR:  ", "")
+            first = re.sub(r"^error: (line \d+, column \d+: )?", "", ours.err.split("\n")[0])
+            assert (re.sub(r" +\n", "\n", ours.out), first) == (re.sub(r" +\n", "\n", theirs.stdout.rstrip("\n") + ("\n" if theirs.stdout else "")), error), sql
 
 
 def test_without_postgresql_the_script_says_how_to_install_it(tmp_path):

@@ -167,3 +167,22 @@ def test_the_configuration_can_allow_it(assay, fast_iam, tmp_path):
         server.reset()
         done = assay("query", STALE_KEYS, "--output", "json", *option, url=server.url, config=config)
         assert done.code == 0 and server.stats()["calls"] == calls, done.err
+
+
+def test_statements_can_allow_it(assay, fast_iam):
+    server, _ = fast_iam("--users", 100, "--keyed", 50, "--stale-users", 5)
+    fused, listed = {"GetCredentialReport": 1, "ListAccessKeys": 5}, {"ListUsers": 1, "ListAccessKeys": 100}
+    _, calls = ask(assay, server, f"set max_staleness = '4h'; {STALE_KEYS}")
+    assert calls == fused
+    # SET costs nothing, and the bill is that of what runs
+    _, calls = ask(assay, server, f"set max_staleness to '4h'; {STALE_KEYS}", "--max-calls", "10")
+    assert calls == fused
+    _, calls = ask(assay, server, f"reset max_staleness; {STALE_KEYS}", "--max-staleness", "4h")
+    assert calls == fused, "RESET goes back to the option"
+    for back in ("reset all", "set max_staleness to default", "set max_staleness = 0", ".max_staleness 0"):
+        server.reset()
+        done = assay(stdin=f"set max_staleness = '4h';\n{STALE_KEYS};\n.cache clear\n{back};\n{STALE_KEYS};\n", url=server.url)
+        assert done.code == 0, done.err
+        assert server.stats()["calls"] == {k: fused.get(k, 0) + listed.get(k, 0) for k in fused | listed}, back
+    done = assay(stdin=".max_staleness 90m\nshow max_staleness;\n.output csv\nset session max_staleness = '1.5 h';\nshow max_staleness;\n.max_staleness\n")
+    assert (done.code, done.out, done.err) == (0, " max_staleness\n---------------\n 90min\n(1 row)\nmax_staleness\n90min\n", "5400 s\n")

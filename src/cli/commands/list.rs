@@ -43,7 +43,7 @@ pub(crate) fn write(look: Look, columns: &[&str], rows: &[Vec<String>], out: &mu
     let schema = Arc::new(Schema::new(columns.iter().map(|name| Field::new(*name, DataType::Utf8, false)).collect::<Vec<_>>()));
     let arrays = (0..columns.len()).map(|i| Arc::new(rows.iter().map(|r| Some(r[i].as_str())).collect::<StringArray>()) as ArrayRef);
     let batch = RecordBatch::try_new(schema.clone(), arrays.collect()).map_err(|e| Failed::internal(&e.to_string()))?;
-    let mut sink = output::sink(look, schema);
+    let mut sink = output::sink(look, schema)?;
     sink.batch(&batch, out).and_then(|()| sink.end(&Summary::default(), out)).and_then(|()| out.flush()).map_err(|e| Failed::stdout(&e))
 }
 

@@ -11,7 +11,7 @@ use crate::statement::Job;
 use crate::statistics::{self, Ended};
 use crate::{params, session};
 use assay_cloud::Meter;
-use assay_engine::{Arg, Asked};
+use assay_engine::{Arg, Asked, Engine};
 use chrono::Utc;
 use std::io::{self, BufWriter, IsTerminal, Read};
 use std::path::Path;
@@ -50,46 +50,76 @@ pub(crate) async fn exec(global: &Global, console: Console, args: &QueryArgs) ->
     Ok(exit)
 }
 
+/// A statement, and the engine as the SET statements before it left it.
+struct Run<'s> {
+    engine: Engine,
+    source: &'s Source,
+    statement: Statement,
+}
+
+/// What runs one after the other, and whether all of it by the same engine. SET and RESET do not run: they are followed here, so that one
+/// that is wrong fails before anything does.
+fn runs<'s>(session: &Session, sources: &'s [Source]) -> Result<(Vec<Run<'s>>, bool), Failed> {
+    let mut engine = session.engine.clone();
+    let (mut runs, mut alike) = (Vec::new(), true);
+    for source in sources {
+        for statement in sql_text::statements(&source.text) {
+            match engine.set(&statement.text).map_err(|e| Failed::engine(&e, |at| locate(&source.name, &statement, at)))? {
+                Some(changed) => {
+                    engine = changed;
+                    alike &= runs.is_empty();
+                }
+                None => runs.push(Run { engine: engine.clone(), source, statement }),
+            }
+        }
+    }
+    Ok((runs, alike))
+}
+
 async fn run(session: &Session, args: &QueryArgs, bound: &[Arg], sources: &[Source]) -> Result<Exit, Failed> {
     let console = &session.console;
     let look = Look { format: args.output, header: args.header, separator: args.separator.0, color: console.color_stdout };
     let mut out = BufWriter::new(io::stdout());
     let mut exit = Exit::Ok;
-    let all: Vec<_> = sources.iter().flat_map(|source| sql_text::statements(&source.text)).collect();
-    let asked: Vec<Asked<'_>> = all.iter().map(|statement| (statement.text.as_str(), bound)).collect();
-    bill::afford(session, &session.engine, &asked, args.max_calls).await?;
-    let mut ended: Vec<(String, Meter)> = Vec::new();
-    for source in sources {
-        for statement in sql_text::statements(&source.text) {
-            let job = Job {
-                engine: &session.engine,
-                console,
-                sql: &statement.text,
-                args: bound,
-                look,
-                timeout: session.timeout,
-                timing: args.timing,
-                locate: &|at| locate(&source.name, &statement, at),
-            };
-            let ran = job.run(&mut out).await?;
-            ran.report(console, args.allow_partial);
-            if args.timing {
-                console.note(&ran.timing());
-            }
-            if ran.interrupted {
-                return Err(Failed::new(Exit::Interrupted, format!("interrupted after {} rows: the result is incomplete", ran.rows)));
-            }
-            if !ran.is_complete() && !args.allow_partial {
-                exit = Exit::Incomplete;
-            }
-            if ran.is_whole() {
-                ended.push((statement.text, ran.meter));
-            }
+    let (runs, alike) = runs(session, sources)?;
+    args.output.check_stdout(runs.len())?;
+    let engine = runs.first().map_or(&session.engine, |first| &first.engine);
+    // What is set on the way changes what statements cost: then there is no one bill for all of them.
+    let asked: Vec<Asked<'_>> = runs.iter().map(|run| (run.statement.text.as_str(), bound)).filter(|_| alike).collect();
+    bill::afford(session, engine, &asked, args.max_calls).await?;
+    let mut ended: Vec<(&Run<'_>, Meter)> = Vec::new();
+    for run in &runs {
+        let job = Job {
+            engine: &run.engine,
+            console,
+            sql: &run.statement.text,
+            args: bound,
+            look,
+            timing: args.timing,
+            locate: &|at| locate(&run.source.name, &run.statement, at),
+        };
+        let ran = job.run(&mut out).await?;
+        ran.report(console, args.allow_partial);
+        if args.timing {
+            console.note(&ran.timing());
+        }
+        if ran.interrupted {
+            return Err(Failed::new(Exit::Interrupted, format!("interrupted after {} rows: the result is incomplete", ran.rows)));
+        }
+        if !ran.is_complete() && !args.allow_partial {
+            exit = Exit::Incomplete;
+        }
+        if ran.is_whole() {
+            ended.push((run, ran.meter));
         }
     }
-    let whole = ended.len() == all.len();
-    let ended: Vec<Ended<'_>> = ended.iter().map(|(sql, meter)| Ended { asked: (sql.as_str(), bound), meter }).collect();
-    statistics::remember(session, &session.engine, &ended, whole);
+    let whole = ended.len() == runs.len();
+    let all: Vec<Ended<'_>> = ended.iter().map(|(run, meter)| Ended { asked: (&run.statement.text, bound), meter }).collect();
+    if alike {
+        statistics::remember(session, engine, &all, whole);
+    } else {
+        ended.iter().zip(&all).for_each(|((run, _), one)| statistics::remember(session, &run.engine, std::slice::from_ref(one), false));
+    }
     Ok(exit)
 }
 

@@ -79,7 +79,7 @@ async fn run(session: &Session, plan: &Plan, args: &RunArgs, exports: &[(PathBuf
 /// Runs the plan with a progress line; Ctrl-C cancels what is not finished.
 async fn evaluate(session: &Session, plan: &Plan, max_parallel: usize) -> RunResult {
     let console = &session.console;
-    let runner = EngineRunner::new(session.engine.clone()).within(session.timeout);
+    let runner = EngineRunner::new(session.engine.clone()).within(session.engine.settings().statement_timeout);
     let latest: Mutex<Option<Progress>> = Mutex::new(None);
     let stopping = AtomicBool::new(false);
     let told = |progress: Progress| {

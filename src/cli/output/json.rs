@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn metadata_comes_last() {
         let mut out = Vec::new();
-        let mut sink = sink(plain(Format::Json), batch().schema());
+        let mut sink = sink(plain(Format::Json), batch().schema()).unwrap();
         sink.end(&Summary { metadata: Some(json!({"calls": 3})) }, &mut out).unwrap();
         let document: Value = serde_json::from_slice(&out).unwrap();
         assert_eq!(document.as_object().unwrap().keys().collect::<Vec<_>>(), ["columns", "rows", "metadata"]);

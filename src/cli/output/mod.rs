@@ -5,14 +5,18 @@ mod json;
 mod jsonl;
 mod line;
 mod none;
+mod parquet;
 mod table;
 
+use crate::exit::{Exit, Failed};
 use clap::ValueEnum;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 
-/// Formats of query output.
+/// Formats of query output; lists have those that are text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     /// Aligned columns, as psql
@@ -27,6 +31,9 @@ pub(crate) enum Format {
     Line,
     /// Nothing
     None,
+    /// A Parquet file
+    #[value(skip)]
+    Parquet,
 }
 
 impl Format {
@@ -39,12 +46,41 @@ impl Format {
             Format::Jsonl => "jsonl",
             Format::Line => "line",
             Format::None => "none",
+            Format::Parquet => "parquet",
         }
     }
 
-    /// The format of a name.
+    /// The text format of a name.
     pub(crate) fn parse(name: &str) -> Option<Format> {
         Format::value_variants().iter().copied().find(|f| f.name() == name)
+    }
+
+    /// The format that a file's suffix names.
+    pub(crate) fn of_file(path: &Path) -> Option<Format> {
+        let suffix = path.extension()?.to_str()?;
+        if suffix == Format::Parquet.name() { Some(Format::Parquet) } else { Format::parse(suffix) }
+    }
+
+    /// Reads the name of a format, Parquet among them, from the command line.
+    pub(crate) fn of_rows() -> impl TypedValueParser<Value = Format> {
+        let texts = Format::value_variants().iter().filter_map(Format::to_possible_value);
+        let parquet = PossibleValue::new(Format::Parquet.name()).help("A Parquet file");
+        PossibleValuesParser::new(texts.chain([parquet])).map(|name| Format::parse(&name).unwrap_or(Format::Parquet))
+    }
+
+    /// Can standard output take rows of so many statements?
+    pub(crate) fn check_stdout(self, statements: usize) -> Result<(), Failed> {
+        let fails = |message: &str, hint: &str| Err(Failed::new(Exit::Usage, message).hint(hint));
+        if self != Format::Parquet {
+            Ok(())
+        } else if statements > 1 {
+            let message = format!("a Parquet file has the rows of one statement, and there are {statements}");
+            fails(&message, "run them one by one, each into its own file")
+        } else if io::stdout().is_terminal() {
+            fails("Parquet is not text: a terminal cannot show it", "send it to a file: assay query … --output parquet > rows.parquet")
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -78,15 +114,16 @@ pub(crate) trait Sink {
 }
 
 /// Opens a sink for rows of a schema.
-pub(crate) fn sink(look: Look, schema: SchemaRef) -> Box<dyn Sink> {
-    match look.format {
+pub(crate) fn sink(look: Look, schema: SchemaRef) -> Result<Box<dyn Sink>, Failed> {
+    Ok(match look.format {
         Format::Table => Box::new(table::Table::new(schema, look)),
         Format::Csv => Box::new(csv::Csv::new(schema, look)),
         Format::Json => Box::new(json::Json::new(schema)),
         Format::Jsonl => Box::new(jsonl::Jsonl::new(schema)),
         Format::Line => Box::new(line::Line::new(schema, look)),
         Format::None => Box::new(none::Nothing),
-    }
+        Format::Parquet => Box::new(parquet::Parquet::new(&schema)?),
+    })
 }
 
 /// Names of the columns, made distinct: JSON objects cannot hold two members of one name.
@@ -160,7 +197,7 @@ pub(crate) mod tests {
     /// Everything a format writes for some batches.
     pub(crate) fn render(look: Look, batches: &[RecordBatch]) -> String {
         let mut out = Vec::new();
-        let mut sink = sink(look, batches[0].schema());
+        let mut sink = sink(look, batches[0].schema()).unwrap();
         for batch in batches {
             sink.batch(batch, &mut out).unwrap();
         }
@@ -178,7 +215,9 @@ pub(crate) mod tests {
         for format in Format::value_variants() {
             assert_eq!(Format::parse(format.name()), Some(*format));
         }
-        assert_eq!(Format::parse("parquet"), None);
+        for (path, format) in [("a/b.csv", Some(Format::Csv)), ("b.parquet", Some(Format::Parquet)), ("parquet", None), ("a.txt", None)] {
+            assert_eq!(Format::of_file(Path::new(path)), format, "{path}");
+        }
     }
 
     #[test]

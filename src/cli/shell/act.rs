@@ -1,6 +1,5 @@
 //! What lines of the shell do: statements run, meta-commands show and change settings.
 
-use crate::args::Global;
 use crate::bill;
 use crate::commands::list;
 use crate::exit::{Exit, Failed};
@@ -47,18 +46,14 @@ pub(crate) struct Shell<'s> {
     paged: bool,
     cache: bool,
     cache_ttl: Duration,
-    search_path: Vec<String>,
-    secrets: bool,
-    memory: Option<usize>,
-    max_staleness: Duration,
     params: Vec<Arg>,
     once: Option<PathBuf>,
     max_calls: Option<u64>,
 }
 
 impl<'s> Shell<'s> {
-    /// A shell with default settings; `secrets`: named secret columns are shown; `paged`: stdout is a terminal that somebody reads.
-    pub(crate) fn new(session: &'s Session, global: &Global, secrets: bool, paged: bool) -> Shell<'s> {
+    /// A shell with default settings; `paged`: stdout is a terminal that somebody reads.
+    pub(crate) fn new(session: &'s Session, paged: bool) -> Shell<'s> {
         Shell {
             session,
             multi: true,
@@ -70,10 +65,6 @@ impl<'s> Shell<'s> {
             paged,
             cache: !session.cache_ttl.is_zero(),
             cache_ttl: session.cache_ttl,
-            search_path: global.connection.clone(),
-            secrets,
-            memory: global.memory_limit,
-            max_staleness: global.max_staleness.unwrap_or(session.config.max_staleness),
             params: Vec::new(),
             once: None,
             max_calls: None,
@@ -111,6 +102,10 @@ impl<'s> Shell<'s> {
                 let line = line + first - 1;
                 if name.is_empty() { format!("line {line}, column {column}: ") } else { format!("{name}:{line}:{column}: ") }
             };
+            if let Some(engine) = self.engine.set(&statement.text).map_err(|e| Failed::engine(&e, locate))? {
+                self.engine = engine;
+                continue;
+            }
             let ran = self.statement(&statement.text, &locate).await?;
             let console = &self.session.console;
             ran.report(console, false);
@@ -138,14 +133,16 @@ impl<'s> Shell<'s> {
         let mut look = self.look;
         if let Some(path) = &once {
             look.color = false;
-            look.format = path.extension().and_then(|e| e.to_str()).and_then(Format::parse).unwrap_or(look.format);
+            look.format = Format::of_file(path).unwrap_or(look.format);
         }
-        let (console, timeout) = (&self.session.console, self.session.timeout);
-        let job = Job { engine: &self.engine, console, sql, args: &args, look, timeout, timing: self.timing, locate };
+        let console = &self.session.console;
+        let job = Job { engine: &self.engine, console, sql, args: &args, look, timing: self.timing, locate };
         if let Some(path) = once {
             let mut file = Pending::open(&path)?;
             let ran = job.run(&mut file).await?;
-            file.commit()?;
+            if ran.ended {
+                file.commit()?;
+            }
             return Ok(ran);
         }
         if !self.paged {
@@ -199,30 +196,23 @@ impl<'s> Shell<'s> {
                 self.cache = !ttl.is_zero();
                 self.session.cloud.set_cache_ttl(ttl);
             }
-            Meta::MaxStaleness(None) => console.note(&format!("{} s", self.max_staleness.as_secs())),
+            Meta::MaxStaleness(None) => console.note(&format!("{} s", self.engine.settings().max_staleness.as_secs())),
             Meta::MaxStaleness(Some(time)) => {
-                self.max_staleness = time;
-                self.rebuild()?;
+                self.engine = self.engine.with(Settings { max_staleness: time, ..self.engine.settings().clone() })?;
             }
             Meta::SearchPath(None) => {
-                let names = if self.search_path.is_empty() {
-                    self.session.cloud.default_connections().iter().map(ToString::to_string).collect()
-                } else {
-                    self.search_path.clone()
+                let names = match self.engine.settings().search_path.as_slice() {
+                    [] => self.session.cloud.default_connections().iter().map(ToString::to_string).collect(),
+                    names => names.to_vec(),
                 };
                 console.note(&names.join(", "));
             }
             Meta::SearchPath(Some(names)) => {
-                let before = std::mem::replace(&mut self.search_path, names);
-                if let Err(failed) = self.rebuild() {
-                    self.search_path = before;
-                    return Err(failed);
-                }
+                self.engine = self.engine.with(Settings { search_path: names, ..self.engine.settings().clone() })?;
             }
-            Meta::Secrets(None) => console.note(on_off(self.secrets)),
+            Meta::Secrets(None) => console.note(on_off(self.engine.settings().secrets)),
             Meta::Secrets(Some(on)) => {
-                self.secrets = on;
-                self.rebuild()?;
+                self.engine = self.engine.with(Settings { secrets: on, ..self.engine.settings().clone() })?;
             }
             Meta::Read(path) => {
                 let text = std::fs::read_to_string(&path).map_err(|e| Failed::file("read", &path, &e))?;
@@ -248,20 +238,6 @@ impl<'s> Shell<'s> {
             }
         }
         Ok(Flow::Go)
-    }
-
-    /// The engine with the shell's settings.
-    fn rebuild(&mut self) -> Result<(), Failed> {
-        let settings = Settings {
-            search_path: self.search_path.clone(),
-            secrets: self.secrets,
-            memory: self.memory,
-            asked_since: None,
-            statistics: Some(self.session.statistics.clone()),
-            max_staleness: self.max_staleness,
-        };
-        self.engine = Engine::new(self.session.cloud.clone(), self.session.catalog.clone(), settings)?;
-        Ok(())
     }
 
     /// On or off, how long, and what is on disk.

@@ -55,7 +55,12 @@ pub(crate) const COMMANDS: &[Entry] = &[
     Entry { name: ".max_calls", usage: "[N|off]", about: "requests that each statement may send", takes: Takes::Words(&["off"]) },
     Entry { name: ".max_staleness", usage: "[TIME]", about: "how old what is shown may be: 0, 5m, 4h", takes: Takes::Other },
     Entry { name: ".multi", usage: "[on|off]", about: "on: a statement ends with ;  off: with the line", takes: Takes::Words(ON_OFF) },
-    Entry { name: ".once", usage: "FILE", about: "the next result goes to a file", takes: Takes::File },
+    Entry {
+        name: ".once",
+        usage: "FILE",
+        about: "the next result goes to a file; .csv, .json, .jsonl and .parquet name its format",
+        takes: Takes::File,
+    },
     Entry { name: ".output", usage: "[FORMAT]", about: "format of results", takes: Takes::Words(FORMATS) },
     Entry { name: ".params", usage: "[NAME=VALUE … | clear]", about: "values of $NAME in statements", takes: Takes::Words(&["clear"]) },
     Entry { name: ".read", usage: "FILE", about: "run the statements of a file", takes: Takes::File },
@@ -224,6 +229,7 @@ pub(crate) fn parse(line: &str) -> Result<Meta, String> {
         ".once" => Ok(Meta::Once(file()?)),
         ".output" => Ok(Meta::Output(match some {
             None => None,
+            Some("parquet") => return Err("Parquet goes to a file: write `.once rows.parquet` before the statement".to_owned()),
             Some(name) => Some(Format::parse(name).ok_or_else(|| format!("{name} is no format: use one of {}", FORMATS.join(", ")))?),
         })),
         ".params" => Ok(Meta::Params(match rest {
@@ -346,7 +352,8 @@ mod tests {
             (".timing maybe", "usage: .timing [on|off]"),
             (".exit now", "usage: .exit"),
             (".read", "usage: .read FILE"),
-            (".output parquet", "parquet is no format: use one of table, csv, json, jsonl, line, none"),
+            (".output parquet", "Parquet goes to a file: write `.once rows.parquet` before the statement"),
+            (".output xml", "xml is no format: use one of table, csv, json, jsonl, line, none"),
             (".cache_ttl soon", "\"soon\" is not a time: write 300, 90s, 5m, 1h or 2d"),
             (".separator ab", "the separator is one ASCII character, or \\t"),
         ] {

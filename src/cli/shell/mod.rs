@@ -23,7 +23,7 @@ const PROMPT: &str = "assay> ";
 pub(crate) async fn exec(global: &Global, console: Console, secrets: bool) -> Result<Exit, Failed> {
     let session = Session::showing(global, console, secrets, None).await?;
     let interactive = io::stdin().is_terminal();
-    let mut shell = Shell::new(&session, global, secrets, interactive && console.stdout_terminal);
+    let mut shell = Shell::new(&session, interactive && console.stdout_terminal);
     let ended = if interactive { converse(&mut shell).await } else { batch(&mut shell).await };
     let recorded = session.finish();
     let exit = ended?;

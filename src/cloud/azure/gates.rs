@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn the_configuration_wins() {
         let limits = json!({"arm": {"rate": 5, "burst": 7}, "Microsoft.Storage": {"rate": 50, "max_in_flight": 3}, "max_in_flight": 9});
-        let limits = Limits::read("prod", &limits).unwrap();
+        let limits = Limits::read("prod", true, &limits).unwrap();
         let storage = gates("arm", "GET x", "/subscriptions/11/providers/Microsoft.Storage/storageAccounts", Some(&limits));
         assert_eq!(storage, ["prod|11|microsoft.storage|list 50/50.00 3", "prod|11|reads 7/5.00 9"]);
         assert_eq!(gates("graph", "GET x", "/v1.0/users", Some(&limits)), ["prod||graph free 9"]);

@@ -48,7 +48,7 @@ impl Engine {
         {
             return self.by_key(leaves);
         }
-        let known = self.shared.statistics.as_deref();
+        let known = self.shared.settings.statistics.as_deref();
         if let Some(record) = known.and_then(|s| s.get(&self.run_key(statements))) {
             let basis = Basis::Statistics(record.at);
             let lines: Vec<BillLine> = record.cells.iter().filter(|cell| !is_made(cell, leaves)).map(|cell| of_cell(cell, basis)).collect();
@@ -99,7 +99,7 @@ impl Engine {
         // Azure's list of subscriptions may be a table's as well: then it is there.
         wanted.retain(|(service, operation)| !lines.iter().any(|l| l.service == *service && l.operation == *operation));
         let shape = self.shape();
-        let records = self.shared.statistics.as_deref().map(|s| s.of_shape(&shape)).unwrap_or_default();
+        let records = self.shared.settings.statistics.as_deref().map(|s| s.of_shape(&shape)).unwrap_or_default();
         let known = |service: &str, operation: &str| {
             let cells = records.iter().flat_map(|r| r.cells.iter().map(move |cell| (r.at, cell)));
             cells
@@ -146,7 +146,7 @@ impl Engine {
     /// From the plans alone, and what other statements have cost.
     fn guess(&self, leaves: &[Leaf]) -> Bill {
         let shape = self.shape();
-        let records = self.shared.statistics.as_deref().map(|s| s.of_shape(&shape)).unwrap_or_default();
+        let records = self.shared.settings.statistics.as_deref().map(|s| s.of_shape(&shape)).unwrap_or_default();
         let mut seen: BTreeMap<(String, String), usize> = BTreeMap::new();
         let mut lines: Vec<BillLine> = Vec::new();
         for leaf in leaves {
@@ -240,7 +240,7 @@ impl Engine {
     fn time(&self, bill: &mut Bill, leaves: &[Leaf]) {
         let connection = leaves.iter().flat_map(|leaf| leaf.connections.iter()).next().cloned();
         let shape = self.shape();
-        let records = self.shared.statistics.as_deref().map(|s| s.of_shape(&shape)).unwrap_or_default();
+        let records = self.shared.settings.statistics.as_deref().map(|s| s.of_shape(&shape)).unwrap_or_default();
         let latency = records.iter().find_map(|record| record.latency).unwrap_or(LATENCY) / 1000.0;
         let mut gates: BTreeMap<&str, (f64, usize)> = BTreeMap::new();
         for own in &mut bill.lines {

@@ -59,21 +59,7 @@ pub(super) fn secrets(leaves: &[Leaf]) -> Vec<String> {
 impl Engine {
     /// The same engine over another handle.
     pub(super) fn over(&self, cloud: Cloud) -> Engine {
-        let shared = &self.shared;
-        Engine {
-            shared: Arc::new(Shared {
-                cloud,
-                catalog: Arc::clone(&shared.catalog),
-                base: shared.base.clone(),
-                default_schema: shared.default_schema.clone(),
-                search_path: Arc::clone(&shared.search_path),
-                functions: shared.functions.clone(),
-                secrets: shared.secrets,
-                asked_since: shared.asked_since,
-                max_staleness: shared.max_staleness,
-                statistics: shared.statistics.clone(),
-            }),
-        }
+        Engine { shared: Arc::new(Shared { cloud, ..(*self.shared).clone() }) }
     }
 
     /// The scans of a statement. To be asked of an engine that makes no call.

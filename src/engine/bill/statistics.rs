@@ -155,7 +155,7 @@ impl Engine {
         let names = crate::scopes::real_connections(cloud, &self.shared.search_path);
         let mut text: Vec<String> = names.iter().map(|name| cloud.shape_of(name)).collect();
         // Summaries take the place of calls, where they may be old enough.
-        text.push(self.shared.max_staleness.num_seconds().to_string());
+        text.push(self.shared.max_staleness().num_seconds().to_string());
         format!("{:016x}", hash(&text.join("\n")))
     }
 

@@ -35,6 +35,7 @@ mod relation;
 mod row_subquery;
 mod rows;
 mod secrets;
+pub(crate) mod set;
 mod set_ops;
 mod siblings;
 mod sorted;

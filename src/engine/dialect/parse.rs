@@ -14,7 +14,7 @@ use std::ops::ControlFlow;
 /// How deep expressions and subqueries may nest.
 const RECURSION: usize = 200;
 
-fn syntax(message: impl Into<String>, at: Option<(usize, usize)>) -> EngineError {
+pub(super) fn syntax(message: impl Into<String>, at: Option<(usize, usize)>) -> EngineError {
     EngineError::Sql { message: message.into(), hint: None, at }
 }
 
@@ -49,7 +49,7 @@ pub(super) fn split(sql: &str) -> Result<Vec<String>, EngineError> {
     Ok(statements)
 }
 
-fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, EngineError> {
+pub(super) fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, EngineError> {
     Tokenizer::new(&PostgreSql, sql).tokenize_with_location().map_err(|error| {
         let (line, column) = (error.location.line as usize, error.location.column as usize);
         syntax(token_message(&error.message), (line > 0).then_some((line, column)))
@@ -151,7 +151,9 @@ fn location(text: &str) -> Option<(usize, usize)> {
 fn refused(what: &str) -> EngineError {
     EngineError::Sql {
         message: format!("cannot execute {what}: only statements that read are allowed"),
-        hint: Some("use select, with, values, table, explain, show or describe".into()),
+        hint: Some(
+            "use select, with, values, table, explain, show or describe; set and reset stand in the shell and in `assay query`".into(),
+        ),
         at: None,
     }
 }

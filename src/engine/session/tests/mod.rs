@@ -13,6 +13,7 @@ use std::time::Duration;
 mod bill;
 mod bind;
 mod memory;
+mod parameters;
 mod speed;
 mod summaries;
 
