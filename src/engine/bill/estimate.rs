@@ -147,12 +147,12 @@ impl Engine {
     fn guess(&self, leaves: &[Leaf]) -> Bill {
         let shape = self.shape();
         let records = self.shared.statistics.as_deref().map(|s| s.of_shape(&shape)).unwrap_or_default();
-        let mut seen: BTreeMap<(String, String), usize> = BTreeMap::new();
+        let mut seen: BTreeMap<(String, String, Option<&str>), usize> = BTreeMap::new();
         let mut lines: Vec<BillLine> = Vec::new();
         for leaf in leaves {
-            let mut rows: Vec<u64> = Vec::new();
-            for group in &leaf.groups {
-                let scopes = leaf.scopes.len().max(1);
+            let (mut rows, mut asked): (Vec<u64>, Vec<u64>) = (Vec::new(), Vec::new());
+            for (at, group) in leaf.groups.iter().enumerate() {
+                let scopes = if group.shared { leaf.shared } else { leaf.scopes.len().max(1) };
                 let times = group.times as u64;
                 let guessed = match group.per {
                     Per::Walk => times * scopes as u64,
@@ -164,24 +164,42 @@ impl Engine {
                 let known = records.iter().filter(|_| whole && !group.fallback).find_map(|record| {
                     let same = |c: &&Cell| c.service == *group.service && c.operation == *group.operation && !c.table.is_empty();
                     let own = record.cells.iter().filter(same).find(|c| c.table == leaf.table);
-                    own.or_else(|| record.cells.iter().filter(same).max_by_key(|c| c.calls)).map(|cell| (record.at, cell))
+                    // Of another table it is another question.
+                    let other = || record.cells.iter().filter(same).filter(|_| group.question.is_none()).max_by_key(|c| c.calls);
+                    own.or_else(other).map(|cell| (record.at, cell))
                 });
+                // What was counted for a table is all that it asks by this name: the last of its questions has what the others leave.
+                let same = |other: &CallGroup| other.name() == group.name();
+                let before: u64 = leaf.groups.iter().zip(&asked).filter(|(other, _)| same(other)).map(|(_, calls)| calls).sum();
+                let more = leaf.groups[at + 1..].iter().any(same);
                 let (calls, scopes, basis) = match known {
+                    Some((at, cell)) if group.question.is_some() => {
+                        let left = cell.calls.saturating_sub(before);
+                        (if more { guessed.min(left) } else { left }, cell.scopes, Basis::Others(at))
+                    }
                     Some((at, cell)) => (cell.calls, cell.scopes, Basis::Others(at)),
                     None if group.fallback => (0, scopes, Basis::Guess),
                     None => (guessed, scopes, Basis::Guess),
                 };
+                asked.push(calls);
                 rows.push(if group.lists { calls * ROWS } else { calls });
                 let mut own = line(&leaf.table, &group.service, &group.operation, scopes, calls, basis);
                 own.per = per(group, leaf);
                 // Asked by several tables, or several times in a statement, it is asked once.
-                match seen.get(&(own.service.clone(), own.operation.clone())) {
-                    Some(at) if !group.keyed => {
+                let question = (own.service.clone(), own.operation.clone(), group.question.as_deref());
+                let same = |line: &BillLine| (&line.table, &line.service, &line.operation) == (&own.table, &own.service, &own.operation);
+                match (seen.get(&question), lines.iter().position(same).filter(|_| group.question.is_some())) {
+                    (Some(at), _) if !group.keyed => {
                         let first = &mut lines[*at];
                         first.calls = first.calls.max(own.calls);
                     }
+                    // Another question by the same name is another call.
+                    (None, Some(at)) => {
+                        seen.insert(question, at);
+                        lines[at].calls += own.calls;
+                    }
                     _ => {
-                        seen.insert((own.service.clone(), own.operation.clone()), lines.len());
+                        seen.insert(question, lines.len());
                         lines.push(own);
                     }
                 }

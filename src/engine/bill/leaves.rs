@@ -22,6 +22,8 @@ pub(super) struct Leaf {
     pub(super) connections: BTreeSet<Arc<str>>,
     /// Some of the scopes stand in for those that nobody has listed yet.
     pub(super) assumed: bool,
+    /// How many groups of scopes share the calls that are made once for all.
+    pub(super) shared: usize,
     /// What it asks as far as that is known; a parent comes before its children.
     pub(super) groups: Vec<CallGroup>,
     /// What it may ask instead, once values of other tables are there.
@@ -96,23 +98,36 @@ impl Engine {
 fn walk(plan: &Arc<dyn ExecutionPlan>, out: &mut Vec<Leaf>) -> Result<(), EngineError> {
     dialect::depth::deep(|| {
         if let Some(scan) = plan.downcast_ref::<ApiScan>() {
-            out.push(leaf(scan));
+            out.extend(leaves_of(scan));
         }
         plan.children().into_iter().try_for_each(|child| walk(child, out))
     })
 }
 
-fn leaf(scan: &ApiScan) -> Leaf {
-    let (spec, plans) = (scan.spec(), scan.plans());
-    let trees = plans.iter().map(|plan| plan.tree());
-    let mut trees = trees.collect::<Vec<_>>().into_iter();
+/// A leaf for the scopes that a summary answers, and one for those that it does not.
+fn leaves_of(scan: &ApiScan) -> impl Iterator<Item = Leaf> {
+    let (chooser, scopes) = (scan.chooser(), &scan.spec().scopes);
+    let by_summary = |scope: &Scope| chooser.summary_of(scope).is_some();
+    let (together, alone): (Vec<Scope>, Vec<Scope>) = scopes.iter().cloned().partition(by_summary);
+    let parts = match chooser.summary.as_ref().map_or(0, |plan| plan.shared_calls()) {
+        calls if calls > 0 && !alone.is_empty() => vec![(together, chooser.together.groups(calls), 0), (alone, 0, 1)],
+        calls => vec![(scopes.clone(), chooser.together.groups(calls), 0)],
+    };
+    parts.into_iter().map(|(scopes, shared, skipped)| leaf(scan, scopes, shared, &chooser.plans()[skipped..]))
+}
+
+/// `plans`: those that it may follow, the likeliest first.
+fn leaf(scan: &ApiScan, scopes: Vec<Scope>, shared: usize, plans: &[Arc<CallPlan>]) -> Leaf {
+    let spec = scan.spec();
+    let mut trees = plans.iter().map(|plan| plan.tree()).collect::<Vec<_>>().into_iter();
     let of_plans = |read: &dyn Fn(&CallPlan) -> bool| plans.iter().any(|plan| read(plan));
     Leaf {
         table: spec.table.name.clone(),
         scope: spec.table.scope,
-        scopes: spec.scopes.clone(),
-        connections: spec.scopes.iter().map(|scope| Arc::clone(&scope.account.connection)).collect(),
+        connections: scopes.iter().map(|scope| Arc::clone(&scope.account.connection)).collect(),
+        scopes,
         assumed: false,
+        shared,
         groups: trees.next().unwrap_or_default(),
         others: trees.flatten().collect(),
         bound_by: scan.bound_by().into_iter().map(str::to_owned).collect(),

@@ -16,6 +16,20 @@ fn every_spec_agrees_with_the_models() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// The index behind a summary of many subscriptions picks a version of the API by itself.
+#[test]
+fn summaries_of_many_subscriptions_agree_with_every_later_version() {
+    let catalog = Catalog::embedded();
+    let (mut wrong, mut tables) = (Vec::new(), 0);
+    for name in catalog.names() {
+        let table = catalog.table(name).unwrap().unwrap();
+        tables += usize::from(table.summaries().any(|summary| summary.shared_calls() > 0));
+        wrong.extend(table.drifts(&ModelShapes).into_iter().map(|column| format!("{name}: {column}")));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!(tables, 8);
+}
+
 /// The embedded specs name nothing of Azure that the models do not cover: specs of others may.
 #[test]
 fn every_call_of_azure_is_in_the_models() {

@@ -4,7 +4,7 @@ use super::fold::Fold;
 use super::rest::{Rest, about};
 use super::row::{Facts, Hop, Place, Row};
 use super::select::{Decode, Select};
-use crate::expr::{Env, Expr, truthy};
+use crate::expr::{Env, Expr, Fact, Root, truthy};
 use crate::plan::Start;
 use crate::run::Keys;
 use crate::spec::yaml::At;
@@ -110,6 +110,21 @@ impl Call {
         self.input.iter().map(|(_, e, at)| (e, *at)).chain(self.region.iter().map(|(e, at)| (e, *at))).chain(of_rest)
     }
 
+    /// Is it about all subscriptions that a scan asks?
+    pub(crate) fn is_shared(&self) -> bool {
+        self.exprs().any(|(expr, _)| expr.all_roots().contains(&Root::Fact(Fact::Asked)))
+    }
+
+    /// What it asks where the operation does not say so: the constants of its body.
+    pub(crate) fn question(&self) -> Option<Arc<str>> {
+        let constant = |(_, expr, _): &(String, Expr, At)| match expr {
+            Expr::Const(value) => Some(value.to_string()),
+            _ => None,
+        };
+        let constants: Vec<String> = self.rest.as_deref()?.body.iter().filter_map(constant).collect();
+        (!constants.is_empty()).then(|| constants.join(" ").into())
+    }
+
     /// Does what it is asked with say for itself that some rows take no call?
     pub(crate) fn conditional(&self) -> bool {
         let condition = |expr: &Expr| matches!(expr, Expr::And(..) | Expr::Or(..) | Expr::Jmes(_));
@@ -202,6 +217,8 @@ pub struct Link {
     /// The time that an answer shows, where that is not the present.
     pub(crate) as_of: Option<(Expr, At)>,
     pub(crate) make: Option<Box<Make>>,
+    /// Why a summary cannot be used where this link has no row.
+    pub(crate) or_list: Option<(Expr, At)>,
 }
 
 /// A call that makes what another asks for, where it is not there yet.
@@ -407,7 +424,8 @@ impl Link {
             LinkSource::Built(list, at) => (None, Some((list, *at))),
         };
         let others = self.fallback.as_deref().map(|f| &f.call).into_iter().chain(self.make.as_deref().map(|m| &m.call));
-        call.into_iter().chain(others).flat_map(Call::exprs).chain(built).chain(self.only.iter().map(|(e, at)| (e, *at)))
+        let kept = self.only.iter().chain(&self.or_list).map(|(e, at)| (e, *at));
+        call.into_iter().chain(others).flat_map(Call::exprs).chain(built).chain(kept)
     }
 
     /// Does this error code mean "no row here"?
@@ -418,6 +436,26 @@ impl Link {
     /// Is its answer a list, so that what comes after it is asked for each row?
     pub fn lists(&self) -> bool {
         !self.each.is_whole()
+    }
+
+    /// Is its call about all subscriptions that a scan asks on the connection, so that it is made once for them?
+    pub fn is_shared(&self) -> bool {
+        self.call().is_ok_and(Call::is_shared)
+    }
+
+    /// Why the summary cannot be used where this link has no row; `None`: it can.
+    ///
+    /// # Errors
+    /// The reason cannot be computed.
+    pub fn or_list(&self, start: &Start, facts: &Facts) -> Result<Option<String>, String> {
+        let Some((why, _)) = &self.or_list else { return Ok(None) };
+        let why = why.eval(&env(None, start, facts)).map_err(|e| format!("or_list: {}", e.0))?;
+        Ok(Some(why.as_str().map_or_else(|| why.to_string(), str::to_owned)))
+    }
+
+    /// Has it to have a row, if the summary is to be used?
+    pub fn needs_row(&self) -> bool {
+        self.or_list.is_some()
     }
 
     /// Is the call repeated until it is complete?
