@@ -75,3 +75,71 @@ impl Together {
 fn saves(groups: &[Arc<Group>], calls: usize) -> bool {
     groups.iter().map(|group| group.ids.len()).sum::<usize>() > groups.len() * calls
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use assay_cloud::{Bundle, Cloud, Config, Mode, Options};
+    use std::time::Duration;
+
+    async fn scopes(counts: &[usize]) -> Vec<Scope> {
+        let mut bundle = Bundle::new("2026-04-01T12:00:00Z".parse().unwrap());
+        for (connection, count) in counts.iter().enumerate() {
+            for n in (0..*count).rev() {
+                bundle.subscription(&format!("c{connection}"), &format!("{n:08x}-0000-4000-8000-{connection:012x}"), "t");
+            }
+        }
+        let mode = Mode::Replay(Arc::new(bundle));
+        let options = Options { config: Config::default(), mode, cache_ttl: Duration::from_secs(300), max_in_flight: 100 };
+        let cloud = Cloud::open(options).await.unwrap();
+        let mut scopes = Vec::new();
+        for connection in 0..counts.len() {
+            let accounts = cloud.accounts(&format!("c{connection}")).await.unwrap();
+            scopes.extend(accounts.into_iter().map(|account| Scope { region: account.home_region(), account }));
+        }
+        scopes
+    }
+
+    #[tokio::test]
+    async fn groups_are_even_and_only_where_they_save_calls() {
+        for (counts, groups, sizes) in [
+            (&[2][..], 0, &[][..]),
+            (&[3], 1, &[3]),
+            (&[3, 2], 1, &[3]),
+            (&[100], 1, &[100]),
+            (&[101], 2, &[50, 51]),
+            (&[5, 201], 4, &[5, 67, 67, 67]),
+        ] {
+            let scopes = scopes(counts).await;
+            let together = Together::of(&scopes);
+            let mut seen: BTreeMap<Vec<&str>, usize> = BTreeMap::new();
+            for scope in &scopes {
+                if let Some(group) = together.group(scope, 2) {
+                    assert!(group.ids().any(|id| id == &*scope.account.known_identity().unwrap().account_id));
+                    *seen.entry(group.ids().collect()).or_default() += 1;
+                }
+            }
+            let mut found: Vec<usize> = seen
+                .iter()
+                .map(|(ids, scopes)| {
+                    assert_eq!(ids.len(), *scopes);
+                    *scopes
+                })
+                .collect();
+            found.sort_unstable();
+            assert_eq!((together.groups(2), found.as_slice()), (groups, sizes), "{counts:?}");
+            assert!(seen.keys().all(|ids| ids.is_sorted()));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_one_scope_finds_the_others_need_not() {
+        let scopes = scopes(&[4]).await;
+        let together = Together::of(&scopes);
+        let group = |n: usize| together.group(&scopes[n], 2).unwrap();
+        assert_eq!(group(0).given_up(), None);
+        group(0).give_up(Some("denied".to_owned()));
+        group(1).give_up(None);
+        assert_eq!(group(3).given_up(), Some(&Some("denied".to_owned())));
+    }
+}

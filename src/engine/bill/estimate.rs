@@ -230,6 +230,16 @@ impl Engine {
             let mut same = group.filter(|(group, _)| *group.service == *own.service && *group.operation == *own.operation);
             own.per = same.next().map(|(group, leaf)| per(group, leaf)).unwrap_or_default();
         }
+        // What shows many scopes shows what may be read there: it takes the rights of the lists it stands for.
+        for leaf in leaves {
+            let lists = leaf.others.iter().filter(|group| group.per == Per::Walk && !group.keyed);
+            let rights: Vec<_> = lists.flat_map(|group| permissions(&group.service, &group.operation)).collect();
+            let is_shared =
+                |own: &BillLine| leaf.groups.iter().any(|g| g.shared && *g.service == *own.service && *g.operation == *own.operation);
+            for own in bill.lines.iter_mut().filter(|own| own.table == leaf.table && is_shared(own)) {
+                own.permissions.extend(rights.iter().filter(|right| !own.permissions.contains(right)).cloned().collect::<Vec<_>>());
+            }
+        }
         self.time(bill, leaves);
         if bill.lines.iter().any(|line| line.basis == Basis::Guess) && !self.cloud().is_replay() {
             bill.notes.push(match bill.lines.iter().any(|line| line.basis == Basis::Asked) {

@@ -64,7 +64,9 @@ impl Of<'_> {
         let dated = dated.is_some();
         let head = program.links.iter().rposition(|link| link.as_of.is_some() || link.is_shared()).unwrap_or(0);
         if let Some((_, at)) = program.links[head + 1..].iter().find_map(|link| link.or_list.as_ref()) {
-            return Err(Bad::new(*at, "`or_list` behind the summary: rows are out by then").hint("it belongs to a link that reads the summary"));
+            return Err(
+                Bad::new(*at, "`or_list` behind the summary: rows are out by then").hint("it belongs to a link that reads the summary")
+            );
         }
         let reads = |name: &String| program.links.iter().flat_map(crate::run::Link::exprs).any(|(e, _)| reads_upper(e, name, &names));
         let bounded = names.iter().filter(|name| reads(name)).cloned().collect();
