@@ -93,7 +93,8 @@ impl ApiScan {
             0 => Together::default(),
             _ => Together::of(&spec.scopes),
         };
-        summary.take_if(|plan| plan.shared_calls() > 0 && together.groups(plan.shared_calls()) == 0);
+        // Whoever makes no call may not know all scopes: then it is one of the ways.
+        summary.take_if(|plan| plan.shared_calls() > 0 && together.groups(plan.shared_calls()) == 0 && !cloud.is_offline());
         let chooser = Chooser {
             spec: Arc::new(spec),
             list: plan.map(Arc::new),

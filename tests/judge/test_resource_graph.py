@@ -323,3 +323,16 @@ def test_verdicts_are_the_same(arm, target):
     listed, calls = verdicts()
     graph, fewer = verdicts(*HOW)
     assert listed == graph and listed and fewer < calls, (fewer, calls)
+
+
+def test_recordings(arm, tmp_path):
+    sql, without, using = "select name, id from azure_compute_disk order by id", str(tmp_path / "listed"), str(tmp_path / "graph")
+    listed = run("query", sql, "--record", without, "--output", "json", env=arm.env)
+    graph = run("query", sql, "--record", using, "--output", "json", *HOW, env=arm.env)
+    assert listed.rows() == graph.rows() and graph.rows()
+    arm.forget()
+    for bundle, notes in ((without, 0), (using, 1)):
+        done = run("query", sql, "--replay", bundle, "--output", "json", *HOW)
+        # A recording without it is asked as it was made, and that is no news.
+        assert done.code == 0 and done.rows() == listed.rows() and done.err.count("Resource Graph") == notes, done.err
+    assert not arm.calls()

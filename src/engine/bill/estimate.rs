@@ -230,16 +230,7 @@ impl Engine {
             let mut same = group.filter(|(group, _)| *group.service == *own.service && *group.operation == *own.operation);
             own.per = same.next().map(|(group, leaf)| per(group, leaf)).unwrap_or_default();
         }
-        // What shows many scopes shows what may be read there: it takes the rights of the lists it stands for.
-        for leaf in leaves {
-            let lists = leaf.others.iter().filter(|group| group.per == Per::Walk && !group.keyed);
-            let rights: Vec<_> = lists.flat_map(|group| permissions(&group.service, &group.operation)).collect();
-            let is_shared =
-                |own: &BillLine| leaf.groups.iter().any(|g| g.shared && *g.service == *own.service && *g.operation == *own.operation);
-            for own in bill.lines.iter_mut().filter(|own| own.table == leaf.table && is_shared(own)) {
-                own.permissions.extend(rights.iter().filter(|right| !own.permissions.contains(right)).cloned().collect::<Vec<_>>());
-            }
-        }
+        leaves.iter().for_each(|leaf| add_rights(bill, leaf));
         self.time(bill, leaves);
         if bill.lines.iter().any(|line| line.basis == Basis::Guess) && !self.cloud().is_replay() {
             bill.notes.push(match bill.lines.iter().any(|line| line.basis == Basis::Asked) {
@@ -290,6 +281,19 @@ impl Engine {
         let ceiling = bill.calls() as f64 * latency / CEILING;
         let waits = if bill.calls() == 0 { 0.0 } else { (depth + found) as f64 * latency };
         bill.seconds = waits + slowest.max(ceiling);
+    }
+}
+
+/// A question about many scopes is answered where what it is about may be read: it takes the rights of the lists that it stands for.
+fn add_rights(bill: &mut Bill, leaf: &Leaf) {
+    let groups = || leaf.groups.iter().chain(&leaf.others);
+    let lists = groups().filter(|group| group.per == Per::Walk && !group.keyed && !group.shared);
+    let rights: Vec<_> = lists.flat_map(|group| permissions(&group.service, &group.operation)).collect();
+    let asks = |own: &BillLine| groups().any(|g| g.shared && *g.service == *own.service && *g.operation == *own.operation);
+    for own in bill.lines.iter_mut().filter(|own| own.table == leaf.table && asks(own)) {
+        own.permissions.extend(rights.iter().cloned());
+        own.permissions.sort();
+        own.permissions.dedup();
     }
 }
 

@@ -104,16 +104,25 @@ fn walk(plan: &Arc<dyn ExecutionPlan>, out: &mut Vec<Leaf>) -> Result<(), Engine
     })
 }
 
-/// A leaf for the scopes that a summary answers, and one for those that it does not.
-fn leaves_of(scan: &ApiScan) -> impl Iterator<Item = Leaf> {
-    let (chooser, scopes) = (scan.chooser(), &scan.spec().scopes);
-    let by_summary = |scope: &Scope| chooser.summary_of(scope).is_some();
-    let (together, alone): (Vec<Scope>, Vec<Scope>) = scopes.iter().cloned().partition(by_summary);
-    let parts = match chooser.summary.as_ref().map_or(0, |plan| plan.shared_calls()) {
-        calls if calls > 0 && !alone.is_empty() => vec![(together, chooser.together.groups(calls), 0), (alone, 0, 1)],
-        calls => vec![(scopes.clone(), chooser.together.groups(calls), 0)],
-    };
-    parts.into_iter().map(|(scopes, shared, skipped)| leaf(scan, scopes, shared, &chooser.plans()[skipped..]))
+/// A leaf for the scopes that a shared summary answers, and one for those that it does not.
+fn leaves_of(scan: &ApiScan) -> Vec<Leaf> {
+    let (chooser, plans) = (scan.chooser(), scan.chooser().plans());
+    let scopes = scan.spec().scopes.iter().cloned();
+    let calls = chooser.summary.as_ref().map_or(0, |plan| plan.shared_calls());
+    if calls == 0 {
+        return vec![leaf(scan, scopes.collect(), 0, &plans)];
+    }
+    let (together, alone): (Vec<Scope>, Vec<Scope>) = scopes.partition(|scope| chooser.summary_of(scope).is_some());
+    let mut listed = plans.clone();
+    listed.rotate_left(1);
+    let mut leaves = Vec::new();
+    if !together.is_empty() {
+        leaves.push(leaf(scan, together, chooser.together.groups(calls), &plans));
+    }
+    if !alone.is_empty() || leaves.is_empty() {
+        leaves.push(leaf(scan, alone, 0, &listed));
+    }
+    leaves
 }
 
 /// `plans`: those that it may follow, the likeliest first.
