@@ -196,6 +196,16 @@ def test_a_role_on_a_group_alone_is_no_right_on_the_subscription(arm):
     assert graph.rows() == listed.rows() and failures(graph) == failures(listed) == [("azure_compute_disk", identity(6))]
 
 
+def test_a_kind_that_the_role_does_not_have_fails_as_by_listing(arm):
+    arm.control(hidden_kinds=["Microsoft.KeyVault/vaults"])
+    for sql in ("select name from azure_key_vault", "select name from azure_key_vault limit 3"):
+        listed, _ = ask(arm, sql, code=2)
+        graph, calls = ask(arm, sql, *HOW, code=2)
+        assert graph.rows() == listed.rows() == [] and sorted(failures(graph)) == sorted(failures(listed)) and len(failures(graph)) == MANY
+        assert calls == {"subscriptions": 1, "graph": 2, "list": MANY}
+        assert "azure_key_vault of azure: listed, for the Resource Graph cannot be used: it shows none, which may be for want of rights" in graph.err
+
+
 def test_a_disabled_subscription_is_not_asked_about(start_fake_arm, tmp_path):
     subscriptions = [azure_estate.subscription(identity(n), f"team-{n}", "Disabled" if n == 1 else "Enabled") for n in range(5)]
     arm = start_fake_arm(wide(5, tmp_path, subscriptions=subscriptions))

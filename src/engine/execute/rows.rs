@@ -163,6 +163,7 @@ fn asked(walk: Arc<Walk>, start: usize, which: Which, ask: Ask, up: Option<Arc<R
                 };
                 let link = walk.link(which);
                 let error = match pages.next().await {
+                    None if walk.is_blank(link) => return None,
                     None if walk.waits(link) => return walk.whole(link, start, waiting).map(|rows| (rows, State::End)),
                     None => match folded(link, waiting) {
                         Ok(rows) => return rows.map(|rows| (rows, State::End)),
@@ -254,8 +255,10 @@ impl Walk {
 
     /// The rows of a page; `None` where it is that of a summary which is older than it may be.
     fn usable(&self, link: &Link, start: usize, page: &Arc<serde_json::Value>, up: Option<&Arc<Row>>) -> Result<Option<Vec<Row>>, String> {
-        let rows = self.kept(link, start, page, up)?;
-        Ok(self.fresh(link, page)?.then_some(rows))
+        let rows = link.rows(page, up)?;
+        let shown = !rows.is_empty();
+        let rows = self.kept(link, start, rows)?;
+        Ok(self.fresh(link, page, shown)?.then_some(rows))
     }
 
     /// Makes what a call says is not there yet; `None` where that is not what it says.
@@ -267,10 +270,10 @@ impl Walk {
         }
     }
 
-    /// The rows of a page that `where:` lets through.
-    fn kept(&self, link: &Link, start: usize, page: &Arc<serde_json::Value>, up: Option<&Arc<Row>>) -> Result<Vec<Row>, String> {
+    /// The rows that `where:` lets through.
+    fn kept(&self, link: &Link, start: usize, rows: Vec<Row>) -> Result<Vec<Row>, String> {
         let mut out = Vec::new();
-        for row in link.rows(page, up)? {
+        for row in rows {
             if link.keeps(&row, self.start(start), &self.facts)? {
                 out.push(row);
             }

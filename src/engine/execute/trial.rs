@@ -26,6 +26,8 @@ pub(crate) struct Trial {
 enum State {
     #[default]
     Open,
+    /// It has something, but may still break off.
+    Shown,
     /// It has answered.
     Used,
     /// It cannot be used, and why; `None` where that is nobody's concern.
@@ -65,7 +67,7 @@ impl Trial {
     /// Gives the summary up, unless it has answered already.
     fn abandon(&self, why: Option<String>) -> bool {
         let mut state = self.lock();
-        if matches!(*state, State::Open) {
+        if matches!(*state, State::Open | State::Shown) {
             *state = State::Abandoned(why);
         }
         matches!(*state, State::Abandoned(_))
@@ -109,6 +111,16 @@ impl Walk {
         self.trial_of(link).is_some() && (link.needs_row() || (link.is_shared() && self.limit.is_none()))
     }
 
+    /// Is it a question about many scopes that had no answer at all? Then nobody knows whether there is nothing, or nothing that may be read. Gives
+    /// the summary up.
+    pub(super) fn is_blank(&self, link: &Link) -> bool {
+        let Some(trial) = self.trial_of(link).filter(|_| link.is_shared() && !link.needs_row()) else { return false };
+        if !matches!(*trial.lock(), State::Open) {
+            return false;
+        }
+        trial.abandon(Some("it shows none, which may be for want of rights".to_owned()))
+    }
+
     /// All rows of a link that waits; `None` where the summary is given up, for they say nothing about this scope.
     pub(super) fn whole(&self, link: &Link, start: usize, rows: Vec<Row>) -> Option<Vec<Row>> {
         let trial = self.trial_of(link)?;
@@ -122,8 +134,8 @@ impl Walk {
         Some(rows)
     }
 
-    /// May the answer of a summary be used, by its age? Notes how old it is.
-    pub(super) fn fresh(&self, link: &Link, page: &Value) -> Result<bool, String> {
+    /// May the answer of a summary be used, by its age? Notes how old it is, and whether it has anything to show.
+    pub(super) fn fresh(&self, link: &Link, page: &Value, shown: bool) -> Result<bool, String> {
         let Some(trial) = self.trial_of(link) else { return Ok(true) };
         if let Some(at) = link.as_of(page)? {
             if self.plan.now() - at > trial.max_staleness {
@@ -133,7 +145,11 @@ impl Walk {
             let account = self.scope.account.known_identity().map(|identity| identity.account_id.to_string());
             self.shows(trial, account, at, false);
         }
-        if !self.waits(link) {
+        let last = self.plan.summary().is_some_and(|summary| summary.is_last_of_head(link.index()));
+        if last && shown && matches!(*trial.lock(), State::Open) {
+            *trial.lock() = State::Shown;
+        }
+        if !self.waits(link) && (shown || !link.is_shared()) {
             self.answered(link, trial);
         }
         Ok(true)

@@ -67,7 +67,7 @@ class ResourceGraph:
         if only is not None:  # a role on some groups shows these and what is in them, not the subscription
             groups = [g for g in groups if g["name"].lower() in only]
         if table == "resources":
-            return [r for r in self.store.under(sub) if only is None or r["id"].lower().split("/")[4] in only]
+            return [r for r in self.store.under(sub) if not self.switches.is_hidden(r["type"]) and (only is None or r["id"].lower().split("/")[4] in only)]
         s = self.store.subscriptions[sub]
         return [*([] if only is not None else [{"id": s["id"], "name": s["displayName"], "type": "Microsoft.Resources/subscriptions", "properties": {"state": s["state"]}}]),
                 *({**g, "type": "Microsoft.Resources/subscriptions/resourceGroups"} for g in groups)]
