@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // Relative to this package, where build scripts run: a target folder may outlive the clone it was made in.
+    // Relative to this package, where build scripts run, here and in what is written: a target folder may outlive the clone it was made in.
     let root = PathBuf::from("../..");
     let mut code = String::new();
     for (constant, folder) in [("CONTROLS", "controls"), ("BENCHMARKS", "benchmarks")] {
@@ -15,7 +15,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         writeln!(code, "pub(crate) const {constant}: &[(&str, &str, &str)] = &[")?;
         for (id, path) in &files {
             let shown = path.strip_prefix(&root)?.to_string_lossy().replace('\\', "/");
-            writeln!(code, "    ({id:?}, {shown:?}, include_str!({:?})),", path.canonicalize()?.to_string_lossy())?;
+            let text = format!("include_str!(concat!(env!(\"CARGO_MANIFEST_DIR\"), {:?}))", format!("/../../{shown}"));
+            writeln!(code, "    ({id:?}, {shown:?}, {text}),")?;
         }
         writeln!(code, "];")?;
     }

@@ -17,8 +17,8 @@ const LONG: f64 = 0.8;
 /// Part of the way to the known rate that each good call makes.
 const APPROACH: f64 = 1.0 / 16.0;
 /// Above the known rate, the rate rises with each good call by the fourth power of the calls since the last throttle over this: 5 % after
-/// 500 calls, twice the rate after 850.
-const CURIOSITY: f64 = 3_350.0;
+/// 600 calls, twice the rate after 1,000.
+const CURIOSITY: f64 = 4_000.0;
 /// Calls per second that count for that: a quick bucket is not tried more often than a slow one.
 const HURRY: f64 = 40.0;
 /// While nothing is known, so far ahead of what was let through so far.
@@ -33,7 +33,8 @@ const LONG_QUIET: u32 = 100;
 const SMALL: u32 = 10;
 /// Older throttles say nothing about the rate of now.
 const WINDOW: Duration = Duration::from_secs(30);
-/// Slowing down so often in a row without a quiet time helps nothing, where throttles are rare; three times as often, anywhere.
+/// Slowing down so often in a row without a quiet time helps nothing where throttles are rare, unless the pauses between them grow; three times
+/// as often, anywhere.
 const IN_VAIN: u32 = 5;
 /// Slowest rate, per second.
 const SLOWEST: f64 = 0.2;
@@ -55,10 +56,12 @@ pub(super) struct Learned {
     /// When the cloud's bucket was empty, and what it let through of what started since.
     since: Duration,
     admitted: u32,
-    /// Good calls since the last throttle; times that the rate was made slower without a quiet time between them.
+    /// Good calls since the last throttle.
     quiet: u32,
+    /// Times that the rate was made slower without a quiet time between them, the good calls meanwhile, and the most between two throttles.
     row: u32,
     row_good: u32,
+    row_longest: u32,
     /// Calls up to this one started before the rate was made slower.
     before: u64,
     small: bool,
@@ -91,6 +94,7 @@ impl Learned {
             quiet: 0,
             row: 0,
             row_good: 0,
+            row_longest: 0,
             before: started,
             small: good < SMALL,
             throttled: now,
@@ -116,7 +120,7 @@ impl Learned {
         self.quiet += 1;
         self.row_good += 1;
         if self.quiet >= 2 * QUIET {
-            (self.row, self.row_good) = (0, 0);
+            (self.row, self.row_good, self.row_longest) = (0, 0, 0);
         }
         let now_at = self.per_second();
         let below = self.top * BELOW;
@@ -164,8 +168,9 @@ impl Learned {
         self.bucket.set_rate(rate(next), now);
         // One token stays in the cloud's bucket for calls that arrive early.
         self.bucket.empty(-1.0, now);
+        let isolated = self.row >= IN_VAIN && self.row_good >= IN_VAIN * 8 && self.quiet < self.row_longest;
+        self.row_longest = self.row_longest.max(self.quiet);
         self.quiet = 0;
-        let isolated = self.row >= IN_VAIN && self.row_good >= IN_VAIN * 8;
         if isolated || self.row >= 3 * IN_VAIN { Verdict::InVain } else { Verdict::Slower }
     }
 }

@@ -9,11 +9,11 @@ use std::time::Duration;
 /// Places after an outage or a closed gate; each good call adds one.
 const AFTERWARDS: usize = 4;
 /// Places where nothing is published; each good call adds one …
-const FIRST: usize = 8;
+const FIRST: usize = 11;
 /// … up to these, with which an unknown bucket is tried …
 const TRIAL: usize = 14;
 /// … until so many calls have gone well. Buckets that run empty mostly do so by then, and what is under way is turned away with them.
-const TRIED: u32 = 52;
+const TRIED: u32 = 56;
 /// Calls start a little faster than they come back, so that they spread over the time that one takes instead of coming in bursts.
 const SPREAD: f64 = 1.25;
 /// So many failures in a row, with no answer between them, are an outage.

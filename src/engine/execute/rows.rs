@@ -6,11 +6,16 @@ use assay_tables::Route;
 use assay_tables::run::{Ask, Gathered, Link, Row, Until};
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 /// Lists of so many values are few enough to be asked just to know how long they are.
 const FEW_WALKS: usize = 8;
+
+/// While so many parents or fewer are at hand, the next page of them is on its way, so that their calls do not wait for it.
+const AHEAD: usize = 96;
 
 /// Pages of rows. What fails is logged and left out.
 type Pages = BoxStream<'static, Vec<Row>>;
@@ -77,11 +82,30 @@ fn of_start(walk: Arc<Walk>, start: usize) -> Pages {
     }
 }
 
+/// The rows of pages, a page ahead when few are left. Nobody knows how many a limit will need: then a page at a time.
+fn read_ahead(mut pages: Pages, limited: bool) -> BoxStream<'static, Row> {
+    let enough = if limited { 0 } else { AHEAD };
+    let (mut rows, mut ended) = (VecDeque::new(), false);
+    stream::poll_fn(move |context| {
+        while !ended && rows.len() <= enough {
+            match pages.poll_next_unpin(context) {
+                Poll::Ready(Some(page)) => rows.extend(page),
+                Poll::Ready(None) => ended = true,
+                Poll::Pending if rows.is_empty() => return Poll::Pending,
+                Poll::Pending => break,
+            }
+        }
+        Poll::Ready(rows.pop_front())
+    })
+    .boxed()
+}
+
 /// The rows of a link for all its parents, in their order.
 fn descend(walk: Arc<Walk>, start: usize, link: usize, parents: Pages) -> Pages {
     let window = walk.window();
     let above = walk.clone();
-    let parents = parents.flat_map(move |rows| stream::iter(above.worth_asking(link - 1, start, rows))).map(Arc::new);
+    let worth = parents.map(move |rows| above.worth_asking(link - 1, start, rows)).boxed();
+    let parents = read_ahead(worth, walk.limit.is_some()).map(Arc::new);
     match walk.plan.links()[link].batch() {
         None => parents
             .map(move |parent| ahead(of_link(walk.clone(), start, Which::Chain(link), Some(parent))))
