@@ -143,6 +143,23 @@ def test_from_three_subscriptions_on(start_fake_arm, tmp_path, count, calls):
     assert made == {"subscriptions": 1} | calls and done.rows()
 
 
+def test_each_connection_asks_for_its_own(arm, tmp_path):
+    config = tmp_path / "assay.yaml"
+    of = lambda *numbers: "[" + ", ".join(identity(n) for n in numbers) + "]"
+    config.write_text(f"connections:\n  few: {{ cloud: azure, subscriptions: {of(0, 1)} }}\n  many: {{ cloud: azure, subscriptions: {of(3, 4, 6, 7)} }}\n"
+                      "  all: { aggregate: [few, many] }\ndefault: [all]\n")
+    sql, options = "select id, sp_connection_name from azure_key_vault order by id", {"env": arm.env, "config": config, "home": tmp_path}
+    listed = run("query", sql, "--output", "json", **options)
+    asked = explain(sql, "--ask", *HOW, **options)
+    arm.forget()
+    graph = run("query", sql, "--output", "json", *HOW, **options)
+    assert graph.code == 0 and graph.rows() == listed.rows() and {r["sp_connection_name"] for r in graph.rows()} == {"few", "many"}
+    bodies = [json.loads(c["body"])["subscriptions"] for c in arm.calls("arm") if "body" in c]
+    assert bodies == [[identity(n) for n in (3, 4, 6, 7)]] * 2
+    lists = [c for c in arm.calls("arm") if "vaults" in c["path"]]
+    assert len(lists) == 2 and len(arm.calls("arm")) == asked["total"]["calls"] == explain(sql, *HOW, **options)["total"]["calls"]
+
+
 def test_a_filter_on_subscriptions_is_in_the_query(arm):
     wanted = [identity(n) for n in (3, 4, 6, 7)]
     listed, _ = ask(arm, f"select id from azure_compute_disk where subscription_id in {tuple(wanted)} order by 1")

@@ -14,7 +14,7 @@ from store import public
 TABLES = ("resources", "resourcecontainers")
 # Columns of both tables beside `id`, and what they are where a resource has none.
 COLUMNS = {"name": "", "kind": "", "managedBy": "", "sku": None, "plan": None, "properties": {}, "tags": None, "identity": None, "zones": None, "extendedLocation": None}
-PERSONAL = ("osProfile.adminUsername", "osProfile.linuxConfiguration.ssh", "administratorLogin")
+PERSONAL = {"microsoft.compute/virtualmachines": ("osProfile.adminUsername", "osProfile.linuxConfiguration.ssh"), "microsoft.sql/servers": ("administratorLogin",)}
 TEST = re.compile(r"""^\s*([\w.]+)\s*(==|=~|!=|!~|contains|startswith|in~|in)\s*(.+?)\s*$""", re.I)
 
 
@@ -75,13 +75,15 @@ class ResourceGraph:
     def row(self, sub, resource):
         parts = resource["id"].lower().strip("/").split("/")
         tenant = self.store.subscriptions[sub]["tenantId"]
-        own = copy.deepcopy(public(resource))
-        for path in PERSONAL:
-            *above, last = path.split(".")
-            holder = own.get("properties") or {}
-            for name in above:
-                holder = holder.get(name) or {}
-            holder.pop(last, None)
+        own = public(resource)
+        if own["type"].lower() in PERSONAL:
+            own = copy.deepcopy(own)
+            for path in PERSONAL[own["type"].lower()]:
+                *above, last = path.split(".")
+                holder = own["properties"]
+                for name in above:
+                    holder = holder.get(name, {})
+                holder.pop(last, None)
         return {"id": own["id"], "type": own["type"].lower(), "tenantId": tenant, "location": own.get("location", "").lower().replace(" ", ""),
                 "resourceGroup": parts[3] if len(parts) > 3 else "", "subscriptionId": sub, **{name: own.get(name, without) for name, without in COLUMNS.items()}}
 
