@@ -28,7 +28,12 @@ fn summaries_of_many_subscriptions_agree_with_every_later_version() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert_eq!(tables, 9);
-    // A later version has more of a disk than the table asks for.
+    // The rows of azure_storage_account_key are made by hand, so that nothing is known of their types: they read this, and columns of the account.
+    let spec = include_str!("../../tables/azure/storage/azure_storage_account.yaml");
+    let more = spec.replacen("  key_policy: jsonb\n", "  key_policy: jsonb\n  key_times: jsonb <- properties.keyCreationTime\n", 1);
+    assert_ne!(more, spec);
+    assert_eq!(Table::load("azure_storage_account.yaml", &more).unwrap().drifts(&ModelShapes), [] as [&str; 0]);
+    // Later versions have more of a machine's disks than the table asks for.
     let spec = include_str!("../../tables/azure/compute/azure_compute_virtual_machine.yaml");
     let more =
         Table::load("azure_compute_virtual_machine.yaml", &spec.replacen("data_disks, security_profile]", "security_profile]", 1)).unwrap();
