@@ -1,6 +1,6 @@
 //! What a table is, in text: columns, types, key columns, and the API calls behind it. For `show` and `.inspect`.
 
-use assay_tables::{KeyOp, ScopeKind, Table};
+use assay_tables::{KeyOp, ScopeKind, Summary, Table};
 use chrono::TimeDelta;
 use std::fmt::Write;
 use unicode_width::UnicodeWidthStr;
@@ -73,8 +73,11 @@ pub(crate) fn table(table: &Table) -> String {
                 live if live.is_zero() => "live".to_owned(),
                 age => format!("up to {} old", spoken(age)),
             };
-            let what = if summary.screens() { "says which parents to ask".to_owned() } else { summary.columns().join(", ") };
-            [summary.source().to_owned(), age, what]
+            let scopes = match summary.shared_calls() {
+                0 => String::new(),
+                calls => format!(", of {} subscriptions or more", calls + 1),
+            };
+            [summary.source().to_owned(), age + &scopes, given(summary)]
         })
         .collect();
     if !rows.is_empty() {
@@ -82,6 +85,17 @@ pub(crate) fn table(table: &Table) -> String {
         grid(&rows, &mut out);
     }
     out
+}
+
+/// What a summary gives: its columns, or those that it lacks where these are fewer.
+fn given(summary: &Summary) -> String {
+    let (columns, lacks) = (summary.columns(), summary.lacks());
+    match lacks.len() {
+        _ if summary.screens() => "says which parents to ask".to_owned(),
+        0 => "all columns".to_owned(),
+        few if few < columns.len() => format!("all columns but {}", lacks.join(", ")),
+        _ => columns.join(", "),
+    }
 }
 
 fn spoken(time: TimeDelta) -> String {

@@ -17,7 +17,8 @@ pub(crate) fn lines(parts: &[AsOf], nouns: &BTreeMap<String, &'static str>, now:
             None => format!("connection {}", part.connection),
         };
         let at = part.at.format("%Y-%m-%d %H:%M:%SZ");
-        format!("{} of {whose} as of {at}, from the {} ({} old)", part.table, part.source, age(now - part.at))
+        let (later, at_most) = if part.or_later { (" or later", "up to ") } else { ("", "") };
+        format!("{} of {whose} as of {at}{later}, from the {} ({at_most}{} old)", part.table, part.source, age(now - part.at))
     };
     let mut lines: Vec<String> = parts.iter().take(NAMED).map(line).collect();
     if let Some(more) = parts.len().checked_sub(NAMED).filter(|more| *more > 0) {
@@ -31,7 +32,7 @@ pub(crate) fn lines(parts: &[AsOf], nouns: &BTreeMap<String, &'static str>, now:
 pub(crate) fn json(parts: &[AsOf]) -> Value {
     let part = |part: &AsOf| {
         json!({"table": part.table, "source": part.source, "connection": part.connection, "account_id": part.account,
-               "at": part.at.to_rfc3339_opts(SecondsFormat::Secs, true)})
+               "at": part.at.to_rfc3339_opts(SecondsFormat::Secs, true), "or_later": part.or_later})
     };
     parts.iter().map(part).collect()
 }
@@ -63,6 +64,7 @@ mod tests {
             connection,
             account: account.map(str::to_owned),
             at: DateTime::from_timestamp(at, 0).unwrap(),
+            or_later: false,
         }
     }
 
@@ -82,6 +84,11 @@ mod tests {
                 "t of subscription s as of 2023-11-15 00:17:20Z, from the cache (1 min old)",
                 "t of connection prod as of 2023-11-15 00:18:19Z, from the cache (1 s old)",
             ]
+        );
+        let index = AsOf { or_later: true, source: "Resource Graph".to_owned(), ..part("t", None, 1_699_899_500) };
+        assert_eq!(
+            lines(&[index], &nouns, now),
+            ["t of connection prod as of 2023-11-13 18:18:20Z or later, from the Resource Graph (up to 1 d 6 h old)"]
         );
         let many: Vec<AsOf> = (0..7).map(|n| part("t", Some("s"), 1_700_000_000 + n)).collect();
         let told = lines(&many, &nouns, now);
@@ -107,7 +114,8 @@ mod tests {
 
     #[test]
     fn programs_get_every_part() {
-        let want = json!([{"table": "t", "source": "cache", "connection": "prod", "account_id": null, "at": "1970-01-01T00:00:00Z"}]);
+        let want = json!([{"table": "t", "source": "cache", "connection": "prod", "account_id": null, "at": "1970-01-01T00:00:00Z",
+                           "or_later": false}]);
         assert_eq!(json(&[part("t", None, 0)]), want);
     }
 }

@@ -111,6 +111,7 @@ impl EngineRunner {
             connection: part.connection,
             account: part.account,
             at: part.at,
+            or_later: part.or_later,
         });
         let older = older.collect();
         let tables = tables.into_iter();

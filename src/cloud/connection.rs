@@ -288,6 +288,11 @@ impl Account {
         *self.login.region == *azure::GLOBAL
     }
 
+    /// Is it known without a call that nothing can be read there? Then every call says why.
+    pub fn is_refused(&self) -> bool {
+        self.login.refused.is_some()
+    }
+
     /// The same account once more.
     pub(crate) fn duplicate(&self) -> Account {
         Account {

@@ -201,7 +201,7 @@ fn gaps_name_the_leaves_they_concern() {
 
 fn older(table: &str, second: i64) -> OlderPart {
     let at = DateTime::from_timestamp(second, 0).unwrap();
-    OlderPart { table: table.into(), source: "cache".into(), connection: "c".into(), account: None, at, noun: "account" }
+    OlderPart { table: table.into(), source: "cache".into(), connection: "c".into(), account: None, at, or_later: false, noun: "account" }
 }
 
 #[test]

@@ -85,6 +85,8 @@ pub struct OlderPart {
     pub account: Option<String>,
     /// The time it shows; the oldest where there are several.
     pub at: DateTime<Utc>,
+    /// It shows that time or a later one: the source does not say which.
+    pub or_later: bool,
     /// What the account is: `account`, `subscription` or `tenant`.
     pub noun: &'static str,
 }

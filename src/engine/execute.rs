@@ -113,6 +113,8 @@ struct Walk {
     plan: Arc<CallPlan>,
     facts: Facts,
     limit: Option<usize>,
+    /// Where calls go that are about several scopes: the login that all of them have.
+    shared: Option<Scope>,
 }
 
 /// A row and the start it came from.
@@ -125,7 +127,7 @@ fn ages(env: &ScanEnv, scope: &Scope) -> Tally {
         if log.is_old(at) {
             let (source, connection) = ("cache".to_owned(), account.connection.to_string());
             let account = account.known_identity().map(|i| i.account_id.to_string());
-            log.as_of(AsOf { table: table.clone(), source, connection, account, at });
+            log.as_of(AsOf { table: table.clone(), source, connection, account, at, or_later: false });
         }
     })
 }
@@ -179,7 +181,7 @@ impl Walk {
         let account = scope.account.clone();
         let facts = Facts::new(&account.connection, &scope.region).home_region(&account.home_region()).now(plan.now());
         let env = ScanEnv { tally: ages(&env, &scope), ..env };
-        let mut walk = Walk { facts, env, scope, plan, limit };
+        let mut walk = Walk { facts, env, scope, plan, limit, shared: None };
         if walk.plan.needs_identity() {
             match walk.env.cloud.identity(&account).await {
                 Ok(identity) => {
@@ -201,6 +203,16 @@ impl Walk {
                     walk.fail(None, None, Vec::new(), error);
                     return None;
                 }
+            }
+        }
+        if walk.plan.shared_calls() > 0 {
+            let Some(own) = walk.env.cloud.tenants(&account.connection).await.ok().and_then(|all| all.into_iter().next()) else {
+                walk.cannot_ask();
+                return None;
+            };
+            walk.shared = Some(Scope { region: own.home_region(), account: own });
+            if let Some(trial) = &walk.env.trial {
+                walk.facts = walk.facts.asked(trial.asked());
             }
         }
         Some(walk)
@@ -252,8 +264,12 @@ impl Walk {
     }
 
     fn pages(&self, ask: Ask, for_row: bool) -> BoxStream<'static, Result<Arc<Value>, CloudError>> {
+        self.pages_of(&self.scope_of(&ask), ask, for_row)
+    }
+
+    fn pages_of(&self, scope: &Scope, ask: Ask, for_row: bool) -> BoxStream<'static, Result<Arc<Value>, CloudError>> {
         match ReadOp::named(&ask.service, &ask.operation) {
-            Ok(op) => self.cloud(for_row).pages(&self.scope_of(&ask), &op, ask.input, None, &self.env.tally),
+            Ok(op) => self.cloud(for_row).pages(scope, &op, ask.input, None, &self.env.tally),
             Err(error) => stream::once(async { Err(error) }).boxed(),
         }
     }

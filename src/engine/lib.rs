@@ -25,6 +25,7 @@ mod secrets;
 mod session;
 pub mod shapes;
 mod slices;
+mod together;
 
 pub use bill::{Asked, Basis, Bill, BillLine, Record, Statistics};
 pub use dialect::check_syntax;

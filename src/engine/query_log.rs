@@ -50,6 +50,8 @@ pub struct AsOf {
     pub account: Option<String>,
     /// The time it shows; the oldest where there are several.
     pub at: DateTime<Utc>,
+    /// It shows that time or a later one: the source does not say which.
+    pub or_later: bool,
 }
 
 /// Table, source, connection, account: parts of an answer that share one line.
@@ -74,7 +76,7 @@ pub struct QueryLog {
     tally: Tally,
     answered: AtomicBool,
     notices: Mutex<BTreeSet<String>>,
-    older: Mutex<BTreeMap<Part, DateTime<Utc>>>,
+    older: Mutex<BTreeMap<Part, (DateTime<Utc>, bool)>>,
     meter: Meter,
     /// Tables some of whose scopes stand in for those that nobody has listed.
     assumed: Mutex<BTreeSet<String>>,
@@ -149,18 +151,20 @@ impl QueryLog {
 
     /// Records that a part of the answer is older than the statement.
     pub fn as_of(&self, part: AsOf) {
-        let AsOf { table, source, connection, account, at } = part;
-        lock(&self.older).entry((table, source, connection, account)).and_modify(|oldest| *oldest = at.min(*oldest)).or_insert(at);
+        let AsOf { table, source, connection, account, at, or_later } = part;
+        let oldest = |known: &mut (DateTime<Utc>, bool)| *known = (at.min(known.0), or_later || known.1);
+        lock(&self.older).entry((table, source, connection, account)).and_modify(oldest).or_insert((at, or_later));
     }
 
     /// Parts of the answer that are older than the statement, in a stable order.
     pub fn older_parts(&self) -> Vec<AsOf> {
-        let part = |((table, source, connection, account), at): (&Part, &DateTime<Utc>)| AsOf {
+        let part = |((table, source, connection, account), (at, or_later)): (&Part, &(DateTime<Utc>, bool))| AsOf {
             table: table.clone(),
             source: source.clone(),
             connection: connection.clone(),
             account: account.clone(),
             at: *at,
+            or_later: *or_later,
         };
         lock(&self.older).iter().map(part).collect()
     }
@@ -298,6 +302,7 @@ mod tests {
             connection: connection.to_owned(),
             account: None,
             at: at(hour),
+            or_later: false,
         };
         for (connection, hour) in [("b", 5), ("a", 7), ("a", 3), ("a", 4)] {
             log.as_of(part(connection, hour));

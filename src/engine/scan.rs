@@ -7,6 +7,7 @@ use crate::bind::{Chooser, Chosen, Fed, Feed, Need};
 use crate::early::Early;
 use crate::execute::{self, Refused, ScanEnv, Trial};
 use crate::explain;
+use crate::together::Together;
 use assay_cloud::{Cloud, Scope, Tally};
 use assay_tables::{CallPlan, Filter, PlanError, Request, Scalar, Table};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -87,9 +88,22 @@ impl ApiScan {
             .flatten()
             .map(Arc::new);
         let request = Request { projection: spec.projection.clone(), filters: spec.filters.clone(), now };
-        let summary = plan.as_ref().ok().and_then(|own| spec.table.summarized(own, &request, spec.max_staleness)).map(Arc::new);
-        let chooser =
-            Chooser { spec: Arc::new(spec), list: plan.map(Arc::new), summary, feeds: Arc::default(), now, replay: cloud.is_replay() };
+        let mut summary = plan.as_ref().ok().and_then(|own| spec.table.summarized(own, &request, spec.max_staleness)).map(Arc::new);
+        let together = match summary.as_ref().map_or(0, |plan| plan.shared_calls()) {
+            0 => Together::default(),
+            _ => Together::of(&spec.scopes),
+        };
+        // Whoever makes no call may not know all scopes: then it is one of the ways.
+        summary.take_if(|plan| plan.shared_calls() > 0 && together.groups(plan.shared_calls()) == 0 && !cloud.is_offline());
+        let chooser = Chooser {
+            spec: Arc::new(spec),
+            list: plan.map(Arc::new),
+            summary,
+            together: Arc::new(together),
+            feeds: Arc::default(),
+            now,
+            replay: cloud.is_replay(),
+        };
         ApiScan {
             chooser,
             instead: unfiltered.into_iter().collect(),
@@ -117,9 +131,9 @@ impl ApiScan {
         &self.chooser.spec
     }
 
-    /// Every plan of calls it may follow, the likeliest first.
-    pub(crate) fn plans(&self) -> Vec<Arc<CallPlan>> {
-        self.chooser.plans()
+    /// How it decides which plan of calls to follow.
+    pub(crate) fn chooser(&self) -> &Chooser {
+        &self.chooser
     }
 
     /// Columns that it is asked by, with values of other tables.
@@ -143,7 +157,7 @@ impl ApiScan {
         if scan.chooser.feeds.is_empty() && self.cloud.is_replay() {
             scan.instead = self.chooser.list.iter().cloned().chain(self.instead.iter().cloned()).collect();
         }
-        scan.chooser.feeds = self.chooser.feeds.iter().cloned().chain([feed]).collect();
+        scan.chooser.fed(feed);
         scan
     }
 
@@ -225,10 +239,11 @@ impl ExecutionPlan for ApiScan {
             }
             read.begins();
             let (by_summary, trial) = match summary {
-                Some(plan) => {
-                    let trial = Arc::new(Trial::new(&plan, chooser.spec.max_staleness));
+                Some((plan, together)) => {
+                    let trial = Arc::new(Trial::new(&plan, chooser.spec.max_staleness, together));
                     let env = ScanEnv { trial: Some(Arc::clone(&trial)), instead: Arc::default(), ..env.clone() };
-                    (execute::scan(env, scope.clone(), plan, limit), Some(trial))
+                    let rows = if trial.is_abandoned() { stream::empty().boxed() } else { execute::scan(env, scope.clone(), plan, limit) };
+                    (rows, Some(trial))
                 }
                 None => (stream::empty().boxed(), None),
             };

@@ -41,7 +41,7 @@ pub(crate) fn render(result: &RunResult) -> Vec<u8> {
 
 fn older(part: &OlderPart) -> Value {
     json!({"table": part.table, "source": part.source, "connection": part.connection, "account": part.account,
-           "at": part.at.format("%Y-%m-%dT%H:%M:%SZ").to_string()})
+           "at": part.at.format("%Y-%m-%dT%H:%M:%SZ").to_string(), "or_later": part.or_later})
 }
 
 fn group(g: &GroupResult) -> Map<String, Value> {

@@ -188,6 +188,7 @@ pub(crate) fn full() -> RunResult {
         connection: "prod".to_owned(),
         account: account.map(str::to_owned),
         at: DateTime::from_timestamp(1_700_000_000, 0).unwrap(),
+        or_later: account.is_none(),
         noun,
     };
     result.completeness.older = vec![older("aws_iam_user", Some("444455556666"), "account"), older("azure_<table>", None, "subscription")];

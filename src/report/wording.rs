@@ -73,7 +73,8 @@ fn older_part(part: &OlderPart) -> String {
         Some(account) => format!("{} {account}", part.noun),
         None => format!("connection {}", part.connection),
     };
-    format!("{} of {whose} as of {}, from the {}", part.table, part.at.format("%Y-%m-%d %H:%M:%SZ"), part.source)
+    let later = if part.or_later { " or later" } else { "" };
+    format!("{} of {whose} as of {}{later}, from the {}", part.table, part.at.format("%Y-%m-%d %H:%M:%SZ"), part.source)
 }
 
 /// Where a failed call was to go: `aws_s3_bucket, account 111122223333, eu-west-1`.

@@ -166,6 +166,11 @@ impl CallPlan {
         self.summary.as_deref()
     }
 
+    /// How many of its calls are about all subscriptions that a scan asks.
+    pub fn shared_calls(&self) -> usize {
+        self.summary().map_or(0, Summary::shared_calls)
+    }
+
     /// The statement's clock.
     pub fn now(&self) -> DateTime<Utc> {
         self.now

@@ -37,6 +37,12 @@ const SUBSCRIPTION: [(&str, Fact); 5] = [
 const TENANT: [(&str, Fact); 4] =
     [("tenant_id", Fact::TenantId), ("cloud_environment", Fact::Partition), ("connection_name", Fact::Connection), ("now", Fact::Now)];
 
+/// What else a link of a summary may name.
+const SUBSCRIPTIONS: [(&str, Fact); 6] = {
+    let [id, tenant, cloud, connection, now] = SUBSCRIPTION;
+    [id, tenant, cloud, connection, now, ("asked_subscriptions", Fact::Asked)]
+};
+
 impl Provider {
     /// The provider of a call as it is written.
     pub(crate) fn of_call(text: &str) -> Provider {
@@ -58,6 +64,14 @@ impl Provider {
             (Provider::Aws, _) => &AWS,
             (Provider::Azure, ScopeKind::Tenant) => &TENANT,
             (Provider::Azure, _) => &SUBSCRIPTION,
+        }
+    }
+
+    /// Facts of a scope and of those that are asked with it, by name: for the links of a summary.
+    pub(crate) fn facts_together(self, scope: ScopeKind) -> &'static [(&'static str, Fact)] {
+        match (self, scope) {
+            (Provider::Azure, ScopeKind::Subscription) => &SUBSCRIPTIONS,
+            _ => self.facts(scope),
         }
     }
 

@@ -14,6 +14,8 @@ pub struct Summary {
     pub(crate) source: String,
     /// How old it can be; zero: it shows the present.
     pub(crate) staleness: TimeDelta,
+    /// Its answer says how old it is.
+    pub(crate) dated: bool,
     /// The last link that is about the summary itself; those after it are calls of the table.
     pub(crate) head: usize,
     /// Columns, and the values that filters must leave them.
@@ -36,15 +38,39 @@ impl Summary {
         self.staleness
     }
 
+    /// How far behind it can be without saying so: the time that a query has to allow for.
+    pub fn silence(&self) -> TimeDelta {
+        if self.dated { TimeDelta::zero() } else { self.staleness }
+    }
+
     /// Names of the columns that it gives, but for those every table has.
     pub fn columns(&self) -> Vec<&str> {
-        let given = self.program.columns.iter().zip(&self.gives).filter(|(column, given)| **given && !column.common);
-        given.map(|(column, _)| column.name.as_str()).collect()
+        self.named(true)
+    }
+
+    /// Names of the columns that it does not give.
+    pub fn lacks(&self) -> Vec<&str> {
+        self.named(false)
+    }
+
+    fn named(&self, wanted: bool) -> Vec<&str> {
+        let columns = self.program.columns.iter().zip(&self.gives).filter(|(column, given)| **given == wanted && !column.common);
+        columns.map(|(column, _)| column.name.as_str()).collect()
     }
 
     /// Is this link about the summary itself? While those have given nothing, the table can be listed instead.
     pub fn is_head(&self, link: usize) -> bool {
         link <= self.head
+    }
+
+    /// The last link that is about the summary itself.
+    pub fn is_last_of_head(&self, link: usize) -> bool {
+        link == self.head
+    }
+
+    /// How many of its calls are about all subscriptions that a scan asks, and made once for them.
+    pub fn shared_calls(&self) -> usize {
+        self.program.links.iter().filter(|link| link.is_shared()).count()
     }
 
     /// Does it only say which parents are asked, so that the rows themselves are read live?

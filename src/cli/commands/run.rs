@@ -165,8 +165,8 @@ fn missing(console: &Console, result: &RunResult, args: &RunArgs) {
 }
 
 fn as_of(part: &OlderPart) -> AsOf {
-    let OlderPart { table, source, connection, account, at, .. } = part.clone();
-    AsOf { table, source, connection, account, at }
+    let OlderPart { table, source, connection, account, at, or_later, .. } = part.clone();
+    AsOf { table, source, connection, account, at, or_later }
 }
 
 /// Lists what would run.

@@ -147,12 +147,12 @@ impl Engine {
     fn guess(&self, leaves: &[Leaf]) -> Bill {
         let shape = self.shape();
         let records = self.shared.settings.statistics.as_deref().map(|s| s.of_shape(&shape)).unwrap_or_default();
-        let mut seen: BTreeMap<(String, String), usize> = BTreeMap::new();
+        let mut seen: BTreeMap<(String, String, Option<&str>), usize> = BTreeMap::new();
         let mut lines: Vec<BillLine> = Vec::new();
         for leaf in leaves {
-            let mut rows: Vec<u64> = Vec::new();
-            for group in &leaf.groups {
-                let scopes = leaf.scopes.len().max(1);
+            let (mut rows, mut asked): (Vec<u64>, Vec<u64>) = (Vec::new(), Vec::new());
+            for (at, group) in leaf.groups.iter().enumerate() {
+                let scopes = if group.shared { leaf.shared } else { leaf.scopes.len().max(1) };
                 let times = group.times as u64;
                 let guessed = match group.per {
                     Per::Walk => times * scopes as u64,
@@ -164,24 +164,42 @@ impl Engine {
                 let known = records.iter().filter(|_| whole && !group.fallback).find_map(|record| {
                     let same = |c: &&Cell| c.service == *group.service && c.operation == *group.operation && !c.table.is_empty();
                     let own = record.cells.iter().filter(same).find(|c| c.table == leaf.table);
-                    own.or_else(|| record.cells.iter().filter(same).max_by_key(|c| c.calls)).map(|cell| (record.at, cell))
+                    // Of another table it is another question.
+                    let other = || record.cells.iter().filter(same).filter(|_| group.question.is_none()).max_by_key(|c| c.calls);
+                    own.or_else(other).map(|cell| (record.at, cell))
                 });
+                // What was counted for a table is all that it asks by this name: the last of its questions has what the others leave.
+                let same = |other: &CallGroup| other.name() == group.name();
+                let before: u64 = leaf.groups.iter().zip(&asked).filter(|(other, _)| same(other)).map(|(_, calls)| calls).sum();
+                let more = leaf.groups[at + 1..].iter().any(same);
                 let (calls, scopes, basis) = match known {
+                    Some((at, cell)) if group.question.is_some() => {
+                        let left = cell.calls.saturating_sub(before);
+                        (if more { guessed.min(left) } else { left }, cell.scopes, Basis::Others(at))
+                    }
                     Some((at, cell)) => (cell.calls, cell.scopes, Basis::Others(at)),
                     None if group.fallback => (0, scopes, Basis::Guess),
                     None => (guessed, scopes, Basis::Guess),
                 };
+                asked.push(calls);
                 rows.push(if group.lists { calls * ROWS } else { calls });
                 let mut own = line(&leaf.table, &group.service, &group.operation, scopes, calls, basis);
                 own.per = per(group, leaf);
                 // Asked by several tables, or several times in a statement, it is asked once.
-                match seen.get(&(own.service.clone(), own.operation.clone())) {
-                    Some(at) if !group.keyed => {
+                let question = (own.service.clone(), own.operation.clone(), group.question.as_deref());
+                let same = |line: &BillLine| (&line.table, &line.service, &line.operation) == (&own.table, &own.service, &own.operation);
+                match (seen.get(&question), lines.iter().position(same).filter(|_| group.question.is_some())) {
+                    (Some(at), _) if !group.keyed => {
                         let first = &mut lines[*at];
                         first.calls = first.calls.max(own.calls);
                     }
+                    // Another question by the same name is another call.
+                    (None, Some(at)) => {
+                        seen.insert(question, at);
+                        lines[at].calls += own.calls;
+                    }
                     _ => {
-                        seen.insert((own.service.clone(), own.operation.clone()), lines.len());
+                        seen.insert(question, lines.len());
                         lines.push(own);
                     }
                 }
@@ -212,6 +230,7 @@ impl Engine {
             let mut same = group.filter(|(group, _)| *group.service == *own.service && *group.operation == *own.operation);
             own.per = same.next().map(|(group, leaf)| per(group, leaf)).unwrap_or_default();
         }
+        leaves.iter().for_each(|leaf| add_rights(bill, leaf));
         self.time(bill, leaves);
         if bill.lines.iter().any(|line| line.basis == Basis::Guess) && !self.cloud().is_replay() {
             bill.notes.push(match bill.lines.iter().any(|line| line.basis == Basis::Asked) {
@@ -262,6 +281,19 @@ impl Engine {
         let ceiling = bill.calls() as f64 * latency / CEILING;
         let waits = if bill.calls() == 0 { 0.0 } else { (depth + found) as f64 * latency };
         bill.seconds = waits + slowest.max(ceiling);
+    }
+}
+
+/// A question about many scopes is answered where what it is about may be read: it takes the rights of the lists that it stands for.
+fn add_rights(bill: &mut Bill, leaf: &Leaf) {
+    let groups = || leaf.groups.iter().chain(&leaf.others);
+    let lists = groups().filter(|group| group.per == Per::Walk && !group.keyed && !group.shared);
+    let rights: Vec<_> = lists.flat_map(|group| permissions(&group.service, &group.operation)).collect();
+    let asks = |own: &BillLine| groups().any(|g| g.shared && *g.service == *own.service && *g.operation == *own.operation);
+    for own in bill.lines.iter_mut().filter(|own| own.table == leaf.table && asks(own)) {
+        own.permissions.extend(rights.iter().cloned());
+        own.permissions.sort();
+        own.permissions.dedup();
     }
 }
 

@@ -22,6 +22,8 @@ pub(super) struct Leaf {
     pub(super) connections: BTreeSet<Arc<str>>,
     /// Some of the scopes stand in for those that nobody has listed yet.
     pub(super) assumed: bool,
+    /// How many groups of scopes share the calls that are made once for all.
+    pub(super) shared: usize,
     /// What it asks as far as that is known; a parent comes before its children.
     pub(super) groups: Vec<CallGroup>,
     /// What it may ask instead, once values of other tables are there.
@@ -82,23 +84,45 @@ impl Engine {
 fn walk(plan: &Arc<dyn ExecutionPlan>, out: &mut Vec<Leaf>) -> Result<(), EngineError> {
     dialect::depth::deep(|| {
         if let Some(scan) = plan.downcast_ref::<ApiScan>() {
-            out.push(leaf(scan));
+            out.extend(leaves_of(scan));
         }
         plan.children().into_iter().try_for_each(|child| walk(child, out))
     })
 }
 
-fn leaf(scan: &ApiScan) -> Leaf {
-    let (spec, plans) = (scan.spec(), scan.plans());
-    let trees = plans.iter().map(|plan| plan.tree());
-    let mut trees = trees.collect::<Vec<_>>().into_iter();
+/// A leaf for the scopes that a shared summary answers, and one for those that it does not.
+fn leaves_of(scan: &ApiScan) -> Vec<Leaf> {
+    let (chooser, plans) = (scan.chooser(), scan.chooser().plans());
+    let scopes = scan.spec().scopes.iter().cloned();
+    let calls = chooser.summary.as_ref().map_or(0, |plan| plan.shared_calls());
+    if calls == 0 {
+        return vec![leaf(scan, scopes.collect(), 0, &plans)];
+    }
+    let (together, alone): (Vec<Scope>, Vec<Scope>) = scopes.partition(|scope| chooser.summary_of(scope).is_some());
+    let mut listed = plans.clone();
+    listed.rotate_left(1);
+    let mut leaves = Vec::new();
+    if !together.is_empty() {
+        leaves.push(leaf(scan, together, chooser.together.groups(calls), &plans));
+    }
+    if !alone.is_empty() || leaves.is_empty() {
+        leaves.push(leaf(scan, alone, 0, &listed));
+    }
+    leaves
+}
+
+/// `plans`: those that it may follow, the likeliest first.
+fn leaf(scan: &ApiScan, scopes: Vec<Scope>, shared: usize, plans: &[Arc<CallPlan>]) -> Leaf {
+    let spec = scan.spec();
+    let mut trees = plans.iter().map(|plan| plan.tree()).collect::<Vec<_>>().into_iter();
     let of_plans = |read: &dyn Fn(&CallPlan) -> bool| plans.iter().any(|plan| read(plan));
     Leaf {
         table: spec.table.name.clone(),
         scope: spec.table.scope,
-        scopes: spec.scopes.clone(),
-        connections: spec.scopes.iter().map(|scope| Arc::clone(&scope.account.connection)).collect(),
+        connections: scopes.iter().map(|scope| Arc::clone(&scope.account.connection)).collect(),
+        scopes,
         assumed: false,
+        shared,
         groups: trees.next().unwrap_or_default(),
         others: trees.flatten().collect(),
         bound_by: scan.bound_by().into_iter().map(str::to_owned).collect(),

@@ -7,6 +7,7 @@ use super::values::{Source, Tuple, Values};
 use crate::EngineError;
 use crate::filters::scalar;
 use crate::scan::ScanSpec;
+use crate::together::{Group, Together};
 use assay_cloud::Scope;
 use assay_tables::{CallPlan, ColumnType, Filter, PlanError, Request, Scalar, ScopeKind};
 use chrono::{DateTime, Utc};
@@ -66,6 +67,8 @@ pub(crate) struct Chooser {
     pub(crate) list: Result<Arc<CallPlan>, PlanError>,
     /// The plan by a summary, where that saves calls and may be used.
     pub(crate) summary: Option<Arc<CallPlan>>,
+    /// Scopes that a call of the summary is about, where it is about several.
+    pub(crate) together: Arc<Together>,
     pub(crate) feeds: Arc<[Feed]>,
     pub(crate) now: DateTime<Utc>,
     /// A recording may have the list instead of what values ask for, and then of all values at once.
@@ -76,7 +79,7 @@ pub(crate) struct Chooser {
 #[derive(Debug, Default)]
 pub(crate) struct Chosen {
     /// The plan by a summary: where it cannot be used, the others are walked instead.
-    pub(crate) summary: Option<Arc<CallPlan>>,
+    pub(crate) summary: Option<(Arc<CallPlan>, Option<Arc<Group>>)>,
     pub(crate) plans: Vec<Arc<CallPlan>>,
     /// How many values were asked by.
     pub(crate) values: usize,
@@ -201,11 +204,26 @@ impl Chooser {
         self.spec.table.plan(&Request { projection: self.spec.projection.clone(), filters, now: self.now })
     }
 
+    /// The plan by a summary for one scope, and the scopes that are asked with it.
+    pub(crate) fn summary_of(&self, scope: &Scope) -> Option<(Arc<CallPlan>, Option<Arc<Group>>)> {
+        let plan = self.summary.as_ref()?;
+        match plan.shared_calls() {
+            0 => Some((Arc::clone(plan), None)),
+            calls => self.together.group(scope, calls).map(|group| (Arc::clone(plan), Some(Arc::clone(group)))),
+        }
+    }
+
+    /// The scan with values to come. Which scopes those leave is not known before they are there, so none are asked together.
+    pub(crate) fn fed(&mut self, feed: Feed) {
+        self.feeds = self.feeds.iter().cloned().chain([feed]).collect();
+        self.summary.take_if(|plan| plan.shared_calls() > 0);
+    }
+
     /// The walks of a scope.
     pub(crate) async fn choose(&self, scope: &Scope) -> Result<Chosen> {
         if self.feeds.is_empty() {
             return match &self.list {
-                Ok(list) => Ok(Chosen { summary: self.summary.clone(), plans: vec![Arc::clone(list)], ..Chosen::default() }),
+                Ok(list) => Ok(Chosen { summary: self.summary_of(scope), plans: vec![Arc::clone(list)], ..Chosen::default() }),
                 Err(why) => Err(refused(why)),
             };
         }
@@ -218,7 +236,7 @@ impl Chooser {
             }
             given.push(one);
         }
-        Ok(Chosen { summary: self.summarized(&given), ..self.cheapest(&given)? })
+        Ok(Chosen { summary: self.summarized(&given).map(|plan| (plan, None)), ..self.cheapest(&given)? })
     }
 
     /// The plan by a summary, for rows of these values alone; `None` where asking by them is fewer calls.

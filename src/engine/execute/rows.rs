@@ -159,7 +159,7 @@ fn batches(walk: &Walk, start: usize, link: usize, parents: &[Arc<Row>]) -> Vec<
     groups.into_iter().map(|(base, ids, up)| (link.scatter(&base, ids), up)).collect()
 }
 
-/// What a call is doing; rows that are folded wait in it for the last page.
+/// What a call is doing; rows that are folded, or of a summary that can still be given up, wait in it for the last page.
 enum State {
     Begin(Ask),
     Pages(BoxStream<'static, Result<Arc<serde_json::Value>, CloudError>>, String, Vec<Row>),
@@ -187,6 +187,8 @@ fn asked(walk: Arc<Walk>, start: usize, which: Which, ask: Ask, up: Option<Arc<R
                 };
                 let link = walk.link(which);
                 let error = match pages.next().await {
+                    None if walk.is_blank(link) => return None,
+                    None if walk.waits(link) => return walk.whole(link, start, waiting).map(|rows| (rows, State::End)),
                     None => match folded(link, waiting) {
                         Ok(rows) => return rows.map(|rows| (rows, State::End)),
                         Err(why) => walk.own_error("BadAnswer", why),
@@ -194,6 +196,11 @@ fn asked(walk: Arc<Walk>, start: usize, which: Which, ask: Ask, up: Option<Arc<R
                     Some(Ok(page)) => match walk.usable(link, start, &page, up.as_ref()) {
                         Ok(None) => return None,
                         Ok(Some(rows)) => match link.fold() {
+                            None if walk.waits(link) => {
+                                waiting.extend(rows);
+                                state = State::Pages(pages, about, waiting);
+                                continue;
+                            }
                             None => return Some((rows, State::Pages(pages, about, waiting))),
                             Some(fold) => {
                                 waiting.extend(rows.into_iter().map(|row| fold.detach(row)));
@@ -205,7 +212,7 @@ fn asked(walk: Arc<Walk>, start: usize, which: Which, ask: Ask, up: Option<Arc<R
                     },
                     Some(Err(error)) => error,
                 };
-                // Rows that wait to be folded are lost with a page: without it, which is the last of them nobody knows.
+                // Rows that wait are lost with a page: without it, which is the last of them nobody knows.
                 if link.means_none(&error.code) {
                     return None;
                 }
@@ -272,8 +279,10 @@ impl Walk {
 
     /// The rows of a page; `None` where it is that of a summary which is older than it may be.
     fn usable(&self, link: &Link, start: usize, page: &Arc<serde_json::Value>, up: Option<&Arc<Row>>) -> Result<Option<Vec<Row>>, String> {
-        let rows = self.kept(link, start, page, up)?;
-        Ok(self.fresh(link, page)?.then_some(rows))
+        let rows = link.rows(page, up)?;
+        let shown = !rows.is_empty();
+        let rows = self.kept(link, start, rows)?;
+        Ok(self.fresh(link, page, shown)?.then_some(rows))
     }
 
     /// Makes what a call says is not there yet; `None` where that is not what it says.
@@ -285,10 +294,10 @@ impl Walk {
         }
     }
 
-    /// The rows of a page that `where:` lets through.
-    fn kept(&self, link: &Link, start: usize, page: &Arc<serde_json::Value>, up: Option<&Arc<Row>>) -> Result<Vec<Row>, String> {
+    /// The rows that `where:` lets through.
+    fn kept(&self, link: &Link, start: usize, rows: Vec<Row>) -> Result<Vec<Row>, String> {
         let mut out = Vec::new();
-        for row in link.rows(page, up)? {
+        for row in rows {
             if link.keeps(&row, self.start(start), &self.facts)? {
                 out.push(row);
             }
@@ -308,9 +317,10 @@ impl Walk {
     /// Is the call of a link one of many: by key, below a list, or one of many walks?
     fn is_for_row(&self, start: usize, which: Which) -> bool {
         match (which, self.start(start).route()) {
-            (Which::Chain(link), Route::Links(0)) => {
+            (Which::Chain(link), Route::Links(0)) if !self.plan.links()[link].is_shared() => {
                 self.plan.starts().len() > FEW_WALKS || self.plan.links()[..link].iter().any(Link::lists)
             }
+            (Which::Chain(_), Route::Links(0)) => false,
             _ => true,
         }
     }
@@ -318,7 +328,10 @@ impl Walk {
     fn answers(self: &Arc<Walk>, start: usize, which: Which, ask: Ask) -> BoxStream<'static, Result<Arc<serde_json::Value>, CloudError>> {
         let for_row = self.is_for_row(start, which);
         match self.link(which).until() {
-            None => self.pages(ask, for_row),
+            None => match self.shared.as_ref().filter(|_| self.link(which).is_shared()) {
+                Some(shared) => self.pages_of(shared, ask, for_row),
+                None => self.pages(ask, for_row),
+            },
             Some(until) => {
                 let (walk, until) = (self.clone(), until.clone());
                 stream::once(async move { walk.polled(ask, &until, for_row).await }).boxed()

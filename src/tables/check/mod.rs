@@ -4,6 +4,7 @@
 
 mod codes;
 mod types;
+mod versions;
 
 use crate::expr::Expr;
 use crate::program::{Op, Program, Source};
@@ -173,6 +174,11 @@ impl Check<'_> {
             && let Err(wrong) = types::infer(as_of, &Scene::over(&output), self.shapes)
         {
             self.wrong(*at, "as_of: ", wrong);
+        }
+        if let Some((why, at)) = &link.or_list
+            && let Err(wrong) = types::infer(why, &Scene::default(), self.shapes)
+        {
+            self.wrong(*at, "or_list: ", wrong);
         }
         if let Some(make) = &link.make {
             self.codes(call, &make.on);

@@ -56,7 +56,7 @@ impl Scene {
             Root::Also(also) => self.alsos[also].clone(),
             Root::Item => self.item.clone(),
             Root::Fold => self.fold.clone(),
-            Root::Fact(Fact::Regions) => Ty::List(Box::new(Ty::Text)),
+            Root::Fact(Fact::Regions | Fact::Asked) => Ty::List(Box::new(Ty::Text)),
             Root::Fact(Fact::Now) => Ty::Timestamp,
             Root::Fact(_) => Ty::Text,
             Root::Key(_) | Root::Keys => Ty::Any,
@@ -65,7 +65,7 @@ impl Scene {
 }
 
 /// What a shape is, with scalars as types of their own.
-enum Kind {
+pub(super) enum Kind {
     Scalar(Ty),
     Structure(Vec<super::Member>),
     List(Ty),
@@ -73,7 +73,7 @@ enum Kind {
     Any,
 }
 
-fn kind(ty: &Ty, shapes: &dyn Shapes) -> Kind {
+pub(super) fn kind(ty: &Ty, shapes: &dyn Shapes) -> Kind {
     match ty {
         Ty::Node(service, name) => {
             let node = |shape: String| Ty::Node(service.clone(), shape);

@@ -43,6 +43,7 @@ impl<'a> Env<'a> {
             Root::Fact(Fact::Connection) => &self.facts.connection,
             Root::Fact(Fact::HomeRegion) => &self.facts.home_region,
             Root::Fact(Fact::Regions) => &self.facts.regions,
+            Root::Fact(Fact::Asked) => &self.facts.asked,
             Root::Fact(Fact::Now) => &self.facts.now,
             Root::Keys => return Cow::Owned(self.keys.object()),
         })

@@ -51,6 +51,8 @@ pub(crate) enum Fact {
     HomeRegion,
     /// The regions the connection reads.
     Regions,
+    /// The subscriptions that one call of a summary is about: those that a scan asks on the connection.
+    Asked,
     /// The statement's clock.
     Now,
 }

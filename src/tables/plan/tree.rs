@@ -50,6 +50,10 @@ pub struct CallGroup {
     pub fallback: bool,
     /// Not every row takes it: a condition, or an input that may be null.
     pub maybe: bool,
+    /// Made once for all subscriptions that are asked together, whatever the number of rows above.
+    pub shared: bool,
+    /// What it asks, where the operation does not say so.
+    pub question: Option<Arc<str>>,
 }
 
 impl CallGroup {
@@ -95,6 +99,7 @@ impl CallPlan {
                 LinkSource::Built(..) => continue,
             };
             let (per, own) = match (parent, link.batch) {
+                _ if link.is_shared() => (Per::Walk, starts.len()),
                 (None, _) => (Per::Walk, starts.len() * times),
                 (Some(parent), Some((_, size))) => (Per::Batch(parent, size), times),
                 (Some(parent), None) => (Per::Row(parent), times),
@@ -103,6 +108,7 @@ impl CallPlan {
                 lists: route != Route::Get && link.lists(),
                 keyed: route == Route::Get || starts.iter().any(|start| start.overrides.iter().any(|o| o.link == link.index)),
                 polled: link.until.is_some(),
+                shared: link.is_shared(),
                 maybe: parent.is_some() && starts.iter().any(|start| start.among.inputs(link.index).next().is_some()),
                 ..group(call, per, own)
             };
@@ -146,6 +152,8 @@ fn group(call: &Call, per: Per, times: usize) -> CallGroup {
         polled: false,
         fallback: false,
         maybe: call.conditional(),
+        shared: false,
+        question: call.question(),
     }
 }
 

@@ -25,14 +25,21 @@ pub(crate) fn plan(table: &Table, own: &CallPlan, request: &Request, max_stalene
     let keyed = own.starts.len() <= FEW && own.starts.iter().all(by_key);
     let fits = |summary: &&Arc<Summary>| {
         (summary.staleness.is_zero() || max_staleness > TimeDelta::zero())
+            && max_staleness >= summary.silence()
             && request.projection.iter().all(|column| summary.gives[*column])
             && summary.when.iter().all(|(column, values)| implied(given.get(column.as_str()), values))
             && !keyed
-            && repeated(&summary.program.links[summary.head + 1..], &waves_of(summary, request), 1)
-                < repeated(own_links(own), &own.waves, 2)
+            && saves(summary, own, request)
     };
     let summary = table.summaries.iter().find(fits)?;
     Some(plan_of(summary, own.schema.clone(), request, &given))
+}
+
+/// Does it ask less for each parent and row? One that is shared by scopes saves their lists, and may ask as much.
+fn saves(summary: &Summary, own: &CallPlan, request: &Request) -> bool {
+    let theirs = repeated(&summary.program.links[summary.head + 1..], &waves_of(summary, request), 1);
+    let ours = repeated(own_links(own), &own.waves, 2);
+    theirs < ours || (theirs == ours && summary.shared_calls() > 0)
 }
 
 /// Do the filters leave the column these values only?

@@ -1,10 +1,10 @@
-//! Links of the chain that makes rows, and further calls per row: what they ask, and what they make of an answer.
+//! Links of the chain that makes rows: what they ask, and what they make of an answer.
 
 use super::fold::Fold;
 use super::rest::{Rest, about};
 use super::row::{Facts, Hop, Place, Row};
 use super::select::{Decode, Select};
-use crate::expr::{Env, Expr, truthy};
+use crate::expr::{Env, Expr, Fact, Root, truthy};
 use crate::plan::Start;
 use crate::run::Keys;
 use crate::spec::yaml::At;
@@ -110,6 +110,21 @@ impl Call {
         self.input.iter().map(|(_, e, at)| (e, *at)).chain(self.region.iter().map(|(e, at)| (e, *at))).chain(of_rest)
     }
 
+    /// Is it about all subscriptions that a scan asks?
+    pub(crate) fn is_shared(&self) -> bool {
+        self.exprs().any(|(expr, _)| expr.all_roots().contains(&Root::Fact(Fact::Asked)))
+    }
+
+    /// What it asks where the operation does not say so: the constants of its body.
+    pub(crate) fn question(&self) -> Option<Arc<str>> {
+        let constant = |(_, expr, _): &(String, Expr, At)| match expr {
+            Expr::Const(value) => Some(value.to_string()),
+            _ => None,
+        };
+        let constants: Vec<String> = self.rest.as_deref()?.body.iter().filter_map(constant).collect();
+        (!constants.is_empty()).then(|| constants.join(" ").into())
+    }
+
     /// Does what it is asked with say for itself that some rows take no call?
     pub(crate) fn conditional(&self) -> bool {
         let condition = |expr: &Expr| matches!(expr, Expr::And(..) | Expr::Or(..) | Expr::Jmes(_));
@@ -202,6 +217,8 @@ pub struct Link {
     /// The time that an answer shows, where that is not the present.
     pub(crate) as_of: Option<(Expr, At)>,
     pub(crate) make: Option<Box<Make>>,
+    /// Why a summary cannot be used where this link has no row.
+    pub(crate) or_list: Option<(Expr, At)>,
 }
 
 /// A call that makes what another asks for, where it is not there yet.
@@ -407,7 +424,8 @@ impl Link {
             LinkSource::Built(list, at) => (None, Some((list, *at))),
         };
         let others = self.fallback.as_deref().map(|f| &f.call).into_iter().chain(self.make.as_deref().map(|m| &m.call));
-        call.into_iter().chain(others).flat_map(Call::exprs).chain(built).chain(self.only.iter().map(|(e, at)| (e, *at)))
+        let kept = self.only.iter().chain(&self.or_list).map(|(e, at)| (e, *at));
+        call.into_iter().chain(others).flat_map(Call::exprs).chain(built).chain(kept)
     }
 
     /// Does this error code mean "no row here"?
@@ -418,6 +436,26 @@ impl Link {
     /// Is its answer a list, so that what comes after it is asked for each row?
     pub fn lists(&self) -> bool {
         !self.each.is_whole()
+    }
+
+    /// Is its call about all subscriptions that a scan asks on the connection, so that it is made once for them?
+    pub fn is_shared(&self) -> bool {
+        self.call().is_ok_and(Call::is_shared)
+    }
+
+    /// Why the summary cannot be used where this link has no row; `None`: it can.
+    ///
+    /// # Errors
+    /// The reason cannot be computed.
+    pub fn or_list(&self, start: &Start, facts: &Facts) -> Result<Option<String>, String> {
+        let Some((why, _)) = &self.or_list else { return Ok(None) };
+        let why = why.eval(&env(None, start, facts)).map_err(|e| format!("or_list: {}", e.0))?;
+        Ok(Some(why.as_str().map_or_else(|| why.to_string(), str::to_owned)))
+    }
+
+    /// Has it to have a row, if the summary is to be used?
+    pub fn needs_row(&self) -> bool {
+        self.or_list.is_some()
     }
 
     /// Is the call repeated until it is complete?
@@ -459,111 +497,11 @@ impl Link {
     }
 }
 
-/// A further call per row.
-#[derive(Debug, Clone)]
-pub struct Also {
-    pub(crate) index: usize,
-    pub(crate) name: String,
-    pub(crate) call: Call,
-    pub(crate) per: Option<(Expr, At)>,
-    pub(crate) each: Option<(Select, At)>,
-    pub(crate) take: Option<(Expr, At)>,
-    pub(crate) null: Vec<(String, At)>,
-    pub(crate) fallback: Option<Box<Fallback>>,
-}
-
-impl Also {
-    /// Position among the table's further calls: the slot of its answer.
-    pub fn index(&self) -> usize {
-        self.index
-    }
-
-    /// Is it made once per element of another answer, with an array as result?
-    pub fn per_element(&self) -> bool {
-        self.per.is_some()
-    }
-
-    /// Are all pages read and their elements collected?
-    pub fn paged(&self) -> bool {
-        self.each.is_some()
-    }
-
-    /// The calls for a row: one, or one per element; none when an input is null.
-    ///
-    /// # Errors
-    /// An input cannot be computed.
-    pub fn asks(&self, start: &Start, facts: &Facts, row: &Row) -> Result<Vec<Ask>, String> {
-        let env = env(Some(row), start, facts);
-        let Some((per, _)) = &self.per else { return Ok(self.call.ask(&env, &[], None)?.into_iter().collect()) };
-        let elements = per.eval(&env).map_err(|e| format!("per: {}", e.0))?;
-        let mut out = Vec::new();
-        for item in elements.as_array().into_iter().flatten() {
-            out.extend(self.call.ask(&Env { item: Some(item), ..env }, &[], None)?);
-        }
-        Ok(out)
-    }
-
-    /// The call to make instead after this error code.
-    ///
-    /// # Errors
-    /// An input cannot be computed.
-    pub fn instead(&self, code: &str, start: &Start, facts: &Facts, row: &Row) -> Result<Option<Ask>, String> {
-        match self.fallback.as_deref().filter(|f| f.on.iter().any(|(c, _)| c == code)) {
-            None => Ok(None),
-            Some(f) => f.call.ask(&env(Some(row), start, facts), &[], None),
-        }
-    }
-
-    /// What `take:` makes of an answer; `fallback` when the answer is that of the call made instead.
-    ///
-    /// # Errors
-    /// The expression fails on the answer.
-    pub fn taken(&self, answer: &Arc<Value>, fallback: bool) -> Result<Arc<Value>, String> {
-        let take = if fallback { self.fallback.as_deref().and_then(|f| f.take.as_ref()) } else { self.take.as_ref() };
-        match take {
-            None => Ok(answer.clone()),
-            Some((take, _)) => over_answer(take, answer).map(Arc::new),
-        }
-    }
-
-    /// The elements of a page, for calls that collect all pages.
-    ///
-    /// # Errors
-    /// The answer is not what `each:` expects.
-    pub fn elements(&self, page: &Arc<Value>) -> Result<Vec<Value>, String> {
-        match &self.each {
-            None => Ok(vec![(**page).clone()]),
-            Some((each, _)) => {
-                if self.call.rest.is_some() {
-                    each.expect(page)?;
-                }
-                Ok(each.rows(page, &[])?.into_iter().map(|(this, _)| this.value().clone()).collect())
-            }
-        }
-    }
-
-    /// Does this error code mean null?
-    pub fn means_null(&self, code: &str) -> bool {
-        self.null.iter().any(|(c, _)| c == code)
-    }
-
-    /// Calls `f` with every expression its calls are made of.
-    pub(crate) fn inputs(&self, f: &mut dyn FnMut(&Expr, At)) {
-        let fallback = self.fallback.as_deref().map(|f| &f.call);
-        for call in std::iter::once(&self.call).chain(fallback) {
-            call.exprs().for_each(|(e, at)| f(e, at));
-        }
-        if let Some((e, at)) = &self.per {
-            f(e, *at);
-        }
-    }
-}
-
-fn env<'a>(row: Option<&'a Row>, start: &'a Start, facts: &'a Facts) -> Env<'a> {
+pub(super) fn env<'a>(row: Option<&'a Row>, start: &'a Start, facts: &'a Facts) -> Env<'a> {
     Env { this: row.map_or(&Value::Null, Row::this), row, facts, keys: start.keys(), item: None }
 }
 
-fn over_answer(expr: &Expr, answer: &Value) -> Result<Value, String> {
+pub(super) fn over_answer(expr: &Expr, answer: &Value) -> Result<Value, String> {
     let (facts, keys) = (Facts::default(), Keys::default());
     let env = Env { this: answer, row: None, facts: &facts, keys: &keys, item: None };
     expr.eval(&env).map(std::borrow::Cow::into_owned).map_err(|e| e.0)

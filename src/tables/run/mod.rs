@@ -2,6 +2,7 @@
 //!
 //! Pure: asks are data, answers come in as JSON. Owns nothing of when, how often or how parallel calls are made.
 
+mod also;
 mod batch;
 mod call;
 mod convert;
@@ -12,8 +13,9 @@ mod select;
 #[cfg(test)]
 mod tests;
 
+pub use also::Also;
 pub use batch::{BatchBuilder, Problem};
-pub use call::{Also, Ask, Fallback, Gathered, Link, Make, Until};
+pub use call::{Ask, Fallback, Gathered, Link, Make, Until};
 pub use fold::Fold;
 pub use row::{Facts, Keys, Row, Slot};
 

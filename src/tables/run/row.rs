@@ -14,6 +14,7 @@ pub struct Facts {
     pub(crate) connection: Value,
     pub(crate) home_region: Value,
     pub(crate) regions: Value,
+    pub(crate) asked: Value,
     pub(crate) now: Value,
 }
 
@@ -46,6 +47,11 @@ impl Facts {
     /// The regions the connection reads.
     pub fn regions<'r>(self, regions: impl IntoIterator<Item = &'r str>) -> Facts {
         Facts { regions: regions.into_iter().map(Value::from).collect(), ..self }
+    }
+
+    /// The subscriptions that one call of a summary is about.
+    pub fn asked<'s>(self, subscriptions: impl IntoIterator<Item = &'s str>) -> Facts {
+        Facts { asked: subscriptions.into_iter().map(Value::from).collect(), ..self }
     }
 }
 

@@ -12,7 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const CALL: [&str; 7] = ["call", "in", "region", "api", "body", "filter", "only_one"];
-const LINK: [&str; 13] = ["each", "as", "unless", "none", "until", "every", "at_most", "decode", "else", "where", "fold", "as_of", "make"];
+const LINK: [&str; 14] =
+    ["each", "as", "unless", "none", "until", "every", "at_most", "decode", "else", "where", "fold", "as_of", "make", "or_list"];
 const VALUES: [&str; 4] = ["values", "as", "unless", "where"];
 const MAKE: [&str; 4] = ["on", "until", "every", "at_most"];
 const GET: [&str; 3] = ["take", "none", "else"];
@@ -141,9 +142,11 @@ impl Reader {
             fold: None,
             as_of: None,
             make: None,
+            or_list: None,
         };
         let before: Vec<(String, usize)> = self.links.iter().filter(|(_, l)| *l < index).cloned().collect();
-        let here = Names { links: &before, alsos: &[], parent: true, fold: false, ..self.names() };
+        let facts = if self.summary { self.provider.facts_together(self.scope) } else { self.provider.facts(self.scope) };
+        let here = Names { links: &before, alsos: &[], parent: true, fold: false, facts, ..self.names() };
         let names = Names { row: index > 0, parent: index > 0, ..here };
         link.only = get(entries, "where").map(|n| Ok((expression(n, "where", &here)?, n.at))).transpose()?;
         if let Some(values) = fixed {
@@ -183,6 +186,12 @@ impl Reader {
         link.as_of = match get(entries, "as_of") {
             Some(n) if !self.summary => return Err(Bad::new(n.at, "`as_of` outside of `summaries`").hint("rows of a table are live")),
             node => node.map(|n| Ok((expression(n, "as_of", &Names::ANSWER)?, n.at))).transpose()?,
+        };
+        link.or_list = match get(entries, "or_list") {
+            Some(n) if !self.summary => {
+                return Err(Bad::new(n.at, "`or_list` outside of `summaries`").hint("there is nothing to list instead"));
+            }
+            node => node.map(|n| Ok((expression(n, "or_list", &Names { row: false, parent: false, ..here })?, n.at))).transpose()?,
         };
         Ok(link)
     }
@@ -232,6 +241,7 @@ impl Reader {
             fold: None,
             as_of: None,
             make: None,
+            or_list: None,
         }))
     }
 

@@ -137,35 +137,43 @@ pub(super) fn sources(declared: &[Declared], secret: &[(String, At)], reader: &R
     Ok(out)
 }
 
-/// The sources of a summary, and which columns it gives: all as in the table, or those that `columns:` names, as in the table where it says
-/// nothing of them.
+/// The sources of a summary, and which columns it gives: all as in the table but those `without:` names, or only those that `columns:` names. Where
+/// `columns:` says nothing of a column, it is as in the table.
 pub(super) fn of_summary(
     declared: &[Declared],
     secret: &[(String, At)],
     columns: Option<&Node>,
+    without: Option<&Node>,
     reader: &Reader,
 ) -> Result<(Vec<Source>, Vec<bool>)> {
-    let own = match columns {
-        None => None,
-        Some(node) => Some(node.map("columns")?),
-    };
-    for e in own.into_iter().flatten() {
-        if !declared.iter().any(|d| d.name == e.key) {
-            let names = declared.iter().map(|d| d.name.as_str());
-            return Err(Bad::new(e.at, format!("`{}` is not a column", e.key)).suggest(&e.key, names));
+    let own = columns.map(|node| node.map("columns")).transpose()?;
+    let lacks = without.map(|node| node.list("without")).transpose()?;
+    let lacks = lacks.map(|list| list.iter().map(|n| Ok((n.text("without")?, n.at))).collect::<Result<Vec<_>>>()).transpose()?;
+    let entry = |name: &str| own.and_then(|own| own.iter().find(|e| e.key == name));
+    let is_lacked = |name: &str| lacks.iter().flatten().any(|(lacked, _)| *lacked == name);
+    let named = own.into_iter().flatten().map(|e| (e.key.as_str(), e.at)).chain(lacks.iter().flatten().copied());
+    for (name, at) in named {
+        if !declared.iter().any(|d| d.name == name) {
+            return Err(Bad::new(at, format!("`{name}` is not a column")).suggest(name, declared.iter().map(|d| d.name.as_str())));
+        }
+        if is_lacked(name) && entry(name).is_some() {
+            return Err(Bad::new(at, format!("`{name}` stands in `columns` and in `without`")).hint("it has it or has it not"));
         }
     }
-    let entry = |d: &Declared| own.and_then(|own| own.iter().find(|e| e.key == d.name));
+    let given = |name: &str| match (&lacks, own) {
+        (Some(_), _) => !is_lacked(name),
+        (None, Some(_)) => entry(name).is_some(),
+        (None, None) => true,
+    };
     let is_bare = |node: &Node| matches!(&node.kind, Kind::Text { text, style: Quotes::Plain } if text.is_empty() || text == "~");
     let nothing = |at| Node { at, kind: Kind::Text { text: "`null`".to_owned(), style: Quotes::Plain } };
-    let here = |d: &Declared| match (own, entry(d)) {
-        (None, _) => d.clone(),
-        (Some(_), None) => Declared { from: Some(From::Key(nothing(d.at))), ..d.clone() },
-        (Some(_), Some(e)) if is_bare(&e.value) => d.clone(),
-        (Some(_), Some(e)) => Declared { from: Some(From::Key(e.value.clone())), ..d.clone() },
+    let here = |d: &Declared| match entry(&d.name) {
+        _ if !given(&d.name) => Declared { from: Some(From::Key(nothing(d.at))), ..d.clone() },
+        Some(e) if !is_bare(&e.value) => Declared { from: Some(From::Key(e.value.clone())), ..d.clone() },
+        _ => d.clone(),
     };
     let sources = sources(&declared.iter().map(here).collect::<Vec<_>>(), secret, reader)?;
-    let gives = sources.iter().map(|s| own.is_none() || s.common || own.is_some_and(|own| own.iter().any(|e| e.key == s.name))).collect();
+    let gives = sources.iter().map(|s| s.common || given(&s.name)).collect();
     Ok((sources, gives))
 }
 

@@ -18,7 +18,7 @@ use yaml::{Bad, Entry, Node, Result, get};
 
 const TOP: [&str; 12] = ["table", "about", "scope", "service", "get", "rows", "also", "keys", "secret", "columns", "view", "summaries"];
 /// Names that expressions have anyway.
-const TAKEN: [&str; 15] = [
+const TAKEN: [&str; 16] = [
     "partition",
     "account_id",
     "region",
@@ -26,6 +26,7 @@ const TAKEN: [&str; 15] = [
     "connection_regions",
     "home_region",
     "subscription_id",
+    "asked_subscriptions",
     "tenant_id",
     "cloud_environment",
     "now",

@@ -2,7 +2,7 @@
 
 use super::calls::named_values;
 use super::yaml::{At, Bad, Entry, Node, Result, get};
-use crate::expr::{Expr, Names, Piece, Root, pieces};
+use crate::expr::{Expr, Fact, Names, Piece, Root, pieces};
 use crate::provider::{APIS, RESOURCE_GRAPH};
 use crate::run::{Call, Clause, FILTER, Front, Rest, property};
 use serde_json::{Value, json};
@@ -215,8 +215,9 @@ fn resource_graph(name: &Node, text: &str, entries: &[Entry], names: &Names<'_>)
         ("query".to_owned(), constant(Value::from(query)), name.at),
         ("options".to_owned(), constant(json!({ "resultFormat": "objectArray", "$top": GRAPH_PAGE })), name.at),
     ];
-    if let Some((_, fact)) = names.facts.iter().find(|(n, _)| *n == "subscription_id") {
-        body.insert(1, ("subscriptions".to_owned(), Expr::List(vec![Expr::Path(Root::Fact(*fact), Vec::new())]), name.at));
+    let fact = |wanted: Fact| names.facts.iter().any(|(_, fact)| *fact == wanted).then(|| Expr::Path(Root::Fact(wanted), Vec::new()));
+    if let Some(subscriptions) = fact(Fact::Asked).or_else(|| Some(Expr::List(vec![fact(Fact::AccountId)?]))) {
+        body.insert(1, ("subscriptions".to_owned(), subscriptions, name.at));
     }
     let rest = Rest {
         path: vec![Piece::Text(GRAPH_PATH.to_owned())],

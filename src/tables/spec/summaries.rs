@@ -13,7 +13,7 @@ use chrono::TimeDelta;
 use serde_json::Value;
 use std::sync::Arc;
 
-const SUMMARY: [&str; 5] = ["source", "staleness", "when", "rows", "columns"];
+const SUMMARY: [&str; 6] = ["source", "staleness", "when", "rows", "columns", "without"];
 
 /// The table that summaries are of.
 pub(super) struct Of<'a> {
@@ -49,7 +49,7 @@ impl Of<'_> {
         let mut program = Program { provider, key_names: names.clone().into(), ..Program::default() };
         program.links = reader.links(&chain)?;
         program.alsos = reader.alsos(&chain)?;
-        let (sources, gives) = columns::of_summary(self.declared, self.secret, get(entries, "columns"), &reader)?;
+        let (sources, gives) = columns::of_summary(self.declared, self.secret, get(entries, "columns"), get(entries, "without"), &reader)?;
         program.columns = sources;
         program.free_facts = self.program.free_facts;
         program.resolve();
@@ -57,22 +57,21 @@ impl Of<'_> {
         check_batches(&program, &reader)?;
         check_aliases(&program, &reader)?;
         program.keys = names.iter().filter_map(|name| upper(name, &program)).collect();
-        let head = program.links.iter().rposition(|link| link.as_of.is_some());
-        match head {
-            None if staleness > TimeDelta::zero() => {
-                return Err(Bad::new(node.at, "a summary with `staleness` has to say how old it is")
-                    .hint("as_of: the member of the answer with its time, at the link that reads it"));
-            }
-            Some(head) if staleness.is_zero() => {
-                let at = program.links[head].as_of.as_ref().map_or(node.at, |(_, at)| *at);
-                return Err(Bad::new(at, "`as_of` without `staleness`").hint("staleness: 4h, how old it can be"));
-            }
-            _ => {}
+        let dated = program.links.iter().find_map(|link| link.as_of.as_ref());
+        if let Some((_, at)) = dated.filter(|_| staleness.is_zero()) {
+            return Err(Bad::new(*at, "`as_of` without `staleness`").hint("staleness: 4h, how old it can be"));
+        }
+        let dated = dated.is_some();
+        let head = program.links.iter().rposition(|link| link.as_of.is_some() || link.is_shared()).unwrap_or(0);
+        if let Some((_, at)) = program.links[head + 1..].iter().find_map(|link| link.or_list.as_ref()) {
+            return Err(
+                Bad::new(*at, "`or_list` behind the summary: rows are out by then").hint("it belongs to a link that reads the summary")
+            );
         }
         let reads = |name: &String| program.links.iter().flat_map(crate::run::Link::exprs).any(|(e, _)| reads_upper(e, name, &names));
         let bounded = names.iter().filter(|name| reads(name)).cloned().collect();
         program.parents = self.parents(&program);
-        Ok(Summary { source, staleness, head: head.unwrap_or(0), when, bounded, program: Arc::new(program), gives })
+        Ok(Summary { source, staleness, dated, head, when, bounded, program: Arc::new(program), gives })
     }
 
     /// `column: value`, or a list of values.

@@ -76,8 +76,12 @@ class ResourceManager:
                 raise Refused(400, "InvalidSubscriptionId", f"The provided subscription identifier '{call.segments[1]}' is malformed or invalid.")
             raise Refused(404, "SubscriptionNotFound", f"The subscription '{call.segments[1]}' could not be found.")
         rest = call.lower[2:]
-        if self.switches.is_denied(sub) and rest:
+        only = self.switches.groups_only(sub)
+        if rest and (self.switches.is_denied(sub) or only is not None and not (rest[0] == "resourcegroups" and rest[1:2] and rest[1] in only)):
             self.deny(call, "read" if call.method == "GET" else "action", call.path)
+        words = "/".join(rest).rpartition("providers/")[2].split("/")
+        if self.switches.is_hidden("/".join([words[0], *words[1::2]])):
+            self.deny(call, "read", call.path)
         if call.method in ("POST", "PATCH"):
             return self.operation(call)
         if call.method != "GET":

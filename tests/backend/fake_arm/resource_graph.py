@@ -1,4 +1,9 @@
-"""The Resource Graph: `resources | where type =~ '…' | project … | order by … | limit n`, with `$top`, `$skip` and `$skipToken`."""
+"""The Resource Graph: `resources | where type =~ '…' | project … | order by … | limit n`, with `$top`, `$skip` and `$skipToken`.
+
+As the service does it: subscriptions that cannot be read are left out without a word; rows have the columns of the documented tables and no others, types
+and groups in lower case, '' or null where a resource lacks them; what is personal is hidden.
+"""
+import copy
 import json
 import re
 
@@ -7,6 +12,9 @@ from pages import read, token
 from store import public
 
 TABLES = ("resources", "resourcecontainers")
+# Columns of both tables beside `id`, and what they are where a resource has none.
+COLUMNS = {"name": "", "kind": "", "managedBy": "", "sku": None, "plan": None, "properties": {}, "tags": None, "identity": None, "zones": None, "extendedLocation": None}
+PERSONAL = {"microsoft.compute/virtualmachines": ("osProfile.adminUsername", "osProfile.linuxConfiguration.ssh"), "microsoft.sql/servers": ("administratorLogin",)}
 TEST = re.compile(r"""^\s*([\w.]+)\s*(==|=~|!=|!~|contains|startswith|in~|in)\s*(.+?)\s*$""", re.I)
 
 
@@ -30,7 +38,7 @@ class ResourceGraph:
         if not readable:  # those that cannot be read are left out; only if none is left does the service refuse
             raise Refused(403, "AuthorizationFailed", "Access denied to all of the subscriptions given.")
         rows = self.run(text, readable)
-        top = options.get("$top", 1000)
+        top = options.get("$top", 100)
         if not 1 <= top <= 1000:
             raise Refused(400, "BadRequest", "$top must be between 1 and 1000.")
         size = self.switches.size("resources", top)
@@ -55,20 +63,29 @@ class ResourceGraph:
         return rows
 
     def of(self, table, sub):
+        groups, only = self.store.lists.get(f"/subscriptions/{sub}/resourcegroups", []), self.switches.groups_only(sub)
+        if only is not None:  # a role on some groups shows these and what is in them, not the subscription
+            groups = [g for g in groups if g["name"].lower() in only]
         if table == "resources":
-            return self.store.under(sub)
-        groups = self.store.lists.get(f"/subscriptions/{sub}/resourcegroups", [])
+            return [r for r in self.store.under(sub) if not self.switches.is_hidden(r["type"]) and (only is None or r["id"].lower().split("/")[4] in only)]
         s = self.store.subscriptions[sub]
-        return [{"id": s["id"], "name": s["displayName"], "type": "Microsoft.Resources/subscriptions", "properties": {"state": s["state"]}},
+        return [*([] if only is not None else [{"id": s["id"], "name": s["displayName"], "type": "Microsoft.Resources/subscriptions", "properties": {"state": s["state"]}}]),
                 *({**g, "type": "Microsoft.Resources/subscriptions/resourceGroups"} for g in groups)]
 
     def row(self, sub, resource):
         parts = resource["id"].lower().strip("/").split("/")
         tenant = self.store.subscriptions[sub]["tenantId"]
-        extra = {n: "" for n in ("kind", "managedBy")} | {n: None for n in ("sku", "plan", "tags", "identity", "zones", "extendedLocation")}
         own = public(resource)
-        return {"id": own["id"], "name": own["name"], "type": own["type"].lower(), "tenantId": tenant, "location": own.get("location", "").lower().replace(" ", ""),
-                "resourceGroup": parts[3] if len(parts) > 3 else "", "subscriptionId": sub, **extra, **{k: v for k, v in own.items() if k not in ("id", "name", "type", "location")}}
+        if own["type"].lower() in PERSONAL:
+            own = copy.deepcopy(own)
+            for path in PERSONAL[own["type"].lower()]:
+                *above, last = path.split(".")
+                holder = own["properties"]
+                for name in above:
+                    holder = holder.get(name, {})
+                holder.pop(last, None)
+        return {"id": own["id"], "type": own["type"].lower(), "tenantId": tenant, "location": own.get("location", "").lower().replace(" ", ""),
+                "resourceGroup": parts[3] if len(parts) > 3 else "", "subscriptionId": sub, **{name: own.get(name, without) for name, without in COLUMNS.items()}}
 
 
 def field(row, path):

@@ -56,7 +56,7 @@ class Fake:
         service = self.service(call)
         record = {"n": len(self.calls) + 1, "at": round(time.time(), 6), "method": call.method, "path": call.path, "query": dict(call.pairs), "raw_query": call.raw_query, "service": service,
                   "operation": call.operation(), "subscription": call.subscription, "user_agent": call.headers.get("User-Agent", ""), "status": None, "fault": None}
-        if call.path.lower().endswith("/regeneratekey"):
+        if call.path.lower().endswith(("/regeneratekey", "/microsoft.resourcegraph/resources")):
             record["body"] = call.body.decode("utf-8", "replace")
         self.calls.append(record)
         key = call.subscription or service

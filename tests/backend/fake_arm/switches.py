@@ -3,6 +3,8 @@
   page_size      {"*": 100, "storageAccounts": 2, "events": 4}     by the last word of the list's path; "events" is the Activity Log
   empty_pages    n: every list begins with n empty pages that have a nextLink
   denied         [subscription ids]: 403 AuthorizationFailed there
+  hidden_kinds   [kinds]: the principal's role does not have them: 403 where they are listed, left out of the Resource Graph
+  only_groups    {subscription id: [names of groups]}: the principal has its role on these alone
   role           "contributor" | "reader" (a reader may not list or regenerate keys)
   failing_keys   [account names]: regenerateKey ends as Failed, keys stay
   locks          [{"scope": resource id, "name", "level": "ReadOnly" | "CanNotDelete"}]; a ReadOnly lock also forbids what it says it does
@@ -30,7 +32,7 @@ import time
 PAGING = {"loop", "back", "foreign", "truncate", "garbage", "empty_body", "retype", "other"}
 DOES = PAGING | {"throttle", "error", "html", "expire", "latency", "drop"}
 DEFAULTS = {
-    "page_size": {"*": 1000}, "empty_pages": 0, "denied": None, "role": "contributor", "failing_keys": [], "locks": [], "transactions": {},
+    "page_size": {"*": 1000}, "empty_pages": 0, "denied": None, "only_groups": {}, "hidden_kinds": [], "role": "contributor", "failing_keys": [], "locks": [], "transactions": {},
     "vault_permissions": ["get", "list", "set", "delete"], "strict_filter": False, "bucket": None, "storage_buckets": {}, "remaining": None,
     "token_lifetime": 3599, "schema_only": False, "gzip": False, "client_certificate": None, "applications": None, "federated": None, "faults": [],
 }
@@ -67,6 +69,14 @@ class Switches:
 
     def is_denied(self, sub):
         return sub in {d.lower() for d in self.denied}
+
+    def groups_only(self, sub):
+        """Names of the groups, in lower case; None: the whole subscription."""
+        found = next((groups for id, groups in self.only_groups.items() if id.lower() == sub), None)
+        return None if found is None else {name.lower() for name in found}
+
+    def is_hidden(self, kind):
+        return kind.lower() in {k.lower() for k in self.hidden_kinds}
 
     def size(self, kind, asked=None):
         sizes = {k.lower(): v for k, v in self.page_size.items()}

@@ -126,6 +126,7 @@ async fn what_the_report_has_costs_one_call_and_says_of_when_it_is() {
         connection: "prod".into(),
         account: account.map(str::to_owned),
         at,
+        or_later: false,
     };
     assert!(parts == [part(None)] || parts == [part(Some(A))], "{parts:?}");
     let users =

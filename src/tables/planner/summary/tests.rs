@@ -268,9 +268,15 @@ fn mistakes_in_summaries_are_named() {
         ("{ rows: [{ call: iam.ListUsers, each: Users }] }", "`source` of the summary is missing"),
         ("{ source: s }", "`rows` of the summary is missing"),
         (
-            "{ source: s, staleness: 4h, rows: [{ call: iam.ListUsers, each: Users }] }",
-            "a summary with `staleness` has to say how old it is",
+            "{ source: s, rows: [{ call: iam.ListUsers, each: Users }], columns: { user_name: x }, without: [user_name] }",
+            "`user_name` stands in `columns` and in `without`",
         ),
+        ("{ source: s, rows: [{ call: iam.ListUsers, each: Users }], without: [nam] }", "`nam` is not a column"),
+        (
+            "{ source: s, rows: [{ call: iam.ListUsers, each: Users }, { call: iam.ListUsers, each: Users, or_list: '`x`' }] }",
+            "`or_list` behind the summary: rows are out by then",
+        ),
+        ("{ source: s, rows: [{ call: iam.ListUsers, each: Users, or_list: asked_subscriptions }] }", "unknown name `asked_subscriptions`"),
         ("{ source: s, rows: [{ call: iam.ListUsers, each: Users, as_of: When }] }", "`as_of` without `staleness`"),
         ("{ source: s, staleness: soon, rows: [{ call: iam.ListUsers, each: Users }] }", "`soon` is not a time"),
         ("{ source: s, when: { usr_name: x }, rows: [{ call: iam.ListUsers, each: Users }] }", "`usr_name` is not a column"),
@@ -286,8 +292,53 @@ fn mistakes_in_summaries_are_named() {
         let error = Table::load("t.yaml", &spec(summary)).unwrap_err().to_string();
         assert!(error.contains(want), "{summary}: {error}");
     }
-    let outside =
-        spec("{ source: s, rows: [{ call: iam.ListUsers, each: Users }] }").replacen("each: Users }", "each: Users, as_of: x }", 1);
-    let error = Table::load("t.yaml", &outside).unwrap_err().to_string();
-    assert!(error.contains("`as_of` outside of `summaries`"), "{error}");
+    for key in ["as_of", "or_list"] {
+        let outside = spec("{ source: s, rows: [{ call: iam.ListUsers, each: Users }] }").replacen(
+            "each: Users }",
+            &format!("each: Users, {key}: x }}"),
+            1,
+        );
+        let error = Table::load("t.yaml", &outside).unwrap_err().to_string();
+        assert!(error.contains(&format!("`{key}` outside of `summaries`")), "{error}");
+    }
+}
+
+const DISK: &str = include_str!("../../azure/compute/azure_compute_disk.yaml");
+
+#[test]
+fn what_is_shared_by_subscriptions_takes_the_place_of_a_list_of_each() {
+    let disk = Table::load("azure_compute_disk.yaml", DISK).unwrap();
+    const SHARED: [&str; 1] = ["arm POST /providers/Microsoft.ResourceGraph/resources"];
+    for (what, columns, filters, hours, want) in [
+        ("all that it may lack is allowed", &["name", "tags"][..], vec![], 30, &SHARED[..]),
+        ("its answer does not say that it is newer", &["name"], vec![], 29, &NO),
+        ("a name alone is found in lists", &["name"], vec![is("name", &["a"])], 30, &SHARED),
+        ("by key", &["name"], vec![is("name", &["a"]), is("resource_group", &["g"])], 30, &NO),
+        ("it has no types as the table has them", &["name", "type"], vec![], 30, &NO),
+    ] {
+        assert_eq!(operations(summarized(&disk, columns, &filters, hours)), want, "{what}");
+    }
+    let plan = summarized(&disk, &["managed_by"], &[], 30).unwrap();
+    assert_eq!(plan.shared_calls(), 2);
+    let groups = plan.tree();
+    assert!(groups.iter().all(|group| group.shared && group.per == crate::Per::Walk && group.times == 1), "{groups:?}");
+    assert_ne!(groups[0].question, groups[1].question);
+    let ids = ["11111111-0000-0000-0000-000000000001", "22222222-0000-0000-0000-000000000002"];
+    let facts = Facts::new("azure", "global").identity("AzurePublicCloud", ids[0]).asked(ids);
+    let (start, link) = (&plan.starts()[0], &plan.links()[0]);
+    let ask = link.ask(start, &facts, None).unwrap().unwrap();
+    assert_eq!(ask.input["body"]["subscriptions"], json!(ids));
+    assert_eq!(link.or_list(start, &facts).unwrap().unwrap(), format!("it does not show subscription {}", ids[0]));
+    // Its rows are those of the subscription that is walked, in whatever case its id is written.
+    let page = Arc::new(json!({"data": [
+        {"name": "a", "managedBy": "", "subscriptionId": ids[0].to_uppercase()},
+        {"name": "b", "managedBy": "/vm", "subscriptionId": ids[0]},
+        {"name": "c", "managedBy": "", "subscriptionId": ids[1]},
+    ]}));
+    let last = &plan.links()[1];
+    let rows: Vec<Row> = last.rows(&page, None).unwrap().into_iter().filter(|row| last.keeps(row, start, &facts).unwrap()).collect();
+    let mut batch = crate::run::BatchBuilder::new(&plan);
+    assert!(rows.iter().flat_map(|row| batch.push(row, start, &facts)).next().is_none());
+    let batch = batch.finish().unwrap();
+    assert_eq!((batch.num_rows(), batch.column(0).null_count()), (2, 1));
 }
