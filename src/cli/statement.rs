@@ -141,7 +141,7 @@ impl Ran {
 
 /// Why a statement was stopped, in PostgreSQL's words.
 pub(crate) fn out_of_time(after: Duration) -> String {
-    format!("canceling statement due to statement timeout: it took longer than {after:?} (--query-timeout)")
+    format!("canceling statement due to statement timeout: it took longer than {after:?} (--query-timeout, set statement_timeout)")
 }
 
 /// Waits for the end of a statement's time.

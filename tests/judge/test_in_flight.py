@@ -93,7 +93,7 @@ def test_an_interrupt_ends_the_command_and_its_calls(server, words):
 def test_a_time_out_is_incomplete_and_keeps_what_there_is(assay, server):
     done = assay("query", LIST, "--output", "json", "--query-timeout", "1s", url=server.url)
     assert done.code == 2
-    assert "statement timeout: it took longer than 1s (--query-timeout)" in done.err
+    assert "statement timeout: it took longer than 1s (--query-timeout, set statement_timeout)" in done.err
     assert 0 < len(done.rows()) < USERS
     assert done.json()["metadata"]["complete"] is False
     settled(server)
